@@ -1,0 +1,44 @@
+// swift-tools-version: 6.2
+// qure: a toolkit that keeps one address alive behind a consumer gateway.
+// One library (QureCore), one executable per tool; README.md has the map of the code.
+import PackageDescription
+
+/// The settings of every Swift target of ours. Warnings are errors where QURE_STRICT is set (`make check`
+/// sets it), so that a later compiler with a new warning still builds the package for its users.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+] + (Context.environment["QURE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+/// Release executables are fully static: they start in about a millisecond and need no Swift runtime installed.
+let toolSettings = settings + [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+let toolLinking: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable", "-use-ld=lld", "-Xlinker", "-s"], .when(configuration: .release))
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func tool(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["QureCore", argumentParser],
+        swiftSettings: toolSettings, linkerSettings: toolLinking)
+}
+
+let package = Package(
+    name: "qure",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0", providers: [.apt(["libnl-route-3-dev"])]),
+        .target(name: "CLinux"),
+        .target(
+            name: "QureCore", dependencies: ["CLinux", "CNetlink", argumentParser], exclude: ["README.md"],
+            swiftSettings: settings + [.strictMemorySafety()]),
+        tool("qure-probe"),
+        tool("qure-claim"),
+        .testTarget(name: "WireTests", dependencies: ["QureCore"], swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,60 @@
+// The out-of-line half of CLinux.h: what needs _GNU_SOURCE, raw system calls, or must run after fork.
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/netlink.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int qure_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int qure_effective_capabilities(uint64_t *capabilities) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2] = {{0}, {0}};
+    if (syscall(SYS_capget, &header, data) != 0) return -1;
+    *capabilities = (uint64_t)data[0].effective | (uint64_t)data[1].effective << 32;
+    return 0;
+}
+
+int qure_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
+
+static void guard(int pipe_end, const unsigned char *messages, size_t length) {
+    // A terminal's Ctrl-C and a service manager's SIGTERM go to the whole group; the guard outlives them,
+    // because it leaves by itself as soon as its parent has.
+    setsid();
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    prctl(PR_SET_NAME, "qure-guard");
+    // Everything of the parent's but the pipe: a pipe to a neighbour in a pipeline that stayed open here
+    // would hide the parent's death from it.
+    if (dup2(pipe_end, 0) != 0) _exit(71);
+    syscall(SYS_close_range, 1u, ~0u, 0u);
+    char byte;
+    ssize_t got;
+    do got = read(0, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got > 0) _exit(0);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    for (size_t at = 0; at + sizeof(struct nlmsghdr) <= length;) {
+        struct nlmsghdr header;
+        memcpy(&header, messages + at, sizeof header);
+        if (header.nlmsg_len < sizeof header || header.nlmsg_len > length - at) break;
+        // The kernel has acted on a request by the time sendto returns.
+        (void)sendto(fd, messages + at, header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel);
+        at += NLMSG_ALIGN(header.nlmsg_len);
+    }
+    _exit(0);
+}
+
+pid_t qure_fork_guard(int pipe_end, const void *messages, size_t length) {
+    pid_t child = fork();
+    if (child == 0) guard(pipe_end, messages, length);
+    return child;
+}

@@ -1,0 +1,69 @@
+// FileDescriptor: an open descriptor with exactly one owner. It closes when its owner goes; there is no second copy
+// that could close it again, or somebody else's descriptor of the same number.
+
+import Glibc
+import CLinux
+
+/// The kinds of socket in use here; glibc imports them with a type of their own that no call takes.
+package struct SocketType: Sendable {
+    let rawValue: CInt
+    /// Whole messages, with the link-layer or network header.
+    package static let raw = SocketType(rawValue: CInt(SOCK_RAW.rawValue))
+    /// Whole messages, without the header.
+    package static let datagram = SocketType(rawValue: CInt(SOCK_DGRAM.rawValue))
+    /// A stream of bytes.
+    package static let stream = SocketType(rawValue: CInt(SOCK_STREAM.rawValue))
+}
+
+/// An owned file descriptor, closed at the end of its life.
+package struct FileDescriptor: ~Copyable, Sendable {
+    /// The number, for system calls; it does not outlive this value.
+    package let number: CInt
+
+    /// Takes ownership of `number`.
+    package init(owning number: CInt) { self.number = number }
+
+    /// A new socket, not inherited by programs and not blocking.
+    package init(socket family: CInt, type: SocketType, protocol number: CInt = 0) throws(SystemError) {
+        let flags = CInt(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        self.number = try check("socket") { Glibc.socket(family, type.rawValue | flags, number) }
+    }
+
+    deinit { _ = Glibc.close(number) }
+
+    /// Sets a socket option of a trivial type.
+    package func setOption<Value: BitwiseCopyable>(
+        _ level: CInt, _ name: CInt, _ value: Value, called label: StaticString
+    ) throws(SystemError) {
+        try check("setsockopt", "\(label)") {
+            unsafe withUnsafeBytes(of: value) {
+                unsafe setsockopt(number, level, name, $0.baseAddress, socklen_t($0.count))
+            }
+        }
+    }
+
+    /// Makes reads and writes return at once. Descriptors that came from outside (standard input) keep the change
+    /// after this process, so it is for those whose reading end is ours alone.
+    package func setNonBlocking() throws(SystemError) {
+        let flags = try check("fcntl") { fcntl(number, F_GETFL) }
+        try check("fcntl") { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+    }
+}
+
+/// A pipe: what is written to `writing` comes out of `reading`; both are closed on exec.
+package struct Pipe: ~Copyable {
+    package let reading: FileDescriptor
+    package let writing: FileDescriptor
+
+    /// A new pipe.
+    package init() throws(SystemError) {
+        var ends: (CInt, CInt) = (-1, -1)
+        try check("pipe") {
+            unsafe withUnsafeMutablePointer(to: &ends) {
+                unsafe $0.withMemoryRebound(to: CInt.self, capacity: 2) { unsafe qure_pipe_cloexec($0) }
+            }
+        }
+        reading = FileDescriptor(owning: ends.0)
+        writing = FileDescriptor(owning: ends.1)
+    }
+}

@@ -1,0 +1,120 @@
+// Poller: the one place where a tool waits: for descriptors, for a deadline, for signals.
+// Waiting returns a value and calls nothing back; the loop that asked decides what it means. A timerfd with an absolute
+// deadline gives microseconds where epoll_wait's own timeout rounds to milliseconds, and costs no wake-up between.
+
+import CLinux
+import Glibc
+
+/// Waits for descriptors, a deadline and signals (epoll, timerfd, signalfd).
+package struct Poller: ~Copyable {
+    /// What ended a wait.
+    package enum Event: Equatable, Sendable {
+        /// The descriptor added under this token can be read or has been closed by the other side.
+        case ready(Int)
+        /// One of the signals arrived.
+        case signal(CInt)
+        /// The deadline has come.
+        case deadline
+    }
+
+    private let epoll: FileDescriptor
+    private let timer: FileDescriptor
+    private let signals: FileDescriptor
+    private var armed: Instant?
+    private static let timerToken: UInt64 = .max
+    private static let signalToken: UInt64 = .max - 1
+
+    /// A poller that takes `signals` from now on as events: they no longer end the process.
+    package init(signals numbers: [CInt] = []) throws(SystemError) {
+        let epoll = FileDescriptor(owning: try check("epoll_create1") { epoll_create1(CInt(EPOLL_CLOEXEC)) })
+        let timer = FileDescriptor(
+            owning: try check("timerfd_create") {
+                timerfd_create(CLOCK_BOOTTIME, CInt(TFD_CLOEXEC) | CInt(TFD_NONBLOCK))
+            })
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for number in numbers { unsafe sigaddset(&set, number) }
+        try check("sigprocmask") { unsafe sigprocmask(SIG_BLOCK, &set, nil) }
+        let signals = FileDescriptor(
+            owning: try check("signalfd") { unsafe signalfd(-1, &set, CInt(SFD_CLOEXEC) | CInt(SFD_NONBLOCK)) })
+        try Self.add(timer.number, to: epoll.number, token: Self.timerToken)
+        try Self.add(signals.number, to: epoll.number, token: Self.signalToken)
+        self.epoll = epoll
+        self.timer = timer
+        self.signals = signals
+    }
+
+    /// Watches `descriptor` for input under `token`; closing the descriptor ends that.
+    package func add(_ descriptor: CInt, token: Int) throws(SystemError) {
+        try Self.add(descriptor, to: epoll.number, token: UInt64(token))
+    }
+
+    private static func add(
+        _ descriptor: CInt, to epoll: CInt, token: UInt64, events: EPOLL_EVENTS = EPOLLIN
+    ) throws(SystemError) {
+        var event = unsafe epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
+        try check("epoll_ctl") { unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
+    }
+
+    /// Watches `descriptor` until it can be written (a connection that is being made, for instance) or fails.
+    package func addForWriting(_ descriptor: CInt, token: Int) throws(SystemError) {
+        try Self.add(descriptor, to: epoll.number, token: UInt64(token), events: EPOLLOUT)
+    }
+
+    /// No longer watches `descriptor`.
+    package func remove(_ descriptor: CInt) throws(SystemError) {
+        try check("epoll_ctl") { epoll_ctl(epoll.number, EPOLL_CTL_DEL, descriptor, nil) }
+    }
+
+    /// Sleeps until something happens, at most until `deadline` (nil: without limit). A signal comes first in the
+    /// list, the deadline last, so that whatever had arrived by then is judged before the silence is.
+    package mutating func wait(until deadline: Instant?) throws(SystemError) -> [Event] {
+        if deadline != armed { try arm(deadline) }
+        var buffer = unsafe [epoll_event](repeating: epoll_event(), count: 16)
+        let count = try check("epoll_wait") {
+            unsafe buffer.withUnsafeMutableBufferPointer {
+                unsafe epoll_wait(epoll.number, $0.baseAddress, CInt($0.count), -1)
+            }
+        }
+        var events: [Event] = []
+        var expired = false
+        for unsafe event in unsafe buffer.prefix(Int(count)) {
+            switch unsafe event.data.u64 {
+            case Self.timerToken: expired = true
+            case Self.signalToken: events.insert(contentsOf: try readSignals(), at: 0)
+            case let token: events.append(.ready(Int(token)))
+            }
+        }
+        if expired {
+            var expirations: UInt64 = 0
+            _ = try checkReady("read", "timerfd") { unsafe read(timer.number, &expirations, 8) }
+            armed = nil
+            events.append(.deadline)
+        }
+        return events
+    }
+
+    private mutating func arm(_ deadline: Instant?) throws(SystemError) {
+        var setting = itimerspec()
+        if let deadline {
+            // An all-zero setting would disarm the timer; a deadline in the past fires at once.
+            let nanoseconds = max(deadline.nanoseconds, 1)
+            setting.it_value.tv_sec = Int(nanoseconds / 1_000_000_000)
+            setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        }
+        try check("timerfd_settime") {
+            unsafe timerfd_settime(timer.number, CInt(TFD_TIMER_ABSTIME), &setting, nil)
+        }
+        armed = deadline
+    }
+
+    private func readSignals() throws(SystemError) -> [Event] {
+        var events: [Event] = []
+        var information = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        while try checkReady("read", "signalfd", { unsafe read(signals.number, &information, size) }) != nil {
+            events.append(.signal(CInt(information.ssi_signo)))
+        }
+        return events
+    }
+}

@@ -1,0 +1,83 @@
+// MACAddress: an Ethernet hardware address. Ordered, because of two hosts that probe for the same address the one
+// with the lower MAC goes on (see Protocol/AddressClaim.swift).
+
+/// A 48-bit Ethernet address.
+package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvertible {
+    /// The six octets as the low 48 bits, the first octet highest.
+    package let rawValue: UInt64
+
+    /// The address whose octets are the low 48 bits of `rawValue`.
+    package init(rawValue: UInt64) { self.rawValue = rawValue & 0xffff_ffff_ffff }
+
+    /// ff:ff:ff:ff:ff:ff
+    package static let broadcast = MACAddress(rawValue: 0xffff_ffff_ffff)
+    /// 00:00:00:00:00:00, "not known" in ARP (RFC 5227 section 2.1.1).
+    package static let zero = MACAddress(rawValue: 0)
+
+    /// Whether frames to it go to a group (the I/G bit), so that it cannot be a host's own.
+    package var isMulticast: Bool { rawValue >> 40 & 1 == 1 }
+    /// Whether it was given by an administrator and not by a manufacturer (the U/L bit).
+    package var isLocallyAdministered: Bool { rawValue >> 40 & 2 == 2 }
+
+    /// Where Ethernet sends a group's packets: 33:33 and the low 32 bits (RFC 2464 section 7).
+    package static func multicast(_ group: IPv6Address) -> MACAddress {
+        MACAddress(rawValue: 0x3333_0000_0000 | UInt64(truncatingIfNeeded: group.rawValue & 0xffff_ffff))
+    }
+
+    /// Where Ethernet sends a group's packets: 01:00:5e and the low 23 bits (RFC 1112 section 6.4).
+    package static func multicast(_ group: IPv4Address) -> MACAddress {
+        MACAddress(rawValue: 0x0100_5e00_0000 | UInt64(group.rawValue & 0x7f_ffff))
+    }
+
+    /// The six octets, first one first.
+    package var octets: [UInt8] {
+        stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: rawValue >> UInt64($0)) }
+    }
+
+    /// The address of exactly six octets, otherwise nil.
+    package init?(octets: some Collection<UInt8>) {
+        guard octets.count == 6 else { return nil }
+        rawValue = octets.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// `52:54:00:12:34:56`; dashes are taken for colons.
+    package init?(_ text: String) {
+        let parts = text.utf8.split(omittingEmptySubsequences: false) { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "-") }
+        guard parts.count == 6, parts.allSatisfy({ $0.count == 2 && $0.allSatisfy { $0.hexValue != nil } }) else {
+            return nil
+        }
+        rawValue = parts.joined().reduce(0) { $0 << 4 | UInt64($1.hexValue ?? 0) }
+    }
+
+    package var description: String { octets.map(\.hexadecimal).joined(separator: ":") }
+
+    package static func < (one: MACAddress, other: MACAddress) -> Bool { one.rawValue < other.rawValue }
+}
+
+extension UInt8 {
+    /// The value of an ASCII hexadecimal digit, otherwise nil.
+    package var hexValue: UInt8? {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    /// Two lower-case hexadecimal digits.
+    package var hexadecimal: String { (self < 16 ? "0" : "") + String(self, radix: 16) }
+}
+
+extension WireReader {
+    /// The next six octets.
+    package mutating func readMAC(field: String) throws(WireError) -> MACAddress {
+        let high = try read(UInt16.self, field: field)
+        return MACAddress(rawValue: UInt64(high) << 32 | UInt64(try read(UInt32.self, field: field)))
+    }
+}
+
+extension WireWriter {
+    /// Appends the six octets.
+    package mutating func write(_ address: MACAddress) { write(address.octets) }
+}
