@@ -1,0 +1,67 @@
+// ConfigurationFile: `--config FILE`: one option per line, spelled as the long option without its dashes, `#` comments.
+// The lines become command-line arguments in front of the real ones, so that the command line wins and there is one
+// parser for both. What that parser refuses is traced back to the line it came from.
+
+/// The options of a configuration file.
+package struct ConfigurationFile: Equatable, Sendable {
+    /// One option: `interface eth0`.
+    package struct Line: Equatable, Sendable {
+        /// Counted from 1.
+        package var number: Int
+        package var option: String
+        /// Empty for a flag.
+        package var value: String
+
+        /// The same as a command-line argument.
+        package var argument: String { value.isEmpty ? "--\(option)" : "--\(option)=\(value)" }
+    }
+
+    /// The file's name, for messages.
+    package var name: String
+    package var lines: [Line]
+
+    /// Longest line taken, in bytes.
+    static let maximumLine = 4096
+
+    /// Reads the text of the file `name`. A malformed line is a usage failure that names file and line.
+    package init(_ text: [UInt8], name: String) throws(Failure) {
+        self.name = name
+        lines = []
+        for (index, bytes) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            func fail(_ why: String) -> Failure { Failure(.usage, "\(name):\(index + 1): \(why)") }
+            guard bytes.count <= Self.maximumLine else { throw fail("the line is longer than \(Self.maximumLine) bytes") }
+            guard let line = String(validating: Array(bytes), as: UTF8.self) else { throw fail("the line is not UTF-8 text") }
+            guard !line.utf8.contains(where: { $0 < 0x20 && $0 != 9 && $0 != 13 || $0 == 0x7f }) else {
+                throw fail("the line has a control character in it")
+            }
+            let words = Self.withoutComment(line).split(
+                maxSplits: 1, whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" })
+            guard let option = words.first else { continue }
+            guard !option.hasPrefix("-") else {
+                throw fail("write '\(option.drop { $0 == "-" })' without dashes")
+            }
+            guard option.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }) else {
+                throw fail("'\(option)' is not an option's name (one option per line: name, blank, value)")
+            }
+            guard option != "config" else { throw fail("a configuration file cannot name another one") }
+            let value = words.count == 2 ? Self.trimmed(words[1]) : ""
+            lines.append(Line(number: index + 1, option: String(option), value: value))
+        }
+    }
+
+    /// A `#` at the start or behind a blank begins a comment; within a word it is part of the value.
+    private static func withoutComment(_ line: String) -> Substring {
+        var previous: Character = " "
+        for index in line.indices {
+            if line[index] == "#" && (previous == " " || previous == "\t") { return line[..<index] }
+            previous = line[index]
+        }
+        return line[...]
+    }
+
+    private static func trimmed(_ text: Substring) -> String {
+        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
+        let start = text.drop(while: isBlank)
+        return String(start[..<(start.lastIndex { !isBlank($0) }.map(start.index(after:)) ?? start.startIndex)])
+    }
+}

@@ -1,0 +1,115 @@
+// ToolMain: what every tool's main does: make the standard streams safe, read the configuration file, parse the command
+// line, run the command, and end with a status of the one table (ExitStatus.swift).
+
+package import ArgumentParser
+import Glibc
+
+/// A tool: its root command and how to run it.
+package protocol Tool: ParsableCommand {}
+
+extension Tool {
+    /// Runs the tool with the process's arguments and ends the process.
+    package static func runMain() -> Never {
+        secureStandardStreams()
+        var diagnostics = Diagnostics(tool: _commandName)
+        do {
+            var command = try parse(Array(CommandLine.arguments.dropFirst()))
+            try command.run()
+            Glibc.exit(ExitStatus.yes.rawValue)
+        } catch let failure as Failure {
+            if !failure.description.isEmpty { diagnostics.say(.error, failure.description) }
+            Glibc.exit(failure.status.rawValue)
+        } catch let error as SystemError {
+            let failure = Failure(error)
+            diagnostics.say(.error, failure.description)
+            Glibc.exit(failure.status.rawValue)
+        } catch {
+            Glibc.exit(finish(error, &diagnostics).rawValue)
+        }
+    }
+
+    /// The parser's own ends: help and version on standard output; a usage error as one line with a hint.
+    private static func finish(_ error: any Error, _ diagnostics: inout Diagnostics) -> ExitStatus {
+        if exitCode(for: error) == .success {
+            do {
+                try OutputStream.writeAll(Array((fullMessage(for: error) + "\n").utf8), to: 1)
+                return .yes
+            } catch {
+                diagnostics.say(.error, error.description)
+                return .system
+            }
+        }
+        let text = message(for: error)
+        let sentence = text.hasSuffix(".") ? String(text.dropLast()) : text
+        diagnostics.say(.error, "\(sentence) (see '\(_commandName) --help')")
+        return .usage
+    }
+
+    /// Parses the command line with the configuration file's options in front.
+    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        guard let file = try configurationFile(of: arguments) else { return try parseAsRoot(arguments) }
+        do {
+            return try parseAsRoot(merge(file.lines, into: arguments))
+        } catch {
+            if exitCode(for: error) != .success, let failure = blame(file, arguments) { throw failure }
+            throw error
+        }
+    }
+
+    /// The file's options as arguments: behind the subcommand, before everything else.
+    private static func merge(_ lines: [ConfigurationFile.Line], into arguments: [String]) -> [String] {
+        let names = configuration.subcommands.map { $0._commandName }
+        let subcommands = arguments.prefix(1).filter { names.contains($0) }
+        return subcommands + lines.map(\.argument) + arguments.dropFirst(subcommands.count)
+    }
+
+    /// Finds the first line that draws a complaint of its own, beyond what the command line alone draws.
+    private static func blame(_ file: ConfigurationFile, _ arguments: [String]) -> Failure? {
+        func complaint(about lines: [ConfigurationFile.Line]) -> String {
+            do {
+                _ = try parseAsRoot(merge(lines, into: arguments))
+                return ""
+            } catch {
+                return message(for: error)
+            }
+        }
+        let withoutFile = complaint(about: [])
+        for line in file.lines {
+            let text = complaint(about: [line])
+            if !text.isEmpty && text != withoutFile {
+                return Failure(.usage, "\(file.name):\(line.number): \(text)")
+            }
+        }
+        return nil
+    }
+
+    private static func configurationFile(of arguments: [String]) throws -> ConfigurationFile? {
+        var name: String?
+        for (index, argument) in arguments.enumerated() {
+            if argument == "--" { break }
+            if argument == "--config" {
+                guard index + 1 < arguments.count else { throw Failure(.usage, "--config needs the name of a file") }
+                name = arguments[index + 1]
+            } else if argument.hasPrefix("--config=") {
+                name = String(argument.dropFirst("--config=".count))
+            }
+        }
+        guard let name else { return nil }
+        do {
+            return try ConfigurationFile(TextFile.read(name), name: name)
+        } catch let error as SystemError {
+            throw Failure(.usage, "\(error)")
+        }
+    }
+}
+
+/// A descriptor number below 3 that is closed would be given to the next socket, and records would be written into
+/// it. Writing to a standard output that was closed must fail instead; a reader that went away must be an error, not
+/// the end of the process.
+private func secureStandardStreams() {
+    signal(SIGPIPE, SIG_IGN)
+    for descriptor: CInt in 0...2 where fcntl(descriptor, F_GETFD) == -1 {
+        // Opened for reading only: a write to it is refused.
+        _ = unsafe open("/dev/null", descriptor == 2 ? O_WRONLY : O_RDONLY)
+    }
+}

@@ -1,0 +1,288 @@
+// Prober: decides from probes and answers whether one address is alive. It asks once (a few probes, one verdict), or
+// keeps asking (`wait`, `watch`) and reports when a run of probes went unanswered or answered. It knows nothing of ARP or
+// ICMP: the tool sends what `probe` asks for and tells what came back. An address may be this host's own: its kernel
+// does not answer its own questions, so that is told, not probed; another host that answers for it still shows.
+//
+//   state      input            → state      outputs
+//   idle       start            → asking     probe (again each interval)
+//   asking     answered         → asking     once: finished(alive), unless listening to the end
+//                                            monitor: after `rise` probes answered in a row: changed(alive)
+//   asking     deadline         → asking     probe; monitor: after `fall` probes unanswered in a row: changed(silent)
+//   asking     last deadline    → finished   once: finished(alive or silent)
+//   asking     linkLost         → paused     monitor: changed(unknown) if it had a verdict; nothing is silent that cannot
+//                                            be asked
+//   paused     linkRestored     → asking     probe; all runs start anew
+
+/// The questions about one address.
+package struct Prober: Sendable {
+    /// How often and how long to ask.
+    package struct Configuration: Equatable, Sendable {
+        /// What ends the questions.
+        package enum Mode: Equatable, Sendable {
+            /// A verdict after at most `count` probes and `timeout`; with the first answer, unless `listensToEnd`.
+            case once(count: Int, timeout: Duration, listensToEnd: Bool)
+            /// Never; changes are reported after `fall` unanswered or `rise` answered probes in a row.
+            case monitor(fall: Int, rise: Int)
+        }
+
+        package var mode: Mode
+        /// From one probe to the next.
+        package var interval: Duration
+
+        /// A configuration; counts and interval must be positive.
+        package init(_ mode: Mode, interval: Duration) {
+            precondition(interval > .zero, "an interval of nothing would never let the loop rest")
+            self.mode = mode
+            self.interval = interval
+        }
+    }
+
+    /// What is known of the address.
+    package enum Verdict: String, Equatable, Sendable { case unknown, alive, silent }
+
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        case start
+        /// A host answered for the address; nil where the method does not show its hardware address. `probe` is the
+        /// sequence number that the answer names, where it names one.
+        case answered(by: MACAddress?, probe: Int?)
+        /// Whether the address is on this host now.
+        case local(Bool)
+        case deadlinePassed
+        case linkLost
+        case linkRestored
+    }
+
+    /// What to do about it.
+    package enum Output: Equatable, Sendable {
+        /// Send the probe with this sequence number (from 0).
+        case probe(Int)
+        /// The verdict has changed, or who answers for the address has (monitor).
+        case changed(Report)
+        /// The verdict (once). Nothing follows.
+        case finished(Report)
+    }
+
+    /// What was found out.
+    package struct Report: Equatable, Sendable {
+        package var verdict: Verdict
+        /// Who answered, in the order of their first answers. More than one is a duplicate address.
+        package var macs: [MACAddress]
+        /// From the last probe before the first answer to that answer.
+        package var roundTrip: Duration?
+        /// How many probes were sent, and how many answers came.
+        package var probes: Int
+        package var replies: Int
+        /// From the start to now.
+        package var elapsed: Duration
+        /// Whether the address is this host's own.
+        package var isLocal: Bool
+
+        /// Whether more than one host has the address.
+        package var isDuplicate: Bool { macs.count + (isLocal ? 1 : 0) > 1 }
+    }
+
+    /// An answer that has not come by then will hardly come: many times what a loaded host on a LAN takes.
+    static let leastPatience = Duration.milliseconds(30)
+    /// The patience grows with the slowest round trip seen.
+    static let patienceFactor = 8
+    /// Hosts kept for one address; who forges more gains nothing.
+    static let maximumHosts = 16
+
+    private let configuration: Configuration
+    private var state = State.idle
+    private var startedAt = Instant(nanoseconds: 0)
+    private var sent: [Int: Instant] = [:]
+    private var probes = 0
+    private var replies = 0
+    private var macs: [MACAddress] = []
+    /// Who answered the probe that is out (monitor). Compared with `macs` when its time is over: a take-over changes who
+    /// answers, a duplicate is two who answer the same probe.
+    private var round: [MACAddress] = []
+    private var roundTrip: Duration?
+    private var slowest: Duration?
+    private var isLocal = false
+    private var verdict = Verdict.unknown
+    private var answeredInRow = 0
+    private var unansweredInRow = 0
+    /// Whether the probe that is out has been answered or given up already.
+    private var judged = true
+    private var nextProbe: Instant?
+    private var judgement: Instant?
+
+    private enum State { case idle, asking, paused, finished }
+
+    /// A prober that has not started.
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    /// When `deadlinePassed` is due, if nothing else happens before.
+    package var nextDeadline: Instant? { state == .asking ? earlier(nextProbe, judgement) : nil }
+
+    /// Takes one input and says what to do.
+    package mutating func step(_ input: Input, at now: Instant) -> [Output] {
+        switch (state, input) {
+        case (.finished, _): return []
+        case (_, .local(let value)): return setLocal(value, at: now)
+        case (.idle, .start), (.paused, .linkRestored), (.paused, .start): return begin(at: now)
+        case (.asking, .answered(let mac, let probe)): return answered(by: mac, probe: probe, at: now)
+        case (.asking, .deadlinePassed): return deadlinePassed(at: now)
+        case (.asking, .linkLost): return pause(at: now)
+        case (.idle, .linkLost):
+            state = .paused
+            return []
+        default: return []
+        }
+    }
+
+    /// What is known at `now`.
+    package func report(at now: Instant) -> Report {
+        Report(
+            verdict: verdict, macs: macs, roundTrip: roundTrip, probes: probes, replies: replies,
+            elapsed: now - startedAt, isLocal: isLocal)
+    }
+
+    // MARK: The rows of the table
+
+    private mutating func begin(at now: Instant) -> [Output] {
+        state = .asking
+        if probes == 0 { startedAt = now }
+        answeredInRow = 0
+        unansweredInRow = 0
+        slowest = nil
+        round = []
+        return probe(at: now)
+    }
+
+    private mutating func pause(at now: Instant) -> [Output] {
+        state = .paused
+        judged = true
+        guard case .monitor = configuration.mode, verdict != .unknown else { return [] }
+        verdict = .unknown
+        macs = []
+        return [.changed(report(at: now))]
+    }
+
+    private mutating func setLocal(_ value: Bool, at now: Instant) -> [Output] {
+        guard value != isLocal else { return [] }
+        isLocal = value
+        // What was heard before belonged to another holder, or to this host itself.
+        answeredInRow = 0
+        unansweredInRow = 0
+        guard state == .asking, case .monitor = configuration.mode else { return [] }
+        macs = []
+        round = []
+        return value ? become(.alive, at: now) : []
+    }
+
+    private mutating func probe(at now: Instant) -> [Output] {
+        let sequence = probes
+        probes += 1
+        sent[sequence] = now
+        sent[sequence - 64] = nil
+        judged = isLocal
+        nextProbe = now + configuration.interval
+        judgement = nil
+        switch configuration.mode {
+        case .once(let count, let timeout, let listensToEnd):
+            // An own address needs no run of probes: what matters is who else answers.
+            if probes >= (isLocal && !listensToEnd ? 1 : count) {
+                judgement = nextProbe
+                nextProbe = nil
+            }
+            judgement = earlier(judgement, startedAt + timeout)
+        case .monitor:
+            judgement = now + patience
+        }
+        return [.probe(sequence)]
+    }
+
+    /// How long a probe may stay unanswered: the interval, or less where round trips are known to be short.
+    private var patience: Duration {
+        guard let slowest else { return configuration.interval }
+        return min(configuration.interval, max(Self.leastPatience, slowest * Self.patienceFactor))
+    }
+
+    private mutating func answered(by mac: MACAddress?, probe: Int?, at now: Instant) -> [Output] {
+        replies += 1
+        let took = sent[probe ?? probes - 1].map { max(now - $0, .zero) }
+        slowest = max(slowest ?? .zero, took ?? .zero)
+        if roundTrip == nil { roundTrip = took }
+        unansweredInRow = 0
+        switch configuration.mode {
+        case .once(_, _, let listensToEnd):
+            Self.note(mac, in: &macs)
+            return listensToEnd || isLocal ? [] : finish(at: now)
+        case .monitor(_, let rise):
+            Self.note(mac, in: &round)
+            roundTrip = took
+            if !judged {
+                judged = true
+                answeredInRow += 1
+            }
+            guard verdict != .alive, answeredInRow >= rise else { return [] }
+            macs = round
+            return become(.alive, at: now)
+        }
+    }
+
+    private static func note(_ mac: MACAddress?, in hosts: inout [MACAddress]) {
+        if let mac, !hosts.contains(mac), hosts.count < maximumHosts { hosts.append(mac) }
+    }
+
+    private mutating func deadlinePassed(at now: Instant) -> [Output] {
+        var outputs: [Output] = []
+        if let due = judgement, now >= due {
+            if case .once = configuration.mode { return finish(at: now) }
+            if now - due > patience && !judged {
+                // This machine itself has slept past the deadline: the answer may have had no chance yet.
+                judgement = now + patience
+                nextProbe = nextProbe.map { max($0, now + patience) }
+                return []
+            }
+            judgement = nil
+            outputs += judge(at: now)
+        }
+        if let due = nextProbe, now >= due {
+            outputs += endRound(at: now)
+            outputs += probe(at: now)
+        }
+        return outputs
+    }
+
+    /// The probe that is out had its time.
+    private mutating func judge(at now: Instant) -> [Output] {
+        guard case .monitor(let fall, let rise) = configuration.mode else { return [] }
+        if isLocal {
+            answeredInRow += 1
+            return verdict != .alive && answeredInRow >= rise ? become(.alive, at: now) : []
+        }
+        guard !judged else { return [] }
+        judged = true
+        answeredInRow = 0
+        unansweredInRow += 1
+        return unansweredInRow >= fall && verdict != .silent ? become(.silent, at: now) : []
+    }
+
+    /// Reports a change of who answers for an address that is alive.
+    private mutating func endRound(at now: Instant) -> [Output] {
+        defer { round = [] }
+        guard case .monitor = configuration.mode, verdict == .alive, isLocal || !round.isEmpty,
+            Set(round) != Set(macs)
+        else { return [] }
+        macs = round
+        return [.changed(report(at: now))]
+    }
+
+    private mutating func become(_ new: Verdict, at now: Instant) -> [Output] {
+        verdict = new
+        let report = report(at: now)
+        if new == .silent { macs = [] }
+        return [.changed(report)]
+    }
+
+    private mutating func finish(at now: Instant) -> [Output] {
+        state = .finished
+        verdict = isLocal || replies > 0 ? .alive : .silent
+        return [.finished(report(at: now))]
+    }
+}

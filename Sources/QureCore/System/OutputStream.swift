@@ -1,0 +1,38 @@
+// OutputStream: writing to the standard streams in the two ways there are: all of it, waiting for the reader if need be
+// (results), or now or never (diagnostics, and everything a holder says while it must not stop).
+
+import Glibc
+
+/// Writing to the standard streams, in the two ways there are: all of it, or now.
+package enum OutputStream {
+    /// Writes everything, waiting for the reader if need be.
+    package static func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws(SystemError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = Array(rest)
+            let written = try checkReady("write", name(descriptor)) { () -> Int in
+                unsafe part.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+            }
+            if let written { rest = rest.dropFirst(written) } else { waitUntilWritable(descriptor) }
+        }
+    }
+
+    /// Writes one line (at most 4096 bytes) if that is possible without waiting. A pipe that says it can be written
+    /// has room for that much (pipe(7), PIPE_BUF). False: nothing was written.
+    package static func writeNow(_ bytes: [UInt8], to descriptor: CInt) -> Bool {
+        guard isWritable(descriptor, within: 0) else { return false }
+        let line = bytes.count <= 4096 ? bytes : Array(bytes.prefix(4095)) + [UInt8(ascii: "\n")]
+        return unsafe line.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) } == line.count
+    }
+
+    private static func name(_ descriptor: CInt) -> String {
+        descriptor == 1 ? "standard output" : descriptor == 2 ? "standard error" : "descriptor \(descriptor)"
+    }
+
+    private static func waitUntilWritable(_ descriptor: CInt) { _ = isWritable(descriptor, within: -1) }
+
+    private static func isWritable(_ descriptor: CInt, within milliseconds: CInt) -> Bool {
+        var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return unsafe poll(&request, 1, milliseconds) == 1 && request.revents & Int16(POLLOUT) != 0
+    }
+}

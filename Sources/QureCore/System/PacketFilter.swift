@@ -1,0 +1,88 @@
+// PacketFilter: a classic BPF program that lets the kernel throw away frames that are not for us, so that a link with
+// fifty thousand unrelated broadcasts a second wakes nobody. It is a coarse sieve only: what it lets through is still
+// decoded and checked in full. Offsets count from the network header, as packet sockets of type datagram deliver it.
+
+import CLinux
+
+/// Which frames a packet socket takes: those that match every test of at least one clause.
+package struct PacketFilter: Sendable {
+    /// The big-endian 32-bit word at `offset`, masked, must be `value`.
+    package struct Test: Sendable {
+        var offset: UInt32
+        var mask: UInt32
+        var value: UInt32
+
+        /// A test of the whole word, or of the bits in `mask`.
+        package init(at offset: Int, mask: UInt32 = .max, is value: UInt32) {
+            self.offset = UInt32(offset)
+            self.mask = mask
+            self.value = value & mask
+        }
+    }
+
+    /// The tests of the clauses, tried in order; each must read no further than the shortest packet it is meant for.
+    package var clauses: [[Test]]
+
+    /// A filter of these clauses. None at all lets nothing through.
+    package init(anyOf clauses: [[Test]]) { self.clauses = clauses }
+
+    /// Tests that the address at `offset` is in `network`.
+    package static func address(at offset: Int, in network: Prefix) -> [Test] {
+        let octets = network.network.address.octets
+        return stride(from: 0, to: octets.count, by: 4).compactMap { start in
+            let bits = min(max(network.length - start * 8, 0), 32)
+            guard bits > 0 else { return nil }
+            let word = octets[start..<start + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            return Test(at: offset + start, mask: UInt32.max << UInt32(32 - bits), is: word)
+        }
+    }
+
+    /// ARP packets whose sender or target is in one of `networks`.
+    package static func arp(about networks: [Prefix]) -> PacketFilter {
+        PacketFilter(anyOf: networks.flatMap { [address(at: 14, in: $0), address(at: 24, in: $0)] })
+    }
+
+    /// ARP requests that come from `sender`.
+    package static func arpRequests(by sender: IPv4Address) -> PacketFilter {
+        PacketFilter(anyOf: [[Test(at: 4, mask: 0xffff, is: 1), Test(at: 14, is: sender.rawValue)]])
+    }
+
+    /// Neighbour solicitations and advertisements whose target is in one of `networks`.
+    package static func neighborMessages(about networks: [Prefix]) -> PacketFilter {
+        let icmp = Test(at: 4, mask: 0xff00, is: UInt32(IPv6Packet.icmp) << 8)
+        return PacketFilter(
+            anyOf: networks.flatMap { network in
+                [135, 136].map { [icmp, Test(at: 40, mask: 0xff00_0000, is: $0 << 24)] + address(at: 48, in: network) }
+            })
+    }
+
+    /// IGMP messages, whichever options their header has.
+    package static let igmp = PacketFilter(anyOf: [[Test(at: 8, mask: 0x00ff_0000, is: 2 << 16)]])
+    /// MLD messages, which stand behind a hop-by-hop header.
+    package static let mld = PacketFilter(anyOf: [[Test(at: 4, mask: 0xff00, is: 0)]])
+
+    /// The program. Frames for other hosts, among them those of foreign VLANs, are dropped before all else.
+    var program: [sock_filter] {
+        let load = UInt16(BPF_LD | BPF_W | BPF_ABS)
+        let jumpIfEqual = UInt16(BPF_JMP | BPF_JEQ | BPF_K)
+        let finish = UInt16(BPF_RET | BPF_K)
+        let packetType = UInt32(bitPattern: SKF_AD_OFF + SKF_AD_PKTTYPE)
+        var program = [
+            sock_filter(code: load, jt: 0, jf: 0, k: packetType),
+            sock_filter(code: jumpIfEqual, jt: 0, jf: 1, k: UInt32(PACKET_OTHERHOST)),
+            sock_filter(code: finish, jt: 0, jf: 0, k: 0),
+        ]
+        for clause in clauses {
+            for (index, test) in clause.enumerated() {
+                // Three instructions for each test that follows, then the verdict.
+                let pastClause = UInt8((clause.count - index - 1) * 3 + 1)
+                program.append(sock_filter(code: load, jt: 0, jf: 0, k: test.offset))
+                program.append(sock_filter(code: UInt16(BPF_ALU | BPF_AND | BPF_K), jt: 0, jf: 0, k: test.mask))
+                program.append(sock_filter(code: jumpIfEqual, jt: 0, jf: pastClause, k: test.value))
+            }
+            program.append(sock_filter(code: finish, jt: 0, jf: 0, k: .max))
+        }
+        program.append(sock_filter(code: finish, jt: 0, jf: 0, k: 0))
+        return program
+    }
+}

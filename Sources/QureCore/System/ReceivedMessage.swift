@@ -1,0 +1,61 @@
+// ReceivedMessage: one datagram with where it came from and when the kernel received it. The kernel's stamp, not the
+// moment of reading, is what round trips and silences are judged by: a busy machine reads late.
+
+import CLinux
+import Glibc
+
+/// One datagram, received without blocking.
+struct ReceivedMessage {
+    var bytes: [UInt8]
+    /// The kernel's receive stamp (SO_TIMESTAMPNS), or now where the socket has none.
+    var received: Instant
+
+    /// The longest datagram that is taken whole; more than any link here carries in one frame.
+    private static let capacity = 9216
+
+    /// Takes the next datagram from the socket, filling in `source`; nil when there is none. A pending error of
+    /// the socket (an interface that went down) is thrown.
+    init?<Address: BitwiseCopyable>(
+        from socket: CInt, source: inout Address, object: String
+    ) throws(SystemError) {
+        var stamp: timespec?
+        var buffer = [UInt8](repeating: 0, count: Self.capacity)
+        let count = try checkReady("recvmsg", object) {
+            Self.receive(socket, &buffer, &source, &stamp)
+        }
+        guard let count else { return nil }
+        bytes = Array(buffer.prefix(count))
+        received = stamp.map(Clock.instant(ofRealtime:)) ?? Clock.now
+    }
+
+    private static func receive<Address: BitwiseCopyable>(
+        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout timespec?
+    ) -> Int {
+        var control = [UInt8](repeating: 0, count: 256)
+        var header = unsafe msghdr()
+        return unsafe buffer.withUnsafeMutableBytes { bytes in
+            unsafe control.withUnsafeMutableBytes { control in
+                unsafe withUnsafeMutableBytes(of: &source) { source in
+                    var vector = unsafe iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                    return unsafe withUnsafeMutablePointer(to: &vector) { vector in
+                        unsafe header.msg_name = source.baseAddress
+                        unsafe header.msg_namelen = socklen_t(source.count)
+                        unsafe header.msg_iov = vector
+                        unsafe header.msg_iovlen = 1
+                        unsafe header.msg_control = control.baseAddress
+                        unsafe header.msg_controllen = control.count
+                        let count = unsafe recvmsg(socket, &header, CInt(MSG_DONTWAIT))
+                        guard count >= 0 else { return count }
+                        var length = 0
+                        if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length),
+                            length >= MemoryLayout<timespec>.size
+                        {
+                            stamp = unsafe data.loadUnaligned(as: timespec.self)
+                        }
+                        return count
+                    }
+                }
+            }
+        }
+    }
+}

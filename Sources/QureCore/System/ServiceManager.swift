@@ -1,0 +1,44 @@
+// ServiceManager: tells systemd how the service is (sd_notify(3)), without libsystemd: one datagram to the socket that
+// NOTIFY_SOCKET names. Where it is not set, nothing happens.
+
+import CLinux
+import Glibc
+
+/// The service manager that started this process, if one did.
+package struct ServiceManager: Sendable {
+    private let path: String?
+
+    /// The one named by the environment.
+    package init() { path = unsafe getenv("NOTIFY_SOCKET").map { unsafe String(cString: $0) } }
+
+    /// Whether anybody listens.
+    package var isPresent: Bool { path != nil }
+
+    /// Half of the watchdog's period (WATCHDOG_USEC), the interval at which `WATCHDOG=1` is due; nil without a watchdog.
+    package var watchdogInterval: Duration? {
+        guard isPresent, let text = unsafe getenv("WATCHDOG_USEC").map({ unsafe String(cString: $0) }),
+            let microseconds = Int64(text), microseconds > 0
+        else { return nil }
+        return .microseconds(microseconds / 2)
+    }
+
+    /// Sends assignments such as `READY=1` and `STATUS=…`. Failures are ignored: the service works without its manager.
+    package func notify(_ assignments: String...) {
+        guard let path, let socket = try? FileDescriptor(socket: AF_UNIX, type: .datagram) else { return }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var name = Array(path.utf8)
+        // A leading @ stands for the NUL of an abstract address.
+        if name.first == UInt8(ascii: "@") { name[0] = 0 }
+        guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: name) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + name.count)
+        let text = assignments.joined(separator: "\n")
+        let number = socket.number
+        _ = unsafe withUnsafePointer(to: &address) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe sendto(number, text, text.utf8.count, CInt(MSG_NOSIGNAL), $0, length)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// TextFile: small files, read and written whole: configuration, registries, kernel settings.
+
+import Glibc
+
+/// Reading and writing small files whole.
+package enum TextFile {
+    /// The largest file that `read` takes.
+    package static let limit = 1 << 20
+
+    /// The bytes of the file at `path`; a file larger than `limit` is refused (EFBIG).
+    package static func read(_ path: String) throws(SystemError) -> [UInt8] {
+        let file = FileDescriptor(owning: try check("open", path) { unsafe open(path, O_RDONLY | O_CLOEXEC) })
+        let number = file.number
+        var content: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let count = try check("read", path) {
+                unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(number, $0.baseAddress, $0.count) }
+            }
+            if count == 0 { return content }
+            content += part.prefix(count)
+            guard content.count <= limit else { throw SystemError("read", path, errno: Errno(rawValue: EFBIG)) }
+        }
+    }
+
+    /// Replaces the file at `path`, all at once: a reader sees the old content or the new one.
+    package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
+        let temporary = "\(path).\(getpid())"
+        do {
+            let file = FileDescriptor(
+                owning: try check("open", temporary) {
+                    unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+                })
+            try OutputStream.writeAll(content, to: file.number)
+            try check("rename", path) { unsafe rename(temporary, path) }
+        } catch {
+            _ = unsafe unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Writes to a file that exists, such as a kernel setting.
+    package static func write(_ text: String, to path: String) throws(SystemError) {
+        let file = FileDescriptor(owning: try check("open", path) { unsafe open(path, O_WRONLY | O_CLOEXEC) })
+        let number = file.number
+        try check("write", path) { unsafe Glibc.write(number, text, text.utf8.count) }
+    }
+
+    /// Removes the file; one that is not there is removed already.
+    package static func remove(_ path: String) throws(SystemError) {
+        do { try check("unlink", path) { unsafe unlink(path) } } catch where error.errno == .noEntry {}
+    }
+
+    /// Makes the directory at `path`, and those above it where they are missing.
+    package static func makeDirectory(_ path: String) throws(SystemError) {
+        do {
+            try check("mkdir", path) { unsafe mkdir(path, 0o755) }
+        } catch where error.errno == .noEntry {
+            guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw error }
+            try makeDirectory(String(path[..<slash]))
+            try check("mkdir", path) { unsafe mkdir(path, 0o755) }
+        } catch where error.errno == .exists {}
+    }
+
+    /// The names in the directory at `path`, sorted; none where it does not exist.
+    package static func names(in path: String) -> [String] {
+        guard let directory = unsafe opendir(path) else { return [] }
+        defer { unsafe closedir(directory) }
+        var names: [String] = []
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+}
