@@ -1,1 +1,156 @@
-@main enum Tool { static func main() {} }
+// qure-probe: is an address alive, and who has it. The command line: options, their checks, and which run they start.
+
+import ArgumentParser
+import QureCore
+
+@main
+struct ProbeCommand: Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "qure-probe",
+        abstract: "Say whether an address is alive on this link, and who has it.",
+        usage: """
+            qure-probe [OPTIONS] ADDRESS...
+            qure-probe wait --for silent|alive [OPTIONS] ADDRESS
+            qure-probe watch [OPTIONS] ADDRESS...
+            qure-probe scan|free [OPTIONS] CIDR
+            qure-probe discover [OPTIONS]
+            qure-probe members [OPTIONS] [GROUP]
+            """,
+        discussion: "Exit status: 0 yes, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. See qure-probe(8).",
+        version: Version.text,
+        subcommands: [Ask.self, Wait.self, Watch.self, Scan.self, Free.self, Discover.self, Members.self],
+        defaultSubcommand: Ask.self)
+
+    static func main() { runMain() }
+}
+
+/// The options of every question.
+struct ProbeOptions: ParsableArguments {
+    @OptionGroup var common: CommonOptions
+
+    @Option(name: .shortAndLong, help: "Probes to send.")
+    var count = 3
+
+    @Option(help: "From one probe to the next.")
+    var interval = DurationArgument(.milliseconds(200))
+
+    @Option(help: "How to ask: auto, arp, ndp or icmp.")
+    var method = Method.auto
+
+    @Option(help: "Ask in the name of this address of ours; ARP asks without one unless it is given.")
+    var source: IPAddress?
+
+    mutating func validate() throws {
+        guard (1...1000).contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
+        guard interval.duration >= .milliseconds(1) else { throw ValidationError("--interval takes 1ms or more") }
+    }
+
+    /// Diagnostics, after the configuration has been checked; ends here where that was all that was asked for.
+    func begin() throws -> Diagnostics {
+        if common.checkConfig { throw Failure(.yes, "") }
+        return common.diagnostics("qure-probe")
+    }
+
+    /// Refuses addresses that name no single host.
+    func check(_ addresses: [IPAddress]) throws {
+        for address in addresses {
+            guard address.isUnicast else {
+                throw Failure(.usage, "\(address): names no single host; give a host's own address")
+            }
+            let isV6 = address.bitWidth == 128
+            if method == .arp && isV6 { throw Failure(.usage, "\(address): ARP knows IPv4 only; use --method ndp or icmp") }
+            if method == .ndp && !isV6 { throw Failure(.usage, "\(address): NDP knows IPv6 only; use --method arp or icmp") }
+        }
+        if let source, let other = addresses.first(where: { $0.bitWidth != source.bitWidth }) {
+            throw Failure(.usage, "--source \(source): not of the same family as \(other)")
+        }
+    }
+}
+
+/// How to ask.
+enum Method: String, ExpressibleByArgument, CaseIterable { case auto, arp, ndp, icmp }
+
+/// `qure-probe ADDRESS...`
+struct Ask: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ask", abstract: "Alive or silent? 0: all are alive; 1: at least one is silent. (The default.)")
+
+    @OptionGroup var options: ProbeOptions
+
+    @Option(name: .shortAndLong, help: "The time for the whole question.")
+    var timeout = DurationArgument(.seconds(1))
+
+    @Flag(help: "Wait out the time and name every host that answers.")
+    var all = false
+
+    @Argument(help: "The addresses to ask for.")
+    var addresses: [IPAddress]
+
+    func run() throws {
+        let diagnostics = try options.begin()
+        try options.check(addresses)
+        let mode = Prober.Configuration.Mode.once(
+            count: options.count, timeout: timeout.duration, listensToEnd: all)
+        var session = try ProbeSession(addresses, mode, options, diagnostics, rides: false)
+        try session.runOnce()
+    }
+}
+
+/// What `wait` waits for.
+enum Awaited: String, ExpressibleByArgument, CaseIterable { case silent, alive }
+
+/// `qure-probe wait`
+struct Wait: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Block until the address is silent, or alive, for several probes in a row.")
+
+    @OptionGroup var options: ProbeOptions
+    @OptionGroup var runs: RunOptions
+
+    @Option(name: .customLong("for"), help: "What to wait for: silent or alive.")
+    var awaited: Awaited
+
+    @Argument(help: "The address to ask for.")
+    var address: IPAddress
+
+    func run() throws {
+        let diagnostics = try options.begin()
+        try options.check([address])
+        var session = try ProbeSession([address], runs.mode, options, diagnostics, rides: true)
+        try session.runUntil(awaited == .silent ? .silent : .alive)
+    }
+}
+
+/// `qure-probe watch`
+struct Watch: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print one line per change of state, until stopped.")
+
+    @OptionGroup var options: ProbeOptions
+    @OptionGroup var runs: RunOptions
+
+    @Argument(help: "The addresses to watch.")
+    var addresses: [IPAddress]
+
+    func run() throws {
+        let diagnostics = try options.begin()
+        try options.check(addresses)
+        var session = try ProbeSession(addresses, runs.mode, options, diagnostics, rides: true)
+        try session.runUntil(nil)
+    }
+}
+
+/// How many probes in a row make a state.
+struct RunOptions: ParsableArguments {
+    @Option(help: "Unanswered probes in a row that make an address silent.")
+    var fall = 3
+
+    @Option(help: "Answered probes in a row that make it alive.")
+    var rise = 1
+
+    var mode: Prober.Configuration.Mode { .monitor(fall: fall, rise: rise) }
+
+    mutating func validate() throws {
+        guard (1...1000).contains(fall) else { throw ValidationError("--fall takes 1 to 1000, not \(fall)") }
+        guard (1...1000).contains(rise) else { throw ValidationError("--rise takes 1 to 1000, not \(rise)") }
+    }
+}

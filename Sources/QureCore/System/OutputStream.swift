@@ -17,12 +17,21 @@ package enum OutputStream {
         }
     }
 
-    /// Writes one line (at most 4096 bytes) if that is possible without waiting. A pipe that says it can be written
-    /// has room for that much (pipe(7), PIPE_BUF). False: nothing was written.
+    /// Writes one line if that is possible without waiting. False: it was not written, or not whole.
     package static func writeNow(_ bytes: [UInt8], to descriptor: CInt) -> Bool {
+        (try? writeUnlessBlocked(bytes, to: descriptor)) ?? false
+    }
+
+    /// As `writeNow`, but a broken stream is an error. A pipe that says it can be written has room for 4096 bytes (pipe(7),
+    /// PIPE_BUF), and a longer line is cut to that.
+    @discardableResult
+    package static func writeUnlessBlocked(_ bytes: [UInt8], to descriptor: CInt) throws(SystemError) -> Bool {
         guard isWritable(descriptor, within: 0) else { return false }
         let line = bytes.count <= 4096 ? bytes : Array(bytes.prefix(4095)) + [UInt8(ascii: "\n")]
-        return unsafe line.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) } == line.count
+        let written = try checkReady("write", name(descriptor)) { () -> Int in
+            unsafe line.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+        }
+        return written == line.count
     }
 
     private static func name(_ descriptor: CInt) -> String {
@@ -33,6 +42,6 @@ package enum OutputStream {
 
     private static func isWritable(_ descriptor: CInt, within milliseconds: CInt) -> Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        return unsafe poll(&request, 1, milliseconds) == 1 && request.revents & Int16(POLLOUT) != 0
+        return unsafe poll(&request, 1, milliseconds) == 1 && request.revents & Int16(POLLOUT | POLLERR | POLLNVAL) != 0
     }
 }

@@ -49,9 +49,13 @@ package struct ARPPacket: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// An ARP Announcement (RFC 5227 section 2.3) in request form, or in reply form with the target's hardware
-    /// address equal to the sender's, for hosts that heed only replies.
-    package static func announcement(_ address: IPv4Address, at mac: MACAddress, _ form: Operation) -> ARPPacket {
-        ARPPacket(operation: form, sender: Pair(mac, address), target: Pair(form == .reply ? mac : .zero, address))
+    /// address equal to the sender's, for hosts that heed only replies. A holder with a shared hardware address puts its
+    /// own where the request form has zeros, which receivers ignore.
+    package static func announcement(
+        _ address: IPv4Address, at mac: MACAddress, _ form: Operation, identity: MACAddress? = nil
+    ) -> ARPPacket {
+        let target = form == .reply ? mac : identity ?? .zero
+        return ARPPacket(operation: form, sender: Pair(mac, address), target: Pair(target, address))
     }
 
     /// Whether it asks for an address without naming one of the sender's.

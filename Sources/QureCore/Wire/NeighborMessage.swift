@@ -67,11 +67,15 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
         return message.packet(from: source, to: target.solicitedNode)
     }
 
-    /// The packet that tells every node that `target` is at `mac` now (RFC 4861 section 7.2.6).
-    package static func announcement(_ target: IPv6Address, at mac: MACAddress) -> IPv6Packet {
-        let option = Option(type: Option.targetLinkLayerAddress, body: mac.octets)
-        return NeighborMessage(.advertisement(.override), target: target, options: [option])
-            .packet(from: target, to: .allNodes)
+    /// The packet that tells every node that `target` is at `mac` now (RFC 4861 section 7.2.6). A holder with a shared
+    /// hardware address adds its own as a nonce, which receivers ignore.
+    package static func announcement(
+        _ target: IPv6Address, at mac: MACAddress, identity: MACAddress? = nil
+    ) -> IPv6Packet {
+        var message = NeighborMessage(.advertisement(.override), target: target)
+        message.options.append(Option(type: Option.targetLinkLayerAddress, body: mac.octets))
+        if let identity { message.options.append(Option(type: Option.nonce, body: identity.octets)) }
+        return message.packet(from: target, to: .allNodes)
     }
 
     /// The message in its packet, checksum included.
@@ -89,6 +93,11 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
 
     /// Whether it carries a nonce, as the question of a host about to take the address does.
     package var hasNonce: Bool { options.contains { $0.type == Option.nonce } }
+
+    /// The nonce as the hardware address that a holder with a shared one puts there.
+    package var nonceAsMAC: MACAddress? {
+        options.first { $0.type == Option.nonce }.flatMap { MACAddress(octets: $0.body) }
+    }
 
     /// Reads an ICMPv6 message to its end; the checksum is `IPv6Packet`'s business.
     package init(parsing input: inout WireReader) throws(WireError) {

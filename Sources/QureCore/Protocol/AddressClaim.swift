@@ -1,0 +1,290 @@
+// AddressClaim: one host's hold on a set of addresses that move as one (RFC 5227, and its sense for IPv6): look whether
+// somebody has them, take them, tell the link, keep them, defend them or give them up.
+// It decides only; the tool puts addresses on interfaces and frames on the link. Used by `qure-claim hold` and `follow`.
+// Probing is a shortened RFC 5227 section 2.1.1: a take-over cannot wait seven seconds. Of two hosts that probe at once the
+// one with the lower hardware address goes on; the RFC would stop both, and two shell loops would do so for ever.
+//
+//   state     input                     → state      outputs
+//   idle      take(probing: false)      → holding    install, announce, taken
+//   idle      take(probing: true)       → waiting    (a random moment, so that two rarely start together)
+//   waiting   deadline                  → probing    probe
+//   waiting,  a host has it             → idle       refused(held)
+//   probing   a lower MAC claims it     → idle       refused(rival)
+//   probing   deadline                  → probing    probe; after the last: as take(probing: false)
+//   holding   deadline                  → holding    announce on schedule; probe (the check for a second holder); renew
+//   holding   deadline, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
+//   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
+//                                       → idle       again, if it gives up: withdraw(conflict)
+//   holding   vanished                  → holding    install, announce
+//   any       release                   → idle       withdraw, if it was holding
+
+/// The claim of one host on addresses that move as one.
+package struct AddressClaim: Sendable {
+    /// What to claim and how to defend it.
+    package struct Configuration: Sendable {
+        /// How a conflict is met.
+        package enum Defence: Equatable, Sendable {
+            /// One announcement in DEFEND_INTERVAL, and the addresses are given up on the next conflict in it (RFC 5227
+            /// section 2.4 (b)).
+            case once
+            /// One announcement in each DEFEND_INTERVAL, never given up (RFC 5227 section 2.4 (c)); conflicts with
+            /// members of the cluster are its elector's business and not answered.
+            case always
+        }
+
+        package var addresses: [IPAddress]
+        /// This host's own hardware address on the link.
+        package var identity: MACAddress
+        package var defence: Defence
+        /// How long the addresses may stay without this host's renewing them.
+        package var lease: Duration
+        /// How often a holder asks whether somebody else has the addresses too; nil: it is told by others (the election).
+        package var checkInterval: Duration?
+
+        /// A configuration of at least one address.
+        package init(
+            addresses: [IPAddress], identity: MACAddress, defence: Defence, lease: Duration, checkInterval: Duration?
+        ) {
+            precondition(!addresses.isEmpty && lease > .zero, "a claim needs an address and a lease")
+            self.addresses = addresses
+            self.identity = identity
+            self.defence = defence
+            self.lease = lease
+            self.checkInterval = checkInterval
+        }
+    }
+
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        /// Take the addresses, after asking for them or at once.
+        case take(probing: Bool)
+        /// Something was heard about one of the addresses, never from this host itself.
+        case heard(Sighting)
+        /// The kernel no longer has one of the addresses, or the link came back.
+        case vanished
+        /// Give them up.
+        case release
+        case deadlinePassed
+    }
+
+    /// What to do.
+    package enum Output: Equatable, Sendable {
+        /// Ask for every address as a host about to take it.
+        case probe
+        /// Put every address on the interface.
+        case install
+        /// Announce every address.
+        case announce
+        /// Ask whether anybody else has the addresses.
+        case checkForOthers
+        /// Renew the lease of every address.
+        case renew
+        /// Take every address off the interface.
+        case withdraw
+        case report(Report)
+    }
+
+    /// What is worth telling.
+    package enum Report: Equatable, Sendable {
+        case taken
+        /// Not taken: a host has the address.
+        case heldBy(Sighting)
+        /// Not taken: a host that goes first is about to.
+        case rival(Sighting)
+        /// Held, and somebody else says so too; whether this was answered.
+        case conflict(Sighting, defended: Bool)
+        /// Given up to a host that did not give way.
+        case lost(Sighting)
+        /// This process slept for longer than the lease.
+        case asleep(Duration)
+        /// An address was gone and has been put back.
+        case reinstated
+    }
+
+    // RFC 5227 section 1.1 has PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, ANNOUNCE_WAIT 2 s; those below are ours, for LANs
+    // on which a neighbour answers in milliseconds.
+    /// A random wait before the first probe, at most this.
+    static let probeWait = Duration.milliseconds(50)
+    /// Probes before the addresses are taken for free.
+    static let probeNumber = 3
+    /// From one probe to the next, and from the last one to taking the addresses.
+    static let probeInterval = Duration.milliseconds(20)
+    /// DEFEND_INTERVAL, RFC 5227 section 1.1.
+    static let defendInterval = Duration.seconds(10)
+    /// The two forms of one announcement are one conflict, not two.
+    static let conflictBurst = Duration.milliseconds(5)
+    /// When the addresses are announced after they were taken: at once for the take-over itself, then again because
+    /// frames get lost and switches are late.
+    static let announcements: [Duration] = [
+        .zero, .milliseconds(10), .milliseconds(50), .milliseconds(200), .milliseconds(1100), .seconds(3),
+    ]
+    /// And from then on.
+    static let announceInterval = Duration.seconds(30)
+    /// The lease is renewed this often in its time.
+    static let renewalsInLease = 4
+
+    /// Where the claim stands.
+    package enum State: String, Equatable, Sendable { case idle, waiting, probing, holding }
+
+    private let configuration: Configuration
+    /// Where the claim stands.
+    package private(set) var state = State.idle
+    private var probesSent = 0
+    private var nextProbe: Instant?
+    private var takenAt = Instant(nanoseconds: 0)
+    private var announced = 0
+    private var nextAnnouncement: Instant?
+    private var nextCheck: Instant?
+    private var nextRenewal: Instant?
+    private var renewedAt = Instant(nanoseconds: 0)
+    private var lastConflict: Instant?
+    private var lastDefence: Instant?
+
+    /// A claim that holds nothing yet.
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    /// Members of the cluster by their own hardware addresses, whose claims are not defended against.
+    package var peers: Set<MACAddress> = []
+
+    /// When `deadlinePassed` is due; nil when there is nothing to wait for.
+    package var nextDeadline: Instant? {
+        switch state {
+        case .idle: nil
+        case .waiting, .probing: nextProbe
+        case .holding: earlier(nextAnnouncement, earlier(nextCheck, nextRenewal))
+        }
+    }
+
+    /// Takes one input and says what to do, in this order.
+    package mutating func step(
+        _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch (state, input) {
+        case (.idle, .take(let probing)), (.waiting, .take(let probing)), (.probing, .take(let probing)):
+            return probing ? wait(at: now, using: &random) : take(at: now)
+        case (.waiting, .deadlinePassed), (.probing, .deadlinePassed): return probe(at: now)
+        case (.waiting, .heard(let sighting)), (.probing, .heard(let sighting)): return heardBefore(sighting)
+        case (.holding, .heard(let sighting)): return heardWhileHolding(sighting, at: now)
+        case (.holding, .deadlinePassed): return keep(at: now, using: &random)
+        case (.holding, .vanished): return reinstall(at: now)
+        case (_, .release):
+            let wasHolding = state == .holding
+            state = .idle
+            return wasHolding ? [.withdraw] : []
+        case (.holding, .take), (.idle, _), (.waiting, .vanished), (.probing, .vanished): return []
+        }
+    }
+
+    // MARK: Before
+
+    private mutating func wait(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
+        guard state == .idle || state == .holding else { return [] }
+        state = .waiting
+        probesSent = 0
+        nextProbe = now + .nanoseconds(Int64.random(in: 0...Self.probeWait.nanoseconds, using: &random))
+        return []
+    }
+
+    private mutating func probe(at now: Instant) -> [Output] {
+        guard let due = nextProbe, now >= due else { return [] }
+        // This machine itself slept: an answer to the last probe had no chance to be heard yet.
+        let slept = state == .probing && now - due > Self.probeInterval
+        guard probesSent < Self.probeNumber || slept else { return take(at: now) }
+        state = .probing
+        if !slept { probesSent += 1 }
+        nextProbe = now + Self.probeInterval
+        return [.probe]
+    }
+
+    private mutating func heardBefore(_ sighting: Sighting) -> [Output] {
+        switch sighting.kind {
+        case .holds:
+            state = .idle
+            return [.report(.heldBy(sighting))]
+        case .claims where sighting.identity < configuration.identity:
+            state = .idle
+            return [.report(.rival(sighting))]
+        case .claims, .asks:
+            return []
+        }
+    }
+
+    // MARK: Holding
+
+    private mutating func take(at now: Instant) -> [Output] {
+        state = .holding
+        lastConflict = nil
+        lastDefence = nil
+        nextCheck = configuration.checkInterval.map { now + $0 }
+        return [.install] + announceAfresh(at: now) + [.report(.taken)]
+    }
+
+    private mutating func announceAfresh(at now: Instant) -> [Output] {
+        takenAt = now
+        announced = 1
+        nextAnnouncement = now + Self.announcements[1]
+        renewed(at: now)
+        return [.announce]
+    }
+
+    private mutating func renewed(at now: Instant) {
+        renewedAt = now
+        nextRenewal = now + configuration.lease / Self.renewalsInLease
+    }
+
+    private mutating func reinstall(at now: Instant) -> [Output] {
+        [.install] + announceAfresh(at: now) + [.report(.reinstated)]
+    }
+
+    private mutating func keep(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
+        let silence = now - renewedAt
+        if silence > configuration.lease {
+            // The fence has closed and a successor may be there: do not open it again before asking.
+            return [.withdraw, .report(.asleep(silence))] + wait(at: now, using: &random)
+        }
+        var outputs: [Output] = []
+        if let due = nextRenewal, now >= due {
+            renewed(at: now)
+            outputs.append(.renew)
+        }
+        if let due = nextCheck, now >= due {
+            nextCheck = configuration.checkInterval.map { now + $0 }
+            outputs.append(.checkForOthers)
+        }
+        if let due = nextAnnouncement, now >= due {
+            announced += 1
+            let next = announced < Self.announcements.count ? takenAt + Self.announcements[announced] : now
+            nextAnnouncement = next > now ? next : now + Self.announceInterval
+            outputs.append(.announce)
+        }
+        return outputs
+    }
+
+    private mutating func heardWhileHolding(_ sighting: Sighting, at now: Instant) -> [Output] {
+        guard sighting.kind == .holds else { return [] }
+        if configuration.defence == .always && peers.contains(sighting.identity) {
+            guard isNewConflict(at: now) else { return [] }
+            return [.report(.conflict(sighting, defended: false))]
+        }
+        switch configuration.defence {
+        case .once:
+            let previous = lastConflict
+            guard isNewConflict(at: now) else { return [] }
+            if let previous, now - previous < Self.defendInterval {
+                state = .idle
+                return [.withdraw, .report(.lost(sighting))]
+            }
+            return [.announce, .report(.conflict(sighting, defended: true))]
+        case .always:
+            if let lastDefence, now - lastDefence < Self.defendInterval { return [] }
+            lastDefence = now
+            return [.announce, .report(.conflict(sighting, defended: true))]
+        }
+    }
+
+    private mutating func isNewConflict(at now: Instant) -> Bool {
+        if let lastConflict, now - lastConflict < Self.conflictBurst { return false }
+        lastConflict = now
+        return true
+    }
+}

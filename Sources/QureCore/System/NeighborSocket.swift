@@ -1,0 +1,139 @@
+// NeighborSocket: asks on one interface who has an address, tells who has it, and hears what others say: ARP for IPv4,
+// neighbour discovery for IPv6, in packets of our own making. Used by qure-probe to ask and by qure-claim to announce and
+// to notice conflicts. Needs CAP_NET_RAW and no address on the interface.
+
+/// Questions, announcements and evidence about the addresses of one link.
+package struct NeighborSocket: ~Copyable {
+    /// Evidence and when the kernel received it.
+    package struct Heard: Sendable {
+        package var sighting: Sighting
+        package var received: Instant
+    }
+
+    /// The hardware address that our packets name as ours.
+    package let mac: MACAddress
+    /// The source of our neighbour solicitations; :: where the interface has no link-local address, and then the
+    /// answers go to all nodes.
+    package let linkLocal: IPv6Address
+    /// Frames that were not the packets they claimed to be.
+    package private(set) var malformed = 0
+
+    private let arp: PacketSocket
+    private let ipv6: PacketSocket
+    private let hears: [Prefix]
+    private let identity: MACAddress?
+
+    /// Opens both sockets on the interface with this index and hears evidence about addresses in `networks`. `identity` is
+    /// this host's own hardware address where `mac` is one that several hosts share.
+    package init(
+        interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
+        identity: MACAddress? = nil
+    ) throws(SystemError) {
+        let v4 = networks.filter { $0.address.bitWidth == 32 }
+        let v6 = networks.filter { $0.address.bitWidth == 128 }
+        let arp = try PacketSocket(.arp, interface: index, name: name, filter: .arp(about: v4))
+        let ipv6 = try PacketSocket(.ipv6, interface: index, name: name, filter: .neighborMessages(about: v6))
+        if !v6.isEmpty { try ipv6.join(.multicast(.allNodes)) }
+        for case .v6(let address) in v6.filter({ $0.length == 128 }).map(\.address) {
+            try ipv6.join(.multicast(address.solicitedNode))
+        }
+        self.arp = arp
+        self.ipv6 = ipv6
+        self.mac = mac
+        self.identity = identity
+        self.linkLocal = linkLocal ?? .unspecified
+        hears = networks
+    }
+
+    /// The descriptors, for the poller: both can be drained with `receive`.
+    package var descriptors: [CInt] { [arp.descriptor, ipv6.descriptor] }
+
+    /// Asks everybody who has `address`, changing nobody's cache where the sender is unspecified.
+    package func probe(_ address: IPAddress) throws(SystemError) {
+        switch address {
+        case .v4(let v4): try send(.probe(for: v4, from: mac))
+        case .v6(let v6): try send(NeighborMessage.solicitation(for: v6, from: linkLocal, at: mac))
+        }
+    }
+
+    /// Asks who has `address` as a host does that is about to take it.
+    package func probeToClaim(_ address: IPAddress) throws(SystemError) {
+        switch address {
+        case .v4(let v4): try send(.claimProbe(for: v4, from: mac))
+        case .v6(let v6):
+            try send(NeighborMessage.solicitation(for: v6, from: .unspecified, at: mac, nonce: mac.octets))
+        }
+    }
+
+    /// Asks who has `address` in the name of `asker`, an address of this host: the answer comes to that address, and
+    /// whoever answers learns where it is.
+    package func ask(for address: IPAddress, tell asker: IPAddress) throws(SystemError) {
+        switch (address, asker) {
+        case (.v4(let v4), .v4(let asker)):
+            try send(ARPPacket(operation: .request, sender: .init(mac, asker), target: .init(.zero, v4)))
+        case (.v6(let v6), .v6(let asker)):
+            try send(NeighborMessage.solicitation(for: v6, from: asker, at: mac))
+        default:
+            preconditionFailure("asked for \(address) in the name of \(asker), which is of the other family")
+        }
+    }
+
+    /// Tells the link that `address` is here: gratuitous ARP in both forms, or an unsolicited advertisement.
+    package func announce(_ address: IPAddress) throws(SystemError) {
+        switch address {
+        case .v4(let v4):
+            try send(.announcement(v4, at: mac, .request, identity: identity))
+            try send(.announcement(v4, at: mac, .reply))
+        case .v6(let v6):
+            try send(NeighborMessage.announcement(v6, at: mac, identity: identity))
+        }
+    }
+
+    /// What others have said since the last call; empty when there is nothing more.
+    package mutating func receive() throws(SystemError) -> [Heard] {
+        var heard: [Heard] = []
+        for frame in try arp.receive() {
+            var input = WireReader(frame.bytes)
+            guard let packet = try? ARPPacket(parsing: &input) else {
+                malformed += 1
+                continue
+            }
+            note(Sighting.from(packet), frame, in: &heard)
+        }
+        for frame in try ipv6.receive() {
+            var input = WireReader(frame.bytes)
+            guard let packet = try? IPv6Packet(parsing: &input) else {
+                malformed += 1
+                continue
+            }
+            var body = WireReader(packet.payload)
+            guard let message = try? NeighborMessage(parsing: &body) else {
+                malformed += 1
+                continue
+            }
+            note(Sighting.from(message, in: packet, source: frame.source), frame, in: &heard)
+        }
+        return heard
+    }
+
+    /// Keeps what is about our networks and was not said by this host itself, which a bridge may reflect.
+    private func note(_ sightings: [Sighting], _ frame: PacketSocket.Frame, in heard: inout [Heard]) {
+        for sighting in sightings where sighting.identity != (identity ?? mac) {
+            if hears.contains(where: { $0.contains(sighting.address) }) {
+                heard.append(Heard(sighting: sighting, received: frame.received))
+            }
+        }
+    }
+
+    private func send(_ packet: ARPPacket) throws(SystemError) {
+        var output = WireWriter()
+        packet.write(to: &output)
+        try arp.send(output.bytes, to: .broadcast)
+    }
+
+    private func send(_ packet: IPv6Packet) throws(SystemError) {
+        var output = WireWriter()
+        packet.write(to: &output)
+        try ipv6.send(output.bytes, to: .multicast(packet.destination))
+    }
+}

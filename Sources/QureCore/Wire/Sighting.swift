@@ -1,0 +1,71 @@
+// Sighting: what one frame says about an address: somebody has it, asks for it, or is about to take it. ARP and neighbour
+// discovery say the same things in different packets; from here on nobody has to know which it was.
+
+/// One frame's evidence about one address.
+package struct Sighting: Equatable, Sendable, CustomStringConvertible {
+    /// What the sender says.
+    package enum Kind: Equatable, Sendable {
+        /// It has the address: an answer, an announcement, or a question with the address as the sender's.
+        case holds
+        /// It asks who has the address and says who it is itself; unspecified for a probe.
+        case asks(from: IPAddress)
+        /// It is about to take the address unless somebody objects.
+        case claims
+    }
+
+    package var address: IPAddress
+    package var kind: Kind
+    /// The hardware address that has, asks for or claims the address.
+    package var mac: MACAddress
+    /// The sender's own hardware address, where it says one that differs: holders of a shared (virtual) hardware
+    /// address tell each other apart by it.
+    package var identity: MACAddress
+
+    /// Evidence about `address` from a host.
+    package init(_ address: IPAddress, _ kind: Kind, mac: MACAddress, identity: MACAddress? = nil) {
+        self.address = address
+        self.kind = kind
+        self.mac = mac
+        self.identity = identity ?? mac
+    }
+
+    /// What an ARP packet says: who its sender is, and what it asks.
+    package static func from(_ packet: ARPPacket) -> [Sighting] {
+        var sightings: [Sighting] = []
+        let mac = packet.sender.mac
+        if packet.sender.ip != .unspecified {
+            let isAnnouncement = packet.operation == .request && packet.sender.ip == packet.target.ip
+            let identity = isAnnouncement && packet.target.mac != .zero && !packet.target.mac.isMulticast
+            sightings.append(
+                Sighting(.v4(packet.sender.ip), .holds, mac: mac, identity: identity ? packet.target.mac : nil))
+        }
+        if packet.operation == .request && packet.sender.ip != packet.target.ip {
+            let kind: Kind = packet.isClaimProbe ? .claims : .asks(from: .v4(packet.sender.ip))
+            sightings.append(Sighting(.v4(packet.target.ip), kind, mac: mac))
+        }
+        return sightings
+    }
+
+    /// What a neighbour message says that came in `packet` from the hardware address `source`.
+    package static func from(_ message: NeighborMessage, in packet: IPv6Packet, source: MACAddress) -> [Sighting] {
+        // Anything else may have crossed a router (RFC 4861 sections 7.1.1 and 7.1.2).
+        guard packet.hopLimit == NeighborMessage.hopLimit, !message.target.isMulticast else { return [] }
+        let mac = message.linkLayerAddress ?? source
+        switch message.kind {
+        case .advertisement:
+            return [Sighting(.v6(message.target), .holds, mac: mac, identity: message.nonceAsMAC)]
+        case .solicitation where packet.source == .unspecified && message.hasNonce:
+            return [Sighting(.v6(message.target), .claims, mac: source, identity: source)]
+        case .solicitation:
+            return [Sighting(.v6(message.target), .asks(from: .v6(packet.source)), mac: mac)]
+        }
+    }
+
+    package var description: String {
+        switch kind {
+        case .holds: "\(mac) has \(address)"
+        case .asks(let asker): "\(mac) (\(asker)) asks for \(address)"
+        case .claims: "\(mac) is about to take \(address)"
+        }
+    }
+}
