@@ -40,5 +40,6 @@ let package = Package(
         tool("qure-probe"),
         tool("qure-claim"),
         .testTarget(name: "WireTests", dependencies: ["QureCore"], swiftSettings: settings),
+        .testTarget(name: "SystemTests", dependencies: ["QureCore", "CNetlink"], swiftSettings: settings),
     ]
 )

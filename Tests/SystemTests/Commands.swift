@@ -1,0 +1,85 @@
+// Runs the independent witnesses of the system tests (ip, nft, ping, arping) and waits for facts with a limit.
+
+import Glibc
+import QureCore
+
+/// What a program said and how it ended.
+struct CommandResult {
+    /// The exit status, or 128 and the signal's number.
+    var status: Int
+    /// Standard output and standard error, as they came.
+    var output: String
+}
+
+/// A program that has been started.
+struct RunningCommand {
+    let process: pid_t
+    fileprivate let pipe: CInt
+
+    /// Reads all that it says and waits for its end.
+    func finish() -> CommandResult {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = read(pipe, &buffer, buffer.count)
+            if count > 0 { bytes += buffer.prefix(count) }
+            if count == 0 || (count < 0 && errno != EINTR) { break }
+        }
+        close(pipe)
+        var status: CInt = 0
+        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        let signal = Int(status & 0x7f)
+        return CommandResult(
+            status: signal == 0 ? Int(status >> 8 & 0xff) : 128 + signal, output: String(decoding: bytes, as: UTF8.self))
+    }
+}
+
+/// Starts a program found in PATH; its output waits in a pipe for `finish`.
+func start(_ arguments: [String]) -> RunningCommand {
+    var ends: [CInt] = [-1, -1]
+    precondition(pipe(&ends) == 0)
+    _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+    _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    words.append(nil)
+    var process: pid_t = 0
+    let failure = posix_spawnp(&process, arguments[0], &actions, nil, words, environ)
+    for word in words { free(word) }
+    posix_spawn_file_actions_destroy(&actions)
+    close(ends[1])
+    precondition(failure == 0, "cannot start \(arguments[0])")
+    return RunningCommand(process: process, pipe: ends[0])
+}
+
+/// Runs one line, split at spaces, to its end.
+@discardableResult
+func run(_ line: String) -> CommandResult {
+    start(line.split(separator: " ").map(String.init)).finish()
+}
+
+/// Runs one line that must succeed, as the preparation of a test; returns its output.
+@discardableResult
+func must(_ line: String) -> String {
+    let result = run(line)
+    precondition(result.status == 0, "\(line): \(result.output)")
+    return result.output
+}
+
+/// Runs a script in sh.
+@discardableResult
+func shell(_ script: String) -> CommandResult { start(["sh", "-c", script]).finish() }
+
+/// Whether `fact` becomes true before the limit; asks again every millisecond, so that it costs no fixed time.
+func eventually(within limit: Duration = .seconds(5), _ fact: () throws -> Bool) rethrows -> Bool {
+    let deadline = Clock.now + limit
+    while Clock.now < deadline {
+        if try fact() { return true }
+        usleep(1000)
+    }
+    return try fact()
+}
