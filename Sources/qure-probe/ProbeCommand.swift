@@ -91,7 +91,7 @@ struct Ask: ParsableCommand {
         try options.check(addresses)
         let mode = Prober.Configuration.Mode.once(
             count: options.count, timeout: timeout.duration, listensToEnd: all)
-        var session = try ProbeSession(addresses, mode, options, diagnostics, rides: false)
+        let session = try ProbeSession(addresses, mode, options, diagnostics, ridesOut: false)
         try session.runOnce()
     }
 }
@@ -116,7 +116,7 @@ struct Wait: ParsableCommand {
     func run() throws {
         let diagnostics = try options.begin()
         try options.check([address])
-        var session = try ProbeSession([address], runs.mode, options, diagnostics, rides: true)
+        let session = try ProbeSession([address], runs.mode, options, diagnostics, ridesOut: true)
         try session.runUntil(awaited == .silent ? .silent : .alive)
     }
 }
@@ -134,7 +134,7 @@ struct Watch: ParsableCommand {
     func run() throws {
         let diagnostics = try options.begin()
         try options.check(addresses)
-        var session = try ProbeSession(addresses, runs.mode, options, diagnostics, rides: true)
+        let session = try ProbeSession(addresses, runs.mode, options, diagnostics, ridesOut: true)
         try session.runUntil(nil)
     }
 }
