@@ -37,7 +37,9 @@ struct ProbeOptions: ParsableArguments {
     @Option(help: "How to ask: auto, arp, ndp or icmp.")
     var method = Method.auto
 
-    @Option(help: "Ask in the name of this address of ours; ARP asks without one unless it is given.")
+    @Option(
+        help: "Ask in the name of this address of ours; ARP asks without one unless it is given.",
+        transform: ArgumentText.address)
     var source: IPAddress?
 
     mutating func validate() throws {
@@ -83,7 +85,7 @@ struct Ask: ParsableCommand {
     @Flag(help: "Wait out the time and name every host that answers.")
     var all = false
 
-    @Argument(help: "The addresses to ask for.")
+    @Argument(help: "The addresses to ask for.", transform: ArgumentText.address)
     var addresses: [IPAddress]
 
     func run() throws {
@@ -110,7 +112,7 @@ struct Wait: ParsableCommand {
     @Option(name: .customLong("for"), help: "What to wait for: silent or alive.")
     var awaited: Awaited
 
-    @Argument(help: "The address to ask for.")
+    @Argument(help: "The address to ask for.", transform: ArgumentText.address)
     var address: IPAddress
 
     func run() throws {
@@ -128,7 +130,7 @@ struct Watch: ParsableCommand {
     @OptionGroup var options: ProbeOptions
     @OptionGroup var runs: RunOptions
 
-    @Argument(help: "The addresses to watch.")
+    @Argument(help: "The addresses to watch.", transform: ArgumentText.address)
     var addresses: [IPAddress]
 
     func run() throws {

@@ -10,6 +10,8 @@ struct ProbeTarget {
     var prober: Prober
     /// Where it is asked for; nil while that cannot be told.
     var way: Way?
+    /// Where it was asked for before that.
+    var lastWay: Way?
     /// Why it cannot be asked for, as told last.
     var obstacle: String?
     /// The final record of a one-shot question.
@@ -116,8 +118,8 @@ final class ProbeSession {
     }
 
     private func record(_ index: Int, _ report: Prober.Report) -> Record {
-        let way = targets[index].way
-        return .verdict(targets[index].address, report, method: way?.method ?? options.method, interface: way?.link?.name)
+        let way = targets[index].way ?? targets[index].lastWay
+        return .verdict(targets[index].address, report, method: way?.method ?? options.method, link: way?.link)
     }
 
     private func send(_ index: Int, _ sequence: Int) throws {
@@ -150,6 +152,7 @@ final class ProbeSession {
                     targets[index].obstacle = failure.description
                     diagnostics.say(.notice, "\(failure), waiting for that to change")
                 }
+                targets[index].lastWay = targets[index].way ?? targets[index].lastWay
                 targets[index].way = nil
                 try step(index, .linkLost)
             }

@@ -42,19 +42,27 @@ package struct CommonOptions: ParsableArguments {
     }
 }
 
-extension IPAddress: ExpressibleByArgument {
+/// What users write for addresses, with a sentence that says what was expected.
+package enum ArgumentText {
     /// An address without a prefix length.
-    package init?(argument: String) { self.init(argument) }
-}
+    package static func address(_ text: String) throws -> IPAddress {
+        if let address = IPAddress(text) { return address }
+        if text.contains("%") { throw ValidationError("'\(text)': leave the zone out and name the interface with -i") }
+        if text.contains("/") { throw ValidationError("'\(text)': an address without a prefix length is wanted here") }
+        throw ValidationError("'\(text)' is not an address; write it like 192.168.1.11 or 2001:db8::11")
+    }
 
-extension Prefix: ExpressibleByArgument {
-    /// `ADDR/LEN` or `ADDR`.
-    package init?(argument: String) { self.init(argument) }
-}
+    /// `ADDR/LEN`, or `ADDR` for the single address.
+    package static func prefix(_ text: String) throws -> Prefix {
+        if let prefix = Prefix(text) { return prefix }
+        throw ValidationError("'\(text)' is not an address with a prefix length; write it like 192.168.1.11/24")
+    }
 
-extension MACAddress: ExpressibleByArgument {
     /// Six hexadecimal octets.
-    package init?(argument: String) { self.init(argument) }
+    package static func mac(_ text: String) throws -> MACAddress {
+        if let mac = MACAddress(text) { return mac }
+        throw ValidationError("'\(text)' is not a hardware address; write it like 52:54:00:12:34:56")
+    }
 }
 
 /// A positive duration as an argument.

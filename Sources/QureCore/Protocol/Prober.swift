@@ -78,6 +78,20 @@ package struct Prober: Sendable {
         /// Whether the address is this host's own.
         package var isLocal: Bool
 
+        /// A report from its parts.
+        package init(
+            verdict: Verdict, macs: [MACAddress], roundTrip: Duration?, probes: Int, replies: Int, elapsed: Duration,
+            isLocal: Bool
+        ) {
+            self.verdict = verdict
+            self.macs = macs
+            self.roundTrip = roundTrip
+            self.probes = probes
+            self.replies = replies
+            self.elapsed = elapsed
+            self.isLocal = isLocal
+        }
+
         /// Whether more than one host has the address.
         package var isDuplicate: Bool { macs.count + (isLocal ? 1 : 0) > 1 }
     }

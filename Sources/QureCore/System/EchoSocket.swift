@@ -29,9 +29,9 @@ package struct EchoSocket: ~Copyable {
         var isRaw = false
         let socket: FileDescriptor
         do {
-            socket = try FileDescriptor(socket: sample.family, type: .datagram, protocol: number)
+            socket = try FileDescriptor(socket: CInt(sample.family), type: .datagram, protocol: number)
         } catch where error.isPermission {
-            socket = try FileDescriptor(socket: sample.family, type: .raw, protocol: number)
+            socket = try FileDescriptor(socket: CInt(sample.family), type: .raw, protocol: number)
             isRaw = true
         }
         try socket.setOption(SOL_SOCKET, SO_TIMESTAMPNS, CInt(1), called: "SO_TIMESTAMPNS")

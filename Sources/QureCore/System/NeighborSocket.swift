@@ -48,6 +48,9 @@ package struct NeighborSocket: ~Copyable {
     /// The descriptors, for the poller: both can be drained with `receive`.
     package var descriptors: [CInt] { [arp.descriptor, ipv6.descriptor] }
 
+    /// Hears neighbour solicitations to any group, as far as they reach this host.
+    package func hearAllGroups() throws(SystemError) { try ipv6.join(nil) }
+
     /// Asks everybody who has `address`, changing nobody's cache where the sender is unspecified.
     package func probe(_ address: IPAddress) throws(SystemError) {
         switch address {

@@ -61,16 +61,6 @@ package struct SocketAddress: Hashable, Sendable {
     }
 }
 
-extension IPAddress {
-    /// AF_INET or AF_INET6.
-    var family: CInt {
-        switch self {
-        case .v4: AF_INET
-        case .v6: AF_INET6
-        }
-    }
-}
-
 extension FileDescriptor {
     /// Gives the socket its own address.
     func bind(to address: SocketAddress) throws(SystemError) {

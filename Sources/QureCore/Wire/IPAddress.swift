@@ -55,6 +55,14 @@ package enum IPAddress: Hashable, Comparable, Sendable, LosslessStringConvertibl
         }
     }
 
+    /// Whether it names a group of hosts.
+    package var isMulticast: Bool {
+        switch self {
+        case .v4(let address): address.isMulticast
+        case .v6(let address): address.isMulticast
+        }
+    }
+
     /// Whether it is this host speaking to itself.
     package var isLoopback: Bool {
         switch self {
