@@ -5,9 +5,15 @@ package import ArgumentParser
 import Glibc
 
 /// A tool: its root command and how to run it.
-package protocol Tool: ParsableCommand {}
+package protocol Tool: ParsableCommand {
+    /// The arguments as the parser is to see them, for what it cannot express itself.
+    static func prepare(_ arguments: [String]) -> [String]
+}
 
 extension Tool {
+    /// Nothing to prepare.
+    package static func prepare(_ arguments: [String]) -> [String] { arguments }
+
     /// Runs the tool with the process's arguments and ends the process.
     package static func runMain() -> Never {
         secureStandardStreams()
@@ -39,17 +45,30 @@ extension Tool {
                 return .system
             }
         }
-        let text = message(for: error)
+        let text = sentence(for: error)
         let sentence = text.hasSuffix(".") ? String(text.dropLast()) : text
         diagnostics.say(.error, "\(sentence) (see '\(_commandName) --help')")
         return .usage
     }
 
+    /// The parser's message; where a value has a sentence of its own, only that.
+    private static func sentence(for error: any Error) -> String {
+        let text = message(for: error)
+        guard text.hasPrefix("The value '") else { return text }
+        var rest = text[...]
+        while let colon = rest.firstIndex(of: ":") {
+            let isBehindName = rest[..<colon].hasSuffix("'")
+            rest = rest[rest.index(after: colon)...]
+            if isBehindName && rest.hasPrefix(" ") { return String(rest.dropFirst()) }
+        }
+        return text
+    }
+
     /// Parses the command line with the configuration file's options in front.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
-        guard let file = try configurationFile(of: arguments) else { return try parseAsRoot(arguments) }
+        guard let file = try configurationFile(of: arguments) else { return try parseAsRoot(prepare(arguments)) }
         do {
-            return try parseAsRoot(merge(file.lines, into: arguments))
+            return try parseAsRoot(prepare(merge(file.lines, into: arguments)))
         } catch {
             if exitCode(for: error) != .success, let failure = blame(file, arguments) { throw failure }
             throw error
@@ -67,10 +86,10 @@ extension Tool {
     private static func blame(_ file: ConfigurationFile, _ arguments: [String]) -> Failure? {
         func complaint(about lines: [ConfigurationFile.Line]) -> String {
             do {
-                _ = try parseAsRoot(merge(lines, into: arguments))
+                _ = try parseAsRoot(prepare(merge(lines, into: arguments)))
                 return ""
             } catch {
-                return message(for: error)
+                return sentence(for: error)
             }
         }
         let withoutFile = complaint(about: [])

@@ -13,6 +13,7 @@
 //   probing   deadline                  → probing    probe; after the last: as take(probing: false)
 //   holding   deadline                  → holding    announce on schedule; probe (the check for a second holder); renew
 //   holding   deadline, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
+//   holding   link restored             → holding    install, announce; or as after a late lease, if it was away for long
 //   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
 //                                       → idle       again, if it gives up: withdraw(conflict)
 //   holding   vanished                  → holding    install, announce
@@ -20,37 +21,33 @@
 
 /// The claim of one host on addresses that move as one.
 package struct AddressClaim: Sendable {
-    /// What to claim and how to defend it.
-    package struct Configuration: Sendable {
-        /// How a conflict is met.
-        package enum Defence: Equatable, Sendable {
-            /// One announcement in DEFEND_INTERVAL, and the addresses are given up on the next conflict in it (RFC 5227
-            /// section 2.4 (b)).
-            case once
-            /// One announcement in each DEFEND_INTERVAL, never given up (RFC 5227 section 2.4 (c)); conflicts with
-            /// members of the cluster are its elector's business and not answered.
-            case always
-        }
+    /// Who decides that this host may hold the addresses.
+    package enum Authority: Equatable, Sendable {
+        /// Nobody else: this host looks before it takes, asks now and then whether it is alone, renews its own lease, and
+        /// gives up what it cannot defend (RFC 5227 section 2.4 (b)).
+        case own
+        /// An elector, which renews the lease by its events: nothing is asked, conflicts with members of the cluster are
+        /// its business, and those with strangers never end the claim (section 2.4 (c)), or two forged frames would
+        /// unseat the master.
+        case elector
+    }
 
+    /// What to claim.
+    package struct Configuration: Sendable {
         package var addresses: [IPAddress]
         /// This host's own hardware address on the link.
         package var identity: MACAddress
-        package var defence: Defence
-        /// How long the addresses may stay without this host's renewing them.
+        package var authority: Authority
+        /// How long the addresses may stay without being renewed.
         package var lease: Duration
-        /// How often a holder asks whether somebody else has the addresses too; nil: it is told by others (the election).
-        package var checkInterval: Duration?
 
         /// A configuration of at least one address.
-        package init(
-            addresses: [IPAddress], identity: MACAddress, defence: Defence, lease: Duration, checkInterval: Duration?
-        ) {
+        package init(addresses: [IPAddress], identity: MACAddress, authority: Authority, lease: Duration) {
             precondition(!addresses.isEmpty && lease > .zero, "a claim needs an address and a lease")
             self.addresses = addresses
             self.identity = identity
-            self.defence = defence
+            self.authority = authority
             self.lease = lease
-            self.checkInterval = checkInterval
         }
     }
 
@@ -60,8 +57,11 @@ package struct AddressClaim: Sendable {
         case take(probing: Bool)
         /// Something was heard about one of the addresses, never from this host itself.
         case heard(Sighting)
-        /// The kernel no longer has one of the addresses, or the link came back.
+        /// The kernel no longer has one of the addresses.
         case vanished
+        /// The link has no carrier, or is down.
+        case linkLost
+        case linkRestored
         /// Give them up.
         case release
         case deadlinePassed
@@ -95,8 +95,9 @@ package struct AddressClaim: Sendable {
         case conflict(Sighting, defended: Bool)
         /// Given up to a host that did not give way.
         case lost(Sighting)
-        /// This process slept for longer than the lease.
+        /// This process slept for longer than the lease, or the link was away for long enough to be succeeded.
         case asleep(Duration)
+        case unplugged(Duration)
         /// An address was gone and has been put back.
         case reinstated
     }
@@ -113,6 +114,10 @@ package struct AddressClaim: Sendable {
     static let defendInterval = Duration.seconds(10)
     /// The two forms of one announcement are one conflict, not two.
     static let conflictBurst = Duration.milliseconds(5)
+    /// How often a holder by its own authority asks whether somebody else has the addresses too.
+    static let checkInterval = Duration.seconds(1)
+    /// A link that was away for less than this comes back as a holder's: nobody can have taken over so soon.
+    static let linkTolerance = Duration.milliseconds(150)
     /// When the addresses are announced after they were taken: at once for the take-over itself, then again because
     /// frames get lost and switches are late.
     static let announcements: [Duration] = [
@@ -137,6 +142,7 @@ package struct AddressClaim: Sendable {
     private var nextCheck: Instant?
     private var nextRenewal: Instant?
     private var renewedAt = Instant(nanoseconds: 0)
+    private var linkLostAt: Instant?
     private var lastConflict: Instant?
     private var lastDefence: Instant?
 
@@ -166,7 +172,11 @@ package struct AddressClaim: Sendable {
         case (.waiting, .heard(let sighting)), (.probing, .heard(let sighting)): return heardBefore(sighting)
         case (.holding, .heard(let sighting)): return heardWhileHolding(sighting, at: now)
         case (.holding, .deadlinePassed): return keep(at: now, using: &random)
-        case (.holding, .vanished): return reinstall(at: now)
+        case (.holding, .vanished): return linkLostAt == nil ? reinstall(at: now) : []
+        case (_, .linkLost):
+            linkLostAt = linkLostAt ?? now
+            return []
+        case (_, .linkRestored): return linkRestored(at: now, using: &random)
         case (_, .release):
             let wasHolding = state == .holding
             state = .idle
@@ -215,7 +225,7 @@ package struct AddressClaim: Sendable {
         state = .holding
         lastConflict = nil
         lastDefence = nil
-        nextCheck = configuration.checkInterval.map { now + $0 }
+        nextCheck = configuration.authority == .own ? now + Self.checkInterval : nil
         return [.install] + announceAfresh(at: now) + [.report(.taken)]
     }
 
@@ -229,16 +239,25 @@ package struct AddressClaim: Sendable {
 
     private mutating func renewed(at now: Instant) {
         renewedAt = now
-        nextRenewal = now + configuration.lease / Self.renewalsInLease
+        nextRenewal = configuration.authority == .own ? now + configuration.lease / Self.renewalsInLease : nil
     }
 
     private mutating func reinstall(at now: Instant) -> [Output] {
         [.install] + announceAfresh(at: now) + [.report(.reinstated)]
     }
 
+    private mutating func linkRestored(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
+        guard let lost = linkLostAt else { return [] }
+        linkLostAt = nil
+        guard state == .holding else { return [] }
+        let away = now - lost
+        guard configuration.authority == .own && away > Self.linkTolerance else { return reinstall(at: now) }
+        return [.withdraw, .report(.unplugged(away))] + wait(at: now, using: &random)
+    }
+
     private mutating func keep(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         let silence = now - renewedAt
-        if silence > configuration.lease {
+        if silence > configuration.lease && configuration.authority == .own {
             // The fence has closed and a successor may be there: do not open it again before asking.
             return [.withdraw, .report(.asleep(silence))] + wait(at: now, using: &random)
         }
@@ -248,7 +267,7 @@ package struct AddressClaim: Sendable {
             outputs.append(.renew)
         }
         if let due = nextCheck, now >= due {
-            nextCheck = configuration.checkInterval.map { now + $0 }
+            nextCheck = now + Self.checkInterval
             outputs.append(.checkForOthers)
         }
         if let due = nextAnnouncement, now >= due {
@@ -262,12 +281,8 @@ package struct AddressClaim: Sendable {
 
     private mutating func heardWhileHolding(_ sighting: Sighting, at now: Instant) -> [Output] {
         guard sighting.kind == .holds else { return [] }
-        if configuration.defence == .always && peers.contains(sighting.identity) {
-            guard isNewConflict(at: now) else { return [] }
-            return [.report(.conflict(sighting, defended: false))]
-        }
-        switch configuration.defence {
-        case .once:
+        switch configuration.authority {
+        case .own:
             let previous = lastConflict
             guard isNewConflict(at: now) else { return [] }
             if let previous, now - previous < Self.defendInterval {
@@ -275,7 +290,10 @@ package struct AddressClaim: Sendable {
                 return [.withdraw, .report(.lost(sighting))]
             }
             return [.announce, .report(.conflict(sighting, defended: true))]
-        case .always:
+        case .elector where peers.contains(sighting.identity):
+            guard isNewConflict(at: now) else { return [] }
+            return [.report(.conflict(sighting, defended: false))]
+        case .elector:
             if let lastDefence, now - lastDefence < Self.defendInterval { return [] }
             lastDefence = now
             return [.announce, .report(.conflict(sighting, defended: true))]

@@ -2,7 +2,6 @@
 // that could close it again, or somebody else's descriptor of the same number.
 
 import Glibc
-import CLinux
 
 /// The kinds of socket in use here; glibc imports them with a type of their own that no call takes.
 package struct SocketType: Sendable {
@@ -47,23 +46,5 @@ package struct FileDescriptor: ~Copyable, Sendable {
     package func setNonBlocking() throws(SystemError) {
         let flags = try check("fcntl") { fcntl(number, F_GETFL) }
         try check("fcntl") { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
-    }
-}
-
-/// A pipe: what is written to `writing` comes out of `reading`; both are closed on exec.
-package struct Pipe: ~Copyable {
-    package let reading: FileDescriptor
-    package let writing: FileDescriptor
-
-    /// A new pipe.
-    package init() throws(SystemError) {
-        var ends: (CInt, CInt) = (-1, -1)
-        try check("pipe") {
-            unsafe withUnsafeMutablePointer(to: &ends) {
-                unsafe $0.withMemoryRebound(to: CInt.self, capacity: 2) { unsafe qure_pipe_cloexec($0) }
-            }
-        }
-        reading = FileDescriptor(owning: ends.0)
-        writing = FileDescriptor(owning: ends.1)
     }
 }

@@ -1,0 +1,35 @@
+// ConnectionProbe: a TCP connection attempt whose only purpose is to make the other side send something back. A refusal
+// proves as much as a connection does.
+
+import CLinux
+import Glibc
+
+/// A connection that is being attempted.
+package struct ConnectionProbe: ~Copyable {
+    private let socket: FileDescriptor
+
+    /// Begins to connect from `source` to `destination` by the named interface.
+    package init(from source: SocketAddress, to destination: SocketAddress, interface: String) throws(SystemError) {
+        let socket = try FileDescriptor(socket: CInt(source.address.family), type: .stream)
+        try socket.bind(toInterface: interface)
+        try socket.bind(to: source)
+        let number = socket.number
+        do {
+            try check("connect", destination.address.description) {
+                unsafe destination.withSockaddr { unsafe connect(number, $0, $1) }
+            }
+        } catch where error.errno == .inProgress {}
+        self.socket = socket
+    }
+
+    /// Writable when the attempt has ended; for the poller (`addForWriting`).
+    package var descriptor: CInt { socket.number }
+
+    /// Whether the other side answered the attempt, by accepting or by refusing it.
+    package func hasAnswered() -> Bool {
+        var error: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        guard unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &error, &length) == 0 else { return false }
+        return error == 0 || error == ECONNREFUSED
+    }
+}

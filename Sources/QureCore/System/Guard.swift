@@ -1,0 +1,53 @@
+// Guard: the twin of a process that holds an address: when the process is gone, however it went, the guard takes the
+// address off the interface within milliseconds. It is a fork that sleeps on a pipe and shares its parent's memory pages;
+// everything it will send was prepared before (CLinux.c). If the guard itself is killed, its owner hears that from the poller and makes
+// another. When both go at once the fence is still there, and behind it the address's own lifetime.
+
+import CLinux
+import Glibc
+
+/// A forked twin that sends prepared netlink requests when its parent has died.
+package struct Guard: ~Copyable {
+    private let pipe: FileDescriptor
+    private let process: FileDescriptor
+    /// The process number of the guard.
+    package let pid: Int32
+
+    /// Forks the guard. `messages` are whole route netlink requests, one behind the other.
+    /// Must be called from a process with one thread.
+    package init(messages: [UInt8]) throws(SystemError) {
+        var ends: (reading: CInt, writing: CInt) = (-1, -1)
+        try check("pipe") {
+            unsafe withUnsafeMutablePointer(to: &ends) {
+                unsafe $0.withMemoryRebound(to: CInt.self, capacity: 2) { unsafe qure_pipe_cloexec($0) }
+            }
+        }
+        let reading = FileDescriptor(owning: ends.reading)
+        let writing = FileDescriptor(owning: ends.writing)
+        let number = reading.number
+        let pid = try check("fork", "guard") {
+            unsafe messages.withUnsafeBytes { unsafe qure_fork_guard(number, $0.baseAddress, $0.count) }
+        }
+        self.pid = pid
+        pipe = writing
+        process = FileDescriptor(owning: qure_pidfd_open(pid))
+    }
+
+    /// Readable once the guard is dead; for the poller.
+    package var descriptor: CInt { process.number }
+
+    /// Sends the guard away without its doing anything, and waits the moment until it is gone.
+    package consuming func dismiss() {
+        var order: UInt8 = 1
+        _ = unsafe write(pipe.number, &order, 1)
+        reap()
+    }
+
+    /// Forgets a guard that is dead already.
+    package consuming func bury() { reap() }
+
+    private borrowing func reap() {
+        var status: CInt = 0
+        while unsafe waitpid(pid, &status, 0) == -1 && Glibc.errno == EINTR {}
+    }
+}
