@@ -26,6 +26,24 @@ func tool(_ name: String) -> Target {
         swiftSettings: toolSettings, linkerSettings: toolLinking)
 }
 
+/// Tests and their support: the same settings; nothing of it is installed.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// The fuzz driver links libFuzzer's main, so it exists only where QURE_FUZZ is set (`make fuzz`).
+let fuzzing: [SwiftSetting] =
+    Context.environment["QURE_FUZZ"] == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])]
+let fuzzTargets: [Target] =
+    fuzzing.isEmpty
+    ? []
+    : [
+        .executableTarget(
+            name: "Fuzz", dependencies: ["QureCore"], path: "Tests/Fuzz", exclude: ["corpus"],
+            swiftSettings: settings + fuzzing,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
+    ]
+
 let package = Package(
     name: "qure",
     dependencies: [
@@ -36,10 +54,18 @@ let package = Package(
         .target(name: "CLinux"),
         .target(
             name: "QureCore", dependencies: ["CLinux", "CNetlink", argumentParser], exclude: ["README.md"],
-            swiftSettings: settings + [.strictMemorySafety()]),
+            swiftSettings: settings + [.strictMemorySafety()] + fuzzing),
         tool("qure-probe"),
         tool("qure-claim"),
-        .testTarget(name: "WireTests", dependencies: ["QureCore"], swiftSettings: settings),
-        .testTarget(name: "SystemTests", dependencies: ["QureCore", "CNetlink"], swiftSettings: settings),
-    ]
+        .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
+        .executableTarget(
+            name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",
+            swiftSettings: toolSettings, linkerSettings: toolLinking),
+        tests("WireTests", ["QureCore"]),
+        tests("ProtocolTests", ["QureCore"]),
+        tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),
+        tests("CommandTests", ["QureCore", "Lab"]),
+        tests("LabTests", ["QureCore", "Lab"]),
+        tests("TidyTests", []),
+    ] + fuzzTargets
 )

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import Lab
 import QureCore
 import Testing
 

@@ -2,6 +2,7 @@
 
 import CNetlink
 import Glibc
+import Lab
 import QureCore
 import Testing
 

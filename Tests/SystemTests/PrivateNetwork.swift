@@ -3,6 +3,7 @@
 // here runs, so that no test can ever touch the interfaces of the machine it is on.
 
 import Glibc
+import Lab
 import QureCore
 import Testing
 

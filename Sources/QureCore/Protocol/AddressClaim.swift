@@ -120,7 +120,7 @@ package struct AddressClaim: Sendable {
     static let linkTolerance = Duration.milliseconds(150)
     /// When the addresses are announced after they were taken: at once for the take-over itself, then again because
     /// frames get lost and switches are late.
-    static let announcements: [Duration] = [
+    package static let announcements: [Duration] = [
         .zero, .milliseconds(10), .milliseconds(50), .milliseconds(200), .milliseconds(1100), .seconds(3),
     ]
     /// And from then on.

@@ -1,5 +1,6 @@
 // The clocks, asked for the present instant. Only the tools' loops and the sockets that stamp what they receive ask.
 
+import CLinux
 import Glibc
 
 /// The machine's clocks.

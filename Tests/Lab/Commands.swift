@@ -1,23 +1,23 @@
-// Runs the independent witnesses of the system tests (ip, nft, ping, arping) and waits for facts with a limit.
+// Runs the independent witnesses of the system tests (ip, nft, ping, arping) and the tools under test and waits for facts with a limit.
 
-import Glibc
+package import Glibc
 import QureCore
 
 /// What a program said and how it ended.
-struct CommandResult {
+package struct CommandResult {
     /// The exit status, or 128 and the signal's number.
-    var status: Int
+    package var status: Int
     /// Standard output and standard error, as they came.
-    var output: String
+    package var output: String
 }
 
 /// A program that has been started.
-struct RunningCommand {
-    let process: pid_t
+package struct RunningCommand {
+    package let process: pid_t
     fileprivate let pipe: CInt
 
     /// Reads all that it says and waits for its end.
-    func finish() -> CommandResult {
+    package func finish() -> CommandResult {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
@@ -35,7 +35,7 @@ struct RunningCommand {
 }
 
 /// Starts a program found in PATH; its output waits in a pipe for `finish`.
-func start(_ arguments: [String]) -> RunningCommand {
+package func start(_ arguments: [String]) -> RunningCommand {
     var ends: [CInt] = [-1, -1]
     precondition(pipe(&ends) == 0)
     _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
@@ -58,13 +58,13 @@ func start(_ arguments: [String]) -> RunningCommand {
 
 /// Runs one line, split at spaces, to its end.
 @discardableResult
-func run(_ line: String) -> CommandResult {
+package func run(_ line: String) -> CommandResult {
     start(line.split(separator: " ").map(String.init)).finish()
 }
 
 /// Runs one line that must succeed, as the preparation of a test; returns its output.
 @discardableResult
-func must(_ line: String) -> String {
+package func must(_ line: String) -> String {
     let result = run(line)
     precondition(result.status == 0, "\(line): \(result.output)")
     return result.output
@@ -72,10 +72,10 @@ func must(_ line: String) -> String {
 
 /// Runs a script in sh.
 @discardableResult
-func shell(_ script: String) -> CommandResult { start(["sh", "-c", script]).finish() }
+package func shell(_ script: String) -> CommandResult { start(["sh", "-c", script]).finish() }
 
 /// Whether `fact` becomes true before the limit; asks again every millisecond, so that it costs no fixed time.
-func eventually(within limit: Duration = .seconds(5), _ fact: () throws -> Bool) rethrows -> Bool {
+package func eventually(within limit: Duration = .seconds(5), _ fact: () throws -> Bool) rethrows -> Bool {
     let deadline = Clock.now + limit
     while Clock.now < deadline {
         if try fact() { return true }

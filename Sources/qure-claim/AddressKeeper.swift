@@ -1,0 +1,229 @@
+// AddressKeeper: the kernel's side of a claim: addresses on an interface, their lifetime, their mark, and the interface of
+// their own where they are to have a hardware address of their own. It does what it is told, when it is told.
+
+import QureCore
+
+/// How qure knows again what it has put on an interface.
+enum AddressMark {
+    /// The value of IFA_PROTO, which `ip -d address` shows as `proto 81`: ASCII Q. The kernel's own are 1 to 3.
+    static let origin: UInt8 = 0x51
+
+    /// Whether qure put it there: by the kernel's mark, or by the registry where the kernel has no marks.
+    static func isOurs(_ address: InterfaceAddress, _ entry: ClaimEntry?) -> Bool {
+        address.origin == origin || (address.origin == nil && entry?.prefix.address == address.prefix.address)
+    }
+}
+
+extension Netlink {
+    /// Removes an address; the kernel would take an IPv4 network's other addresses along with its first one unless it is
+    /// told to promote them.
+    mutating func removeKeepingOthers(_ address: InterfaceAddress) throws(SystemError) -> Bool {
+        if address.prefix.address.bitWidth == 32 && !address.isSecondary {
+            try setConfiguration(interface: address.interface, [.promoteSecondaries: 1])
+        }
+        return try removeAddress(address.prefix, interface: address.interface)
+    }
+}
+
+final class AddressKeeper {
+    let prefixes: [Prefix]
+    /// The interface on whose link the addresses are.
+    let link: Link
+    /// This host's link-local address there.
+    let linkLocal: IPv6Address?
+    /// The macvlan, where the addresses have a hardware address of their own.
+    private(set) var virtual: Link?
+    private var netlink: Netlink
+    private let options: ClaimOptions
+    private let label: String?
+    /// The lifetime that the kernel is told; nil: none.
+    let lease: Duration?
+    /// Settings of the interface before a macvlan needed others.
+    private var formerSettings: [ConfigurationKey: Int32] = [:]
+
+    var addresses: [IPAddress] { prefixes.map(\.address) }
+    /// The interface that the addresses are put on.
+    var carrier: Link { virtual ?? link }
+
+    init(_ prefixes: [Prefix], _ options: ClaimOptions, _ placement: PlacementOptions, lease: Duration?) throws {
+        var netlink = try Netlink()
+        let link = try Self.link(for: prefixes, options.common.interface, &netlink)
+        let own = try netlink.addresses(on: link.index)
+        linkLocal = own.lazy.compactMap { entry -> IPv6Address? in
+            guard case .v6(let address) = entry.prefix.address, address.isLinkLocal else { return nil }
+            return entry.isTentative || entry.hasFailedDAD ? nil : address
+        }.first
+        self.prefixes = prefixes
+        self.options = options
+        self.lease = lease
+        self.link = link
+        label = placement.label
+        self.netlink = netlink
+    }
+
+    private static func link(for prefixes: [Prefix], _ name: String?, _ netlink: inout Netlink) throws -> Link {
+        if let name {
+            guard let link = try netlink.link(named: name) else { throw Failure(.unreachable, "\(name): no such interface") }
+            return try usable(link)
+        }
+        var indices: Set<Int> = []
+        for prefix in prefixes {
+            guard let index = try netlink.onLinkInterface(for: prefix.address) else {
+                throw Failure(
+                    .usage, "\(prefix.address): no interface's on-link route covers it: name one with --interface")
+            }
+            indices.insert(index)
+        }
+        guard indices.count == 1, let index = indices.first, let link = try netlink.link(index: index) else {
+            throw Failure(.usage, "the addresses are on different interfaces: name one with --interface")
+        }
+        return try usable(link)
+    }
+
+    private static func usable(_ link: Link) throws -> Link {
+        guard link.mac != nil, link.supportsARP, !link.isLoopback else {
+            throw Failure(.usage, "\(link.name): not an Ethernet interface, so there is no link to announce an address on")
+        }
+        return link
+    }
+
+    /// Fails unless the link can carry an announcement now.
+    func requireLinkUp() throws {
+        guard let now = try netlink.link(index: link.index) else {
+            throw Failure(.unreachable, "\(link.name): the interface is gone")
+        }
+        guard now.isUp else { throw Failure(.unreachable, "\(link.name): the interface is down") }
+        guard now.hasCarrier else { throw Failure(.unreachable, "\(link.name): the interface has no carrier") }
+    }
+
+    /// Whether the link is up and has a carrier; nil: it is gone.
+    func isLinkUp() throws -> Bool? {
+        try netlink.link(index: link.index).map { $0.isUp && $0.hasCarrier }
+    }
+
+    /// The default gateways on this link.
+    func gateways() throws -> [IPAddress] {
+        try netlink.defaultGateways().filter { $0.interface == link.index }.map(\.address)
+    }
+
+    /// Those of the addresses that are on the interface now.
+    func present() throws -> [InterfaceAddress] {
+        let wanted = Set(addresses)
+        return try netlink.addresses(on: carrier.index).filter { wanted.contains($0.prefix.address) }
+    }
+
+    /// The addresses that are on any interface of this host.
+    func presentAnywhere() throws -> Set<IPAddress> { Set(try netlink.addresses().map(\.prefix.address)) }
+
+    /// Whether all the addresses are there and in order.
+    func isIntact() throws -> Bool {
+        try present().filter { !$0.hasFailedDAD && !$0.isTentative }.count == prefixes.count
+    }
+
+    /// Whether it is qure's to renew or remove.
+    func isRenewable(_ address: InterfaceAddress) -> Bool {
+        options.adopt || AddressMark.isOurs(address, options.registry.entry(of: address.prefix.address)?.entry)
+    }
+
+    /// Fails where one of the addresses is there already and is not qure's.
+    func requireOurs() throws {
+        if let foreign = try present().first(where: { !isRenewable($0) }) {
+            throw Failure(
+                .no, "\(foreign.prefix): is on \(carrier.name) already, and not by qure; remove it, or use --adopt")
+        }
+    }
+
+    /// Puts every address on the interface, or renews those that are there. `leavingOthers`: what is there but not ours
+    /// stays as it is.
+    func install(leavingOthers: Bool = false) throws {
+        if let virtual { try netlink.setUp(virtual.index, true) }
+        let all = try netlink.addresses()
+        if prefixes.contains(where: { $0.address.bitWidth == 32 }) {
+            try netlink.setConfiguration(interface: carrier.index, [.promoteSecondaries: 1])
+        }
+        for prefix in prefixes {
+            let there = all.first { $0.interface == carrier.index && $0.prefix.address == prefix.address }
+            if let there {
+                if leavingOthers && !isRenewable(there) { continue }
+                // A failed duplicate detection stays failed until the address is put there afresh.
+                if there.hasFailedDAD || there.isTentative { _ = try netlink.removeKeepingOthers(there) }
+            }
+            try set(there?.prefix ?? prefix, isCovered: isCovered(prefix, all))
+        }
+    }
+
+    /// Renews the lifetime of every address.
+    func renew() throws {
+        guard lease != nil else { return }
+        for prefix in prefixes { try set(prefix, isCovered: coverage[prefix] ?? true) }
+    }
+
+    private var coverage: [Prefix: Bool] = [:]
+
+    /// Whether another address of this host has the network's route already.
+    private func isCovered(_ prefix: Prefix, _ all: [InterfaceAddress]) -> Bool {
+        let isCovered = all.contains {
+            $0.prefix.address != prefix.address && $0.prefix.network == prefix.network && $0.hasPrefixRoute
+        }
+        coverage[prefix] = isCovered
+        return isCovered
+    }
+
+    private func set(_ prefix: Prefix, isCovered: Bool) throws {
+        try netlink.setAddress(
+            AddressRequest(
+                prefix: prefix, interface: carrier.index, label: label, validLifetime: lease,
+                hasPrefixRoute: !isCovered && virtual == nil, skipsDAD: true, origin: AddressMark.origin))
+    }
+
+    /// Takes every address off, whatever it costs; what is gone already is no error. The first error is thrown at the end.
+    func withdraw() throws {
+        var trouble: SystemError?
+        for prefix in prefixes {
+            do { _ = try netlink.removeAddress(prefix, interface: carrier.index) } catch { trouble = trouble ?? error }
+        }
+        // The address may be there with another length than ours, if it was adopted.
+        if let rest = try? present(), !rest.isEmpty {
+            for entry in rest where isRenewable(entry) { _ = try? netlink.removeKeepingOthers(entry) }
+        }
+        if let virtual { try? netlink.setUp(virtual.index, false) }
+        if let trouble, trouble.errno != .noDevice { throw trouble }
+    }
+
+    /// The netlink requests that do the same, for the guard.
+    var removalMessages: [UInt8] {
+        if let virtual { return Netlink.removalMessage(link: virtual.index) }
+        return prefixes.flatMap { Netlink.removalMessage(prefix: $0, interface: link.index) }
+    }
+
+    // MARK: A hardware address of its own
+
+    /// Makes the macvlan that will carry the addresses: down, and so silent, until they are installed.
+    func makeVirtual(_ mac: MACAddress) throws {
+        let name = "qure\(link.index)-" + String(mac.rawValue & 0xffff, radix: 16)
+        if let left = try netlink.link(named: name) {
+            guard left.kind == "macvlan", left.parent == link.index else {
+                throw Failure(.usage, "\(name): an interface of this name exists and is not ours")
+            }
+            _ = try netlink.removeLink(left.index)
+        }
+        let made = try netlink.addMacvlan(named: name, over: link.index, mac: mac)
+        virtual = made
+        // The kernel answers ARP for any of its addresses on any interface unless told otherwise: the interface below must
+        // not answer for ours with its own MAC. Loose reverse-path checks, because answers leave by the interface below.
+        let current = try netlink.configuration(interface: link.index)
+        let needed: [ConfigurationKey: Int32] = [.arpIgnore: 1, .arpFilter: 1]
+        formerSettings = current.filter { needed[$0.key] != nil && needed[$0.key] != $0.value }
+        try netlink.setConfiguration(interface: link.index, needed)
+        try netlink.setConfiguration(
+            interface: made.index, [.arpIgnore: 1, .rpFilter: 2, .acceptLocal: 1, .promoteSecondaries: 1])
+    }
+
+    /// Removes the macvlan and puts the interface's settings back.
+    func removeVirtual() {
+        guard let virtual else { return }
+        _ = try? netlink.removeLink(virtual.index)
+        if !formerSettings.isEmpty { try? netlink.setConfiguration(interface: link.index, formerSettings) }
+        self.virtual = nil
+    }
+}

@@ -1,0 +1,3 @@
+// CommandTests
+
+import Testing

@@ -1,0 +1,3 @@
+// LabTests
+
+import Testing

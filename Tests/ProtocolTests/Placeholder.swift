@@ -1,0 +1,3 @@
+// ProtocolTests
+
+import Testing

@@ -1,0 +1,3 @@
+// TidyTests
+
+import Testing
