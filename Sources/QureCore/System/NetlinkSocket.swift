@@ -29,6 +29,17 @@ import Glibc
     /// The number of its descriptor, for a poller and for socket options.
     var descriptor: CInt { unsafe nl_socket_get_fd(socket) }
 
+    /// Sends a batch of messages that ask for no answer. The kernel acts on them before sendto returns; only refusals are
+    /// answered, so silence is consent. The socket must not block. Errors: the first refusal.
+    func transact(_ batch: [UInt8], called call: String) throws(SystemError) {
+        try send(batch, for: call)
+        var refusal: Errno?
+        while let messages = try receive(for: call) {
+            for message in messages where message.type == Int(NLMSG_ERROR) { refusal = refusal ?? message.failure }
+        }
+        if let refusal { throw SystemError(call, errno: refusal) }
+    }
+
     /// Makes it a listener to `groups` (RTNLGRP_*) that never blocks.
     func subscribe(to groups: [UInt32]) throws(SystemError) {
         unsafe nl_socket_set_nonblocking(socket)
