@@ -6,7 +6,6 @@
 #include <linux/capability.h>
 #include <linux/netlink.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,7 +22,16 @@ int qure_effective_capabilities(uint64_t *capabilities) {
 
 int qure_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
 
-static void guard(int pipe_end, const unsigned char *messages, size_t length) {
+// The kernel has acted on a request by the time sendto returns.
+static void send_to_kernel(int protocol, const unsigned char *messages, size_t length) {
+    if (length == 0) return;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    (void)sendto(fd, messages, length, 0, (struct sockaddr *)&kernel, sizeof kernel);
+    close(fd);
+}
+
+static void guard(int pipe_end, const struct qure_guard_orders *orders) {
     // A terminal's Ctrl-C and a service manager's SIGTERM go to the whole group; the guard outlives them,
     // because it leaves by itself as soon as its parent has.
     setsid();
@@ -40,21 +48,13 @@ static void guard(int pipe_end, const unsigned char *messages, size_t length) {
     do got = read(0, &byte, 1);
     while (got < 0 && errno == EINTR);
     if (got > 0) _exit(0);
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    for (size_t at = 0; at + sizeof(struct nlmsghdr) <= length;) {
-        struct nlmsghdr header;
-        memcpy(&header, messages + at, sizeof header);
-        if (header.nlmsg_len < sizeof header || header.nlmsg_len > length - at) break;
-        // The kernel has acted on a request by the time sendto returns.
-        (void)sendto(fd, messages + at, header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel);
-        at += NLMSG_ALIGN(header.nlmsg_len);
-    }
+    send_to_kernel(NETLINK_ROUTE, orders->route, orders->route_length);
+    send_to_kernel(NETLINK_NETFILTER, orders->filter, orders->filter_length);
     _exit(0);
 }
 
-pid_t qure_fork_guard(int pipe_end, const void *messages, size_t length) {
+pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders) {
     pid_t child = fork();
-    if (child == 0) guard(pipe_end, messages, length);
+    if (child == 0) guard(pipe_end, orders);
     return child;
 }

@@ -161,15 +161,26 @@ extension PrivateNetwork {
         let messages =
             prefixes.flatMap { Netlink.removalMessage(prefix: $0, interface: index) }
             + Netlink.removalMessage(link: macvlan.index)
-        var ends: [CInt] = [-1, -1]
-        try #require(qure_pipe_cloexec(&ends) == 0)
-        let process = qure_fork_guard(ends[0], messages, messages.count)
-        close(ends[0])
+        let fence = try Fence(prefixes.map(\.address))
+        try fence.open(for: .seconds(20))
+        let twin = try Guard(route: messages, filter: fence.removalBatch)
+        let process = twin.pid
         #expect(try netlink.addresses(on: index).filter { prefixes.contains($0.prefix) }.count == 2)
-        close(ends[1])  // what the parent's death does
+        Self.letGo(twin)  // what the parent's death does
         #expect(waitpid(process, nil, 0) == process)
+        #expect(!must("nft list tables").contains("qure"))
         #expect(try !netlink.addresses(on: index).contains { prefixes.contains($0.prefix) })
         #expect(try netlink.link(named: "mv0") == nil)
+    }
+
+    private static func letGo(_ twin: consuming Guard) {}
+
+    @Test func `a guard that is dismissed does nothing`() throws {
+        let prefix = try #require(Prefix("10.9.0.11/24"))
+        var netlink = try Netlink()
+        try netlink.setAddress(AddressRequest(prefix: prefix, interface: left(), origin: 77))
+        try Guard(route: Netlink.removalMessage(prefix: prefix, interface: left())).dismiss()
+        #expect(try netlink.addresses().contains { $0.prefix == prefix })
     }
 
     @Test func `the interface on whose link an address is`() throws {

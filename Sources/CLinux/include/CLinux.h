@@ -20,6 +20,8 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <string.h>
+#include <time.h>
 
 // CMSG_* are macros: one control message of a received datagram at a time. Returns the payload of the first
 // control message with this level and type and its length, or NULL.
@@ -32,6 +34,25 @@ static inline const void *qure_control_message(struct msghdr *message, int level
     return NULL;
 }
 
+// struct timespec belongs to several of Swift's own modules, and which one it is seen from changes from build to
+// build: so its fields are read and set here. The time of a clock, and the one that lies at `stamp`, in nanoseconds.
+static inline int64_t qure_clock_nanoseconds(clockid_t clock) {
+    struct timespec time = {0, 0};
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+static inline int64_t qure_stamp_nanoseconds(const void *stamp) {
+    struct timespec time;
+    memcpy(&time, stamp, sizeof time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+// Sets a timer to an absolute time of its clock, in nanoseconds; 0 disarms it.
+static inline int qure_arm_timer(int timer, int64_t nanoseconds) {
+    struct itimerspec setting = {{0, 0}, {nanoseconds / 1000000000, nanoseconds % 1000000000}};
+    return timerfd_settime(timer, TFD_TIMER_ABSTIME, &setting, NULL);
+}
+
 // Variadic in glibc: prctl(PR_CAPBSET_READ …) and the raw system calls without a wrapper in glibc 2.36.
 int qure_pidfd_open(pid_t pid);
 
@@ -42,11 +63,18 @@ int qure_effective_capabilities(uint64_t *capabilities);
 // GNU-only: a pipe whose ends are closed on exec.
 int qure_pipe_cloexec(int descriptors[2]);
 
+// What a guard sends when its parent is gone: whole netlink messages, one behind the other, for the two families.
+struct qure_guard_orders {
+    const unsigned char *route;
+    size_t route_length;
+    const unsigned char *filter;
+    size_t filter_length;
+};
+
 // The guard of a claim: a forked twin that does one thing when its parent is gone, however it went.
 // It waits for the end of the pipe whose other end only the parent holds, then sends the prepared netlink
-// requests, one after the other, on a route netlink socket of its own, and exits. After fork it calls async-signal-safe
+// requests on sockets of its own, and exits. After fork it calls async-signal-safe
 // functions only and keeps no descriptor of the parent but that pipe. In C because a forked child of a Swift
 // process must not run Swift. Returns the child's pid, or -1 with errno.
-// `messages` is `length` bytes: netlink messages, aligned, one behind the other. A single byte on the pipe
-// before its end is the order to leave without sending anything.
-pid_t qure_fork_guard(int pipe_end, const void *messages, size_t length);
+// A single byte on the pipe before its end is the order to leave without sending anything.
+pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders);

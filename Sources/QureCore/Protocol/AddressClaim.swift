@@ -12,11 +12,12 @@
 //   probing   a lower MAC claims it     → idle       refused(rival)
 //   probing   deadline                  → probing    probe; after the last: as take(probing: false)
 //   holding   deadline                  → holding    announce on schedule; probe (the check for a second holder); renew
-//   holding   deadline, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
+//   holding   anything, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
 //   holding   link restored             → holding    install, announce; or as after a late lease, if it was away for long
 //   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
 //                                       → idle       again, if it gives up: withdraw(conflict)
 //   holding   vanished                  → holding    install, announce
+//   holding   handing over              → holding    nothing is announced or defended
 //   any       release                   → idle       withdraw, if it was holding
 
 /// The claim of one host on addresses that move as one.
@@ -62,6 +63,8 @@ package struct AddressClaim: Sendable {
         /// The link has no carrier, or is down.
         case linkLost
         case linkRestored
+        /// Whether an heir is about to take them: from then on nothing is announced or defended.
+        case handOver(Bool)
         /// Give them up.
         case release
         case deadlinePassed
@@ -145,6 +148,7 @@ package struct AddressClaim: Sendable {
     private var linkLostAt: Instant?
     private var lastConflict: Instant?
     private var lastDefence: Instant?
+    private var isHandingOver = false
 
     /// A claim that holds nothing yet.
     package init(_ configuration: Configuration) { self.configuration = configuration }
@@ -165,18 +169,25 @@ package struct AddressClaim: Sendable {
     package mutating func step(
         _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
+        if input != .release, let silence = lateness(at: now) {
+            // The fence has closed and a successor may be there: nothing is said or done before asking.
+            return [.withdraw, .report(.asleep(silence))] + wait(at: now, using: &random)
+        }
         switch (state, input) {
         case (.idle, .take(let probing)), (.waiting, .take(let probing)), (.probing, .take(let probing)):
             return probing ? wait(at: now, using: &random) : take(at: now)
         case (.waiting, .deadlinePassed), (.probing, .deadlinePassed): return probe(at: now)
         case (.waiting, .heard(let sighting)), (.probing, .heard(let sighting)): return heardBefore(sighting)
         case (.holding, .heard(let sighting)): return heardWhileHolding(sighting, at: now)
-        case (.holding, .deadlinePassed): return keep(at: now, using: &random)
+        case (.holding, .deadlinePassed): return keep(at: now)
         case (.holding, .vanished): return linkLostAt == nil ? reinstall(at: now) : []
         case (_, .linkLost):
             linkLostAt = linkLostAt ?? now
             return []
         case (_, .linkRestored): return linkRestored(at: now, using: &random)
+        case (_, .handOver(let value)):
+            isHandingOver = value
+            return []
         case (_, .release):
             let wasHolding = state == .holding
             state = .idle
@@ -223,6 +234,7 @@ package struct AddressClaim: Sendable {
 
     private mutating func take(at now: Instant) -> [Output] {
         state = .holding
+        isHandingOver = false
         lastConflict = nil
         lastDefence = nil
         nextCheck = configuration.authority == .own ? now + Self.checkInterval : nil
@@ -255,12 +267,14 @@ package struct AddressClaim: Sendable {
         return [.withdraw, .report(.unplugged(away))] + wait(at: now, using: &random)
     }
 
-    private mutating func keep(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
+    /// For how long this holder by its own authority has not renewed its lease, if that is over; otherwise nil.
+    private func lateness(at now: Instant) -> Duration? {
         let silence = now - renewedAt
-        if silence > configuration.lease && configuration.authority == .own {
-            // The fence has closed and a successor may be there: do not open it again before asking.
-            return [.withdraw, .report(.asleep(silence))] + wait(at: now, using: &random)
-        }
+        let isLate = state == .holding && configuration.authority == .own && silence > configuration.lease
+        return isLate ? silence : nil
+    }
+
+    private mutating func keep(at now: Instant) -> [Output] {
         var outputs: [Output] = []
         if let due = nextRenewal, now >= due {
             renewed(at: now)
@@ -274,13 +288,13 @@ package struct AddressClaim: Sendable {
             announced += 1
             let next = announced < Self.announcements.count ? takenAt + Self.announcements[announced] : now
             nextAnnouncement = next > now ? next : now + Self.announceInterval
-            outputs.append(.announce)
+            if !isHandingOver { outputs.append(.announce) }
         }
         return outputs
     }
 
     private mutating func heardWhileHolding(_ sighting: Sighting, at now: Instant) -> [Output] {
-        guard sighting.kind == .holds else { return [] }
+        guard sighting.kind == .holds, !isHandingOver else { return [] }
         switch configuration.authority {
         case .own:
             let previous = lastConflict

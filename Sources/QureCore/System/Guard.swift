@@ -13,9 +13,9 @@ package struct Guard: ~Copyable {
     /// The process number of the guard.
     package let pid: Int32
 
-    /// Forks the guard. `messages` are whole route netlink requests, one behind the other.
-    /// Must be called from a process with one thread.
-    package init(messages: [UInt8]) throws(SystemError) {
+    /// Forks the guard. `route` are whole route netlink requests, one behind the other; `filter` is a batch of nf_tables
+    /// messages, to be sent after them; either may be empty. Must be called from a process with one thread.
+    package init(route: [UInt8], filter: [UInt8] = []) throws(SystemError) {
         var ends: (reading: CInt, writing: CInt) = (-1, -1)
         try check("pipe") {
             unsafe withUnsafeMutablePointer(to: &ends) {
@@ -26,7 +26,14 @@ package struct Guard: ~Copyable {
         let writing = FileDescriptor(owning: ends.writing)
         let number = reading.number
         let pid = try check("fork", "guard") {
-            unsafe messages.withUnsafeBytes { unsafe qure_fork_guard(number, $0.baseAddress, $0.count) }
+            unsafe route.withUnsafeBufferPointer { route in
+                unsafe filter.withUnsafeBufferPointer { filter in
+                    var orders = unsafe qure_guard_orders(
+                        route: route.baseAddress, route_length: route.count, filter: filter.baseAddress,
+                        filter_length: filter.count)
+                    return unsafe qure_fork_guard(number, &orders)
+                }
+            }
         }
         self.pid = pid
         pipe = writing

@@ -95,16 +95,9 @@ package struct Poller: ~Copyable {
     }
 
     private mutating func arm(_ deadline: Instant?) throws(SystemError) {
-        var setting = itimerspec()
-        if let deadline {
-            // An all-zero setting would disarm the timer; a deadline in the past fires at once.
-            let nanoseconds = max(deadline.nanoseconds, 1)
-            setting.it_value.tv_sec = Int(nanoseconds / 1_000_000_000)
-            setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
-        }
-        try check("timerfd_settime") {
-            unsafe timerfd_settime(timer.number, CInt(TFD_TIMER_ABSTIME), &setting, nil)
-        }
+        // Zero would disarm the timer; a deadline in the past fires at once.
+        let nanoseconds = deadline.map { max($0.nanoseconds, 1) } ?? 0
+        try check("timerfd_settime") { qure_arm_timer(timer.number, nanoseconds) }
         armed = deadline
     }
 

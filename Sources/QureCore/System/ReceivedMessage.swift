@@ -18,7 +18,7 @@ struct ReceivedMessage {
     init?<Address: BitwiseCopyable>(
         from socket: CInt, source: inout Address, object: String
     ) throws(SystemError) {
-        var stamp: timespec?
+        var stamp: Int64?
         var buffer = [UInt8](repeating: 0, count: Self.capacity)
         let count = try checkReady("recvmsg", object) {
             Self.receive(socket, &buffer, &source, &stamp)
@@ -29,7 +29,7 @@ struct ReceivedMessage {
     }
 
     private static func receive<Address: BitwiseCopyable>(
-        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout timespec?
+        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout Int64?
     ) -> Int {
         var control = [UInt8](repeating: 0, count: 256)
         var header = unsafe msghdr()
@@ -47,10 +47,8 @@ struct ReceivedMessage {
                         let count = unsafe recvmsg(socket, &header, CInt(MSG_DONTWAIT))
                         guard count >= 0 else { return count }
                         var length = 0
-                        if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length),
-                            length >= MemoryLayout<timespec>.size
-                        {
-                            stamp = unsafe data.loadUnaligned(as: timespec.self)
+                        if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length) {
+                            stamp = unsafe qure_stamp_nanoseconds(data)
                         }
                         return count
                     }

@@ -1,0 +1,123 @@
+// LeaseFollower: turns the event stream of an elector into "hold" and "do not hold". It grants nothing by itself: what
+// holds an address is a line that says so, for as long as its lease says, counted from the heartbeat it tells of and not
+// from the reading of the line, so that a process that was frozen does not grant itself a lease from old lines.
+// The end of the stream, a lease that runs out, a line that is malformed: no longer held. Used by every follower of the stream.
+//
+//   state      input                         → state      outputs
+//   released   a line that holds, lease left → held       hold(until, handing over or not)
+//   held       a line that holds             → held       hold(…), or as expired if its lease is over already
+//   held       a line that does not hold     → released   release(state)
+//   held       deadline                      → released   release(expired)
+//   any        malformed, end                → ended      release if held; ended
+//   held       stop                          → held       (goes on for STOP_WAIT, then as end)
+//   released   stop                          → ended      ended
+//   any        stop again                    → ended      release if held; ended
+
+/// The reading end of an event stream.
+package struct LeaseFollower: Sendable {
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        case event(ClusterEvent)
+        /// A line that is no event, with the reason.
+        case malformed(String)
+        /// The stream ended.
+        case endOfStream
+        /// The process is asked to end.
+        case stop
+        case deadlinePassed
+    }
+
+    /// What to do.
+    package enum Output: Equatable, Sendable {
+        /// Hold, at the latest until then; `handsOver`: without a word on the link any more, an heir is about to.
+        case hold(until: Instant, handsOver: Bool)
+        /// Do not hold.
+        case release(Reason)
+        /// Nothing more will come.
+        case ended(End)
+    }
+
+    /// Why the address is released.
+    package enum Reason: Equatable, Sendable {
+        /// The elector said so: its word, and its reason if it gave one.
+        case told(String, reason: String?)
+        /// No line renewed the lease in its time; how long that was over when it was noticed.
+        case expired(Duration)
+        /// See `End`.
+        case ended
+    }
+
+    /// How the stream ended.
+    package enum End: Equatable, Sendable {
+        /// After it had said that this host does not hold.
+        case quietly
+        /// While this host was to hold: the elector died.
+        case whileHolding
+        case malformed(String)
+        /// Because the process was asked to end.
+        case stopped
+    }
+
+    /// How long a first stop waits for the stream to end by itself: the elector hands over first.
+    static let stopWait = Duration.milliseconds(500)
+
+    /// What a lease is worth that a line does not name.
+    private let defaultLease: Duration
+    private var until: Instant?
+    private var stopBy: Instant?
+    private var hasEnded = false
+
+    /// A follower of a stream whose lines hold for `defaultLease` from their arrival where they say nothing else.
+    package init(defaultLease: Duration) { self.defaultLease = defaultLease }
+
+    /// When `deadlinePassed` is due.
+    package var nextDeadline: Instant? { hasEnded ? nil : earlier(until, stopBy) }
+
+    /// Takes one input and says what to do.
+    package mutating func step(_ input: Input, at now: Instant) -> [Output] {
+        guard !hasEnded else { return [] }
+        switch input {
+        case .event(let event): return follow(event, at: now)
+        case .malformed(let why): return end(.malformed(why))
+        case .endOfStream: return end(stopBy != nil ? .stopped : until == nil ? .quietly : .whileHolding)
+        case .stop:
+            guard until != nil, stopBy == nil else { return end(.stopped) }
+            stopBy = now + Self.stopWait
+            return []
+        case .deadlinePassed:
+            if let stopBy, now >= stopBy { return end(.stopped) }
+            return expire(at: now)
+        }
+    }
+
+    private mutating func follow(_ event: ClusterEvent, at now: Instant) -> [Output] {
+        switch event.holds {
+        case nil:
+            return expire(at: now)
+        case false?:
+            guard until != nil else { return [] }
+            until = nil
+            let outputs: [Output] = [.release(.told(event.state.rawValue, reason: event.reason))]
+            return stopBy == nil ? outputs : outputs + end(.stopped)
+        case true?:
+            // A heartbeat from the future would be a lease without end.
+            let from = event.at.map { min(Instant(nanoseconds: $0), now) } ?? now
+            until = from + (event.lease ?? defaultLease)
+            let expired = expire(at: now)
+            if expired.isEmpty, let until { return [.hold(until: until, handsOver: event.state == .transferring)] }
+            return expired
+        }
+    }
+
+    private mutating func expire(at now: Instant) -> [Output] {
+        guard let due = until, now >= due else { return [] }
+        until = nil
+        return [.release(.expired(now - due))]
+    }
+
+    private mutating func end(_ how: End) -> [Output] {
+        hasEnded = true
+        defer { until = nil }
+        return (until == nil ? [] : [.release(.ended)]) + [.ended(how)]
+    }
+}
