@@ -10,7 +10,8 @@ enum AddressMark {
 
     /// Whether qure put it there: by the kernel's mark, or by the registry where the kernel has no marks.
     static func isOurs(_ address: InterfaceAddress, _ entry: ClaimEntry?) -> Bool {
-        address.origin == origin || (address.origin == nil && entry?.prefix.address == address.prefix.address)
+        address.origin == origin
+            || (!Netlink.knowsOrigins && address.origin == nil && entry?.prefix.address == address.prefix.address)
     }
 }
 
@@ -89,16 +90,20 @@ final class AddressKeeper {
 
     /// Fails unless the link can carry an announcement now.
     func requireLinkUp() throws {
-        guard let now = try netlink.link(index: link.index) else {
-            throw Failure(.unreachable, "\(link.name): the interface is gone")
-        }
+        let now = try currentLink()
         guard now.isUp else { throw Failure(.unreachable, "\(link.name): the interface is down") }
         guard now.hasCarrier else { throw Failure(.unreachable, "\(link.name): the interface has no carrier") }
     }
 
-    /// Whether the link is up and has a carrier; nil: it is gone.
-    func isLinkUp() throws -> Bool? {
-        try netlink.link(index: link.index).map { $0.isUp && $0.hasCarrier }
+    /// Whether the link is up and has a carrier. Throws when it is gone.
+    func isLinkUp() throws -> Bool {
+        let now = try currentLink()
+        return now.isUp && now.hasCarrier
+    }
+
+    private func currentLink() throws -> Link {
+        if let now = try netlink.link(index: link.index) { return now }
+        throw Failure(.unreachable, "\(link.name): the interface is gone")
     }
 
     /// The default gateways on this link.
@@ -170,21 +175,24 @@ final class AddressKeeper {
     }
 
     private func set(_ prefix: Prefix, isCovered: Bool) throws {
-        try netlink.setAddress(
-            AddressRequest(
-                prefix: prefix, interface: carrier.index, label: label, validLifetime: lease,
-                hasPrefixRoute: !isCovered && virtual == nil, skipsDAD: true, origin: AddressMark.origin))
+        do {
+            try netlink.setAddress(
+                AddressRequest(
+                    prefix: prefix, interface: carrier.index, label: label, validLifetime: lease,
+                    hasPrefixRoute: !isCovered && virtual == nil, skipsDAD: true, origin: AddressMark.origin))
+        } catch {
+            // A missing capability is EPERM; this is something else.
+            guard error.errno == .permissionDenied && prefix.address.bitWidth == 128 else { throw error }
+            throw Failure(.system, "\(error): IPv6 is off on \(carrier.name) (net.ipv6.conf.\(carrier.name).disable_ipv6)")
+        }
     }
 
-    /// Takes every address off, whatever it costs; what is gone already is no error. The first error is thrown at the end.
+    /// Takes every address off, whatever it costs; what is gone already is no error, and what somebody else has put there
+    /// meanwhile stays. The first error is thrown at the end.
     func withdraw() throws {
         var trouble: SystemError?
-        for prefix in prefixes {
-            do { _ = try netlink.removeAddress(prefix, interface: carrier.index) } catch { trouble = trouble ?? error }
-        }
-        // The address may be there with another length than ours, if it was adopted.
-        if let rest = try? present(), !rest.isEmpty {
-            for entry in rest where isRenewable(entry) { _ = try? netlink.removeKeepingOthers(entry) }
+        for entry in try present() where isRenewable(entry) {
+            do { _ = try netlink.removeKeepingOthers(entry) } catch { trouble = trouble ?? error }
         }
         if let virtual { try? netlink.setUp(virtual.index, false) }
         if let trouble, trouble.errno != .noDevice { throw trouble }
@@ -198,12 +206,22 @@ final class AddressKeeper {
 
     // MARK: A hardware address of its own
 
-    /// Makes the macvlan that will carry the addresses: down, and so silent, until they are installed.
-    func makeVirtual(_ mac: MACAddress) throws {
-        let name = "qure\(link.index)-" + String(mac.rawValue & 0xffff, radix: 16)
+    private static let virtualPrefix = "qure"
+
+    /// Whether it is a macvlan of ours, by its kind and name.
+    static func isVirtual(_ link: Link) -> Bool { link.kind == "macvlan" && link.name.hasPrefix(virtualPrefix) }
+
+    /// Makes the macvlan that will carry the addresses: down, and so silent, until they are installed. One that is there
+    /// already is used again if `keepsExisting`, made anew otherwise.
+    func makeVirtual(_ mac: MACAddress, keepsExisting: Bool = false) throws {
+        let name = Self.virtualPrefix + "\(link.index)-" + String(mac.rawValue & 0xffff, radix: 16)
         if let left = try netlink.link(named: name) {
             guard left.kind == "macvlan", left.parent == link.index else {
                 throw Failure(.usage, "\(name): an interface of this name exists and is not ours")
+            }
+            if keepsExisting && left.mac == mac {
+                virtual = left
+                return
             }
             _ = try netlink.removeLink(left.index)
         }
@@ -225,5 +243,22 @@ final class AddressKeeper {
         _ = try? netlink.removeLink(virtual.index)
         if !formerSettings.isEmpty { try? netlink.setConfiguration(interface: link.index, formerSettings) }
         self.virtual = nil
+    }
+
+    // MARK: On the link
+
+    /// A socket in this host's own name, which works whether the addresses are here or not.
+    func openEar(hearing gateways: [IPAddress] = []) throws -> NeighborSocket {
+        try NeighborSocket(
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: linkLocal,
+            networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
+    }
+
+    /// A socket in the name of the addresses' hardware address, which works while they are here.
+    func openMouth(hearing gateways: [IPAddress] = []) throws -> NeighborSocket {
+        guard let virtual else { return try openEar(hearing: gateways) }
+        return try NeighborSocket(
+            interface: virtual.index, name: virtual.name, mac: virtual.mac ?? .zero, linkLocal: nil,
+            networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) }, identity: link.mac)
     }
 }

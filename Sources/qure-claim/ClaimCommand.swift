@@ -1,5 +1,6 @@
 // qure-claim: puts an address on this host and takes it off, tells the link, keeps it there, gives it up safely.
-// The command line: options, their checks, and the commands that do one thing and end; `hold` and `follow` stay (HoldCommand.swift).
+// The command line: the options and their checks. The commands that do one thing and end are in OneShotCommands.swift, those that
+// stay in HoldCommand.swift and FollowCommand.swift.
 
 import ArgumentParser
 import QureCore
@@ -11,7 +12,7 @@ struct ClaimCommand: Tool {
         abstract: "Put an address on this host, tell the link, keep it there, give it up safely.",
         discussion: "Exit status: 0 done, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. See qure-claim(8).",
         version: Version.text,
-        subcommands: [Add.self, Del.self, Announce.self])
+        subcommands: [Add.self, Del.self, Hold.self, Follow.self, Announce.self, Show.self])
 
     static func main() { runMain() }
 
@@ -70,6 +71,20 @@ struct PlacementOptions: ParsableArguments {
     }
 }
 
+/// The hardware address that goes with the address.
+struct VirtualOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Give the address a hardware address of its own, the same on every host: MAC, or derived from the address.",
+            valueName: "MAC"))
+    var virtualMac: String?
+
+    /// The hardware address for these addresses, if one is wanted.
+    func mac(for prefixes: [Prefix]) throws -> MACAddress? {
+        try virtualMac.map { try VirtualMAC.address($0, for: prefixes[0].address) }
+    }
+}
+
 /// What users write for a virtual hardware address.
 enum VirtualMAC {
     static let automatic = "auto"
@@ -106,114 +121,5 @@ func checkClaimable(_ prefixes: [Prefix]) throws {
     }
     guard Set(prefixes.map(\.address)).count == prefixes.count else {
         throw Failure(.usage, "the same address is given twice")
-    }
-}
-
-/// `qure-claim add`
-struct Add: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Put the address on the interface, announce it, exit. 0: it is on this host now; 1 (--unless-held): another has it.")
-
-    @OptionGroup var options: ClaimOptions
-    @OptionGroup var placement: PlacementOptions
-    @OptionGroup var announcing: AnnounceOptions
-
-    @Argument(help: "The address with its prefix length.", transform: ArgumentText.prefix)
-    var address: [Prefix]
-
-    func run() throws {
-        var diagnostics = try options.begin()
-        try checkClaimable(address)
-        let keeper = try AddressKeeper(address, options, placement, lease: placement.lease?.duration)
-        try keeper.requireLinkUp()
-        let present = try keeper.present()
-        if present.count == address.count && !present.contains(where: keeper.isRenewable) {
-            diagnostics.say(.information, "\(address[0]): is there already, and not by qure; left as it is")
-            return
-        }
-        var talk = try LinkTalk(keeper)
-        if placement.unlessHeld && present.count < address.count { try talk.requireFree(keeper) }
-        try keeper.install(leavingOthers: true)
-        for prefix in address {
-            let entry = ClaimEntry(
-                prefix: prefix, interface: keeper.link.name, mode: "add", pid: 0, since: Clock.now)
-            do { try options.registry.write(entry) } catch {
-                diagnostics.say(.information, "\(error), not registered; the address itself is marked")
-            }
-        }
-        try talk.announce(announcing.count, keeper.addresses)
-    }
-}
-
-/// How often to announce.
-struct AnnounceOptions: ParsableArguments {
-    @Option(name: .customLong("announce"), help: "Announcements before the end: at 0, 10, 50, 200 ms, 1.1 s, 3 s.")
-    var count = 3
-
-    mutating func validate() throws {
-        guard (0...6).contains(count) else { throw ValidationError("--announce takes 0 to 6, not \(count)") }
-    }
-}
-
-/// `qure-claim del`
-struct Del: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Take the address off the interface. 0: it is not on this host now; 1: qure did not put it there.")
-
-    @OptionGroup var options: ClaimOptions
-
-    @Argument(help: "The address, with or without its prefix length.", transform: ArgumentText.prefix)
-    var address: [Prefix]
-
-    func run() throws {
-        var diagnostics = try options.begin()
-        var netlink = try Netlink()
-        for prefix in address {
-            let registered = options.registry.entry(of: prefix.address)
-            var found = try netlink.addresses().filter { $0.prefix.address == prefix.address }
-            if let name = options.common.interface {
-                guard let link = try netlink.link(named: name) else {
-                    throw Failure(.unreachable, "\(name): no such interface")
-                }
-                found.removeAll { $0.interface != link.index }
-            }
-            if let foreign = found.first(where: { !AddressMark.isOurs($0, registered?.entry) }), !options.adopt {
-                throw Failure(
-                    .no, "\(foreign.prefix): was not put there by qure; use --adopt to remove it all the same")
-            }
-            if let registered, registered.isHeld {
-                diagnostics.say(
-                    .warning, "\(prefix.address): process \(registered.entry.pid) holds it and will put it back; stop that instead")
-            }
-            for entry in found { _ = try netlink.removeKeepingOthers(entry) }
-            if registered?.isHeld == false { try? options.registry.remove(prefix.address) }
-        }
-    }
-}
-
-/// `qure-claim announce`
-struct Announce: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Tell the link that the address is here: gratuitous ARP or unsolicited neighbour advertisement.")
-
-    @OptionGroup var options: ClaimOptions
-    @OptionGroup var announcing: AnnounceOptions
-
-    @Argument(help: "The address.", transform: ArgumentText.prefix)
-    var address: [Prefix]
-
-    func run() throws {
-        var diagnostics = try options.begin()
-        for prefix in address where !prefix.address.isUnicast {
-            throw Failure(.usage, "\(prefix.address): no host's address")
-        }
-        let keeper = try AddressKeeper(address, options, PlacementOptions.none, lease: nil)
-        try keeper.requireLinkUp()
-        let present = try keeper.presentAnywhere()
-        for prefix in address where !present.contains(prefix.address) {
-            diagnostics.say(.warning, "\(prefix.address): is not on this host; announced all the same")
-        }
-        var talk = try LinkTalk(keeper)
-        try talk.announce(announcing.count, keeper.addresses)
     }
 }

@@ -21,6 +21,8 @@ package struct ClaimEntry: Equatable, Sendable {
     package var verification = ""
     /// Whether the kernel silences the address when the holder no longer renews it.
     package var isFenced = false
+    /// Whether the address is to be on this host now; a follower's is not while it stands by.
+    package var isHolding = false
 
     /// An entry of a claim that has just begun.
     package init(prefix: Prefix, interface: String, mode: String, pid: Int32, since: Instant) {
@@ -42,6 +44,7 @@ package struct ClaimEntry: Equatable, Sendable {
         announcements \(announcements)
         conflicts \(conflicts)
         fenced \(isFenced)
+        holding \(isHolding)
         verification \(verification)
 
         """
@@ -64,6 +67,7 @@ package struct ClaimEntry: Equatable, Sendable {
         conflicts = fields["conflicts"].flatMap { Int($0) } ?? 0
         verification = fields["verification"] ?? ""
         isFenced = fields["fenced"] == "true"
+        isHolding = fields["holding"] == "true"
     }
 }
 

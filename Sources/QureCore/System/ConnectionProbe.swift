@@ -8,10 +8,10 @@ import Glibc
 package struct ConnectionProbe: ~Copyable {
     private let socket: FileDescriptor
 
-    /// Begins to connect from `source` to `destination` by the named interface.
-    package init(from source: SocketAddress, to destination: SocketAddress, interface: String) throws(SystemError) {
+    /// Begins to connect from `source` to `destination` by the named interface, or by the one that the routes tell.
+    package init(from source: SocketAddress, to destination: SocketAddress, interface: String?) throws(SystemError) {
         let socket = try FileDescriptor(socket: CInt(source.address.family), type: .stream)
-        try socket.bind(toInterface: interface)
+        if let interface { try socket.bind(toInterface: interface) }
         try socket.bind(to: source)
         let number = socket.number
         do {
@@ -25,11 +25,23 @@ package struct ConnectionProbe: ~Copyable {
     /// Writable when the attempt has ended; for the poller (`addForWriting`).
     package var descriptor: CInt { socket.number }
 
-    /// Whether the other side answered the attempt, by accepting or by refusing it.
-    package func hasAnswered() -> Bool {
+    /// How the attempt stands.
+    package enum State: Sendable {
+        case pending
+        /// The other side answered, by accepting or by refusing.
+        case answered
+        /// Nothing came back.
+        case failed
+    }
+
+    /// How the attempt stands now.
+    package var state: State {
+        var request = pollfd(fd: socket.number, events: Int16(POLLOUT), revents: 0)
+        // Until it can be written, its error is still to come and reads as none.
+        guard unsafe poll(&request, 1, 0) == 1 else { return .pending }
         var error: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
-        guard unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &error, &length) == 0 else { return false }
-        return error == 0 || error == ECONNREFUSED
+        guard unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &error, &length) == 0 else { return .failed }
+        return error == 0 || error == ECONNREFUSED ? .answered : .failed
     }
 }

@@ -115,6 +115,15 @@ package struct AddressRequest: Equatable, Sendable {
 }
 
 extension Netlink {
+    /// Whether this kernel keeps who put an address there (IFA_PROTO, Linux 5.18).
+    package static let knowsOrigins: Bool = {
+        var names = utsname()
+        guard unsafe uname(&names) == 0 else { return false }
+        let release = unsafe withUnsafeBytes(of: names.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) >= (5, 18)
+    }()
+
     /// The addresses of this host, of one interface if `index` is given; in the kernel's order, IPv4 first.
     package mutating func addresses(on index: Int? = nil) throws(SystemError) -> [InterfaceAddress] {
         let messages = try dump(RTM_GETADDR, fixed: ifaddrmsg(), called: "list addresses")

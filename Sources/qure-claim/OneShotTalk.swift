@@ -1,4 +1,4 @@
-// LinkTalk: what the commands that do one thing and end say on the link: the question before an address is taken, and a
+// OneShotTalk: what the commands that do one thing and end say on the link: the question before an address is taken, and a
 // short train of announcements.
 
 import QureCore
@@ -14,15 +14,6 @@ extension PlacementOptions {
     }
 }
 
-extension AddressKeeper {
-    /// A socket on the link that hears about the addresses and, where given, the gateways.
-    func openSocket(hearing gateways: [IPAddress] = []) throws -> NeighborSocket {
-        try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: linkLocal,
-            networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
-    }
-}
-
 extension Failure {
     /// What is said when somebody else has, or is about to have, the address.
     static func held(_ sighting: Sighting) -> Failure {
@@ -33,12 +24,12 @@ extension Failure {
     }
 }
 
-struct LinkTalk: ~Copyable {
+struct OneShotTalk: ~Copyable {
     private var socket: NeighborSocket
     private var poller: Poller
 
-    init(_ keeper: AddressKeeper) throws {
-        let socket = try keeper.openSocket()
+    /// Speaks on a socket that hears about the addresses in question.
+    init(_ socket: consuming NeighborSocket) throws {
         let poller = try Poller()
         for descriptor in socket.descriptors { try poller.add(descriptor, token: 0) }
         self.socket = socket

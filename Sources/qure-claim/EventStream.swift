@@ -1,0 +1,50 @@
+// EventStream: standard input in lines. It never waits: the poller says when there is something to read.
+
+import Glibc
+import QureCore
+
+/// The lines of standard input.
+struct EventStream {
+    /// What was read.
+    enum Item: Equatable {
+        case line([UInt8])
+        /// A line is longer than any can be; what follows cannot be trusted.
+        case tooLong
+        /// The stream ended with a line that has no end.
+        case cutOff
+        case end
+    }
+
+    private var rest: [UInt8] = []
+
+    /// Watches standard input; false where that is not possible and not needed, as with a file: it can always be read.
+    func addTo(_ poller: borrowing Poller, token: Int) throws -> Bool {
+        do {
+            try poller.add(STDIN_FILENO, token: token)
+            return true
+        } catch where error.errno == .notPermitted {
+            return false
+        }
+    }
+
+    /// What one read brings.
+    mutating func read() throws -> [Item] {
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
+        guard count > 0 else {
+            if count < 0 && (errno == EAGAIN || errno == EINTR) { return [] }
+            return rest.isEmpty ? [.end] : [.cutOff]
+        }
+        rest += buffer.prefix(count)
+        var items: [Item] = []
+        while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            items.append(.line(Array(rest[..<newline])))
+            rest.removeSubrange(...newline)
+        }
+        if rest.count > ClusterEvent.maximumLength {
+            rest = []
+            items.append(.tooLong)
+        }
+        return items
+    }
+}

@@ -1,0 +1,133 @@
+// `qure-claim follow`: holds addresses for as long as the event stream on standard input says so, and not a moment longer.
+
+import ArgumentParser
+import Glibc
+import QureCore
+
+/// `qure-claim follow`
+struct Follow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Hold the addresses while the event stream on standard input says so (qure-elect run | qure-claim follow …).")
+
+    @OptionGroup var options: ClaimOptions
+    @OptionGroup var placement: PlacementOptions
+    @OptionGroup var virtual: VirtualOptions
+    @OptionGroup var staying: StayOptions
+
+    @Argument(help: "The addresses with their prefix lengths; they move as one.", transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    func run() throws {
+        let diagnostics = try options.begin()
+        try checkClaimable(address)
+        let lease = placement.lease?.duration ?? StayOptions.defaultLease
+        let mac = try virtual.mac(for: address)
+        let keeper = try AddressKeeper(address, options, placement, lease: lease)
+        if let mac { try keeper.makeVirtual(mac) }
+        let session = try keeper.withoutVirtualOnFailure {
+            try ClaimSession(
+                keeper, .elector, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
+        }
+        defer { session.finish() }
+        let follower = StreamFollowing(session, defaultLease: lease, probing: placement.unlessHeld)
+        try follower.run()
+        if session.output.hasFailed { throw Failure(.system, "") }
+    }
+}
+
+/// Joins the LeaseFollower machine with standard input and a session.
+final class StreamFollowing {
+    private let session: ClaimSession
+    private var follower: LeaseFollower
+    private var stream = EventStream()
+    private let probing: Bool
+    private var peers: [MACAddress]?
+    private var known: Set<String> = []
+    private var end: LeaseFollower.End?
+    /// Different unknown words that are told; a stream that makes them up must not fill the memory.
+    private static let maximumUnknown = 32
+
+    init(_ session: ClaimSession, defaultLease: Duration, probing: Bool) {
+        self.session = session
+        self.probing = probing
+        follower = LeaseFollower(defaultLease: defaultLease)
+    }
+
+    /// Follows until the stream ends or the process is asked to.
+    func run() throws {
+        let isPollable = try stream.addTo(session.poller, token: ClaimSession.Token.input)
+        session.isReady()
+        while end == nil {
+            let deadline = earlier(session.nextDeadline, follower.nextDeadline)
+            let events = isPollable ? try session.poller.wait(until: deadline) : [.ready(ClaimSession.Token.input)]
+            // First of all: a lease that has run out while this process was not looking.
+            try take(.deadlinePassed)
+            if events.contains(.ready(ClaimSession.Token.input)) { try readStream() }
+            if events.contains(where: { $0 == .signal(SIGTERM) || $0 == .signal(SIGINT) }) { try take(.stop) }
+            guard end == nil else { break }
+            try session.turn(events)
+            // Somebody else has the address: the next line asks for it again.
+            if case .refused(let sighting)? = session.end {
+                session.diagnostics.say(.warning, "\(sighting.address): held by \(sighting.mac), not taken")
+                session.clearEnd()
+            }
+        }
+        try finish()
+    }
+
+    private func readStream() throws {
+        for item in try stream.read() {
+            switch item {
+            case .line(let line):
+                do {
+                    let event = try ClusterEvent(line)
+                    note(event)
+                    try take(.event(event))
+                } catch let malformation as ClusterEvent.Malformation {
+                    let text = String(decoding: line.prefix(80), as: UTF8.self)
+                    try take(.malformed("\(malformation) in '\(text)'"))
+                }
+            case .tooLong: try take(.malformed("a line longer than \(ClusterEvent.maximumLength) bytes"))
+            case .cutOff: try take(.malformed("the stream ended in the middle of a line"))
+            case .end: try take(.endOfStream)
+            }
+        }
+    }
+
+    private func note(_ event: ClusterEvent) {
+        if let named = event.peers { peers = named }
+        session.diagnostics.say(.debug, "< \(event)")
+        for word in event.unknown where !known.contains(word) && known.count < Self.maximumUnknown {
+            known.insert(word)
+            session.diagnostics.say(.notice, "the stream says '\(word)', which this version does not know; ignoring it")
+        }
+    }
+
+    private func take(_ input: LeaseFollower.Input) throws {
+        for output in follower.step(input, at: Clock.now) {
+            switch output {
+            case .hold(let until, let handsOver):
+                try session.grant(until: until, handsOver: handsOver, probing: probing, peers: peers)
+            case .release(let reason):
+                try session.release()
+                if case .expired(let late) = reason {
+                    session.diagnostics.say(
+                        .error, "the lease ran out \(late.spoken) ago and no line has renewed it: address withdrawn")
+                } else if case .told(let word, let why) = reason {
+                    session.diagnostics.say(.notice, "address withdrawn: \(word)\(why.map { ", \($0)" } ?? "")")
+                }
+            case .ended(let how): end = how
+            }
+        }
+    }
+
+    /// What the end of the stream means for the exit status.
+    private func finish() throws {
+        switch end {
+        case .whileHolding?:
+            throw Failure(.unreachable, "standard input ended while the address was held: address withdrawn")
+        case .malformed(let why)?: throw Failure(.usage, "standard input: \(why): address withdrawn")
+        case .quietly?, .stopped?, nil: return
+        }
+    }
+}

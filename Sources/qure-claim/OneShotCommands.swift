@@ -1,0 +1,133 @@
+// The commands of qure-claim that do one thing and end: `add`, `del`, `announce`.
+
+import ArgumentParser
+import QureCore
+
+/// `qure-claim add`
+struct Add: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put the address on the interface, announce it, exit. 0: it is on this host now; 1 (--unless-held): another has it.")
+
+    @OptionGroup var options: ClaimOptions
+    @OptionGroup var placement: PlacementOptions
+    @OptionGroup var virtual: VirtualOptions
+    @OptionGroup var announcing: AnnounceOptions
+
+    @Argument(help: "The address with its prefix length.", transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    func run() throws {
+        var diagnostics = try options.begin()
+        try checkClaimable(address)
+        let mac = try virtual.mac(for: address)
+        let keeper = try AddressKeeper(address, options, placement, lease: placement.lease?.duration)
+        try keeper.requireLinkUp()
+        if let mac { try keeper.makeVirtual(mac, keepsExisting: true) }
+        let present = try keeper.present()
+        if present.count == address.count && !present.contains(where: keeper.isRenewable) {
+            diagnostics.say(.information, "\(address[0]): is there already, and not by qure; left as it is")
+            return
+        }
+        if placement.unlessHeld && present.count < address.count {
+            var talk = try OneShotTalk(keeper.openEar())
+            do { try talk.requireFree(keeper) } catch {
+                if present.isEmpty { keeper.removeVirtual() }
+                throw error
+            }
+        }
+        try keeper.install(leavingOthers: true)
+        for prefix in address {
+            let entry = ClaimEntry(
+                prefix: prefix, interface: keeper.link.name, mode: "add", pid: 0, since: Clock.now)
+            do { try options.registry.write(entry) } catch {
+                diagnostics.say(.information, "\(error), not registered; the address itself is marked")
+            }
+        }
+        var talk = try OneShotTalk(keeper.openMouth())
+        try talk.announce(announcing.count, keeper.addresses)
+    }
+}
+
+/// How often to announce.
+struct AnnounceOptions: ParsableArguments {
+    @Option(name: .customLong("announce"), help: "Announcements before the end: at 0, 10, 50, 200 ms, 1.1 s, 3 s.")
+    var count = 3
+
+    mutating func validate() throws {
+        guard (0...6).contains(count) else { throw ValidationError("--announce takes 0 to 6, not \(count)") }
+    }
+}
+
+/// `qure-claim del`
+struct Del: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take the address off the interface. 0: it is not on this host now; 1: qure did not put it there.")
+
+    @OptionGroup var options: ClaimOptions
+
+    @Argument(help: "The address, with or without its prefix length.", transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    func run() throws {
+        var diagnostics = try options.begin()
+        var netlink = try Netlink()
+        for prefix in address {
+            let registered = options.registry.entry(of: prefix.address)
+            var found = try netlink.addresses().filter { $0.prefix.address == prefix.address }
+            if let name = options.common.interface {
+                guard let link = try netlink.link(named: name) else {
+                    throw Failure(.unreachable, "\(name): no such interface")
+                }
+                found.removeAll { $0.interface != link.index }
+            }
+            if let foreign = found.first(where: { !AddressMark.isOurs($0, registered?.entry) }), !options.adopt {
+                throw Failure(
+                    .no, "\(foreign.prefix): was not put there by qure; use --adopt to remove it all the same")
+            }
+            if let registered, registered.isHeld {
+                diagnostics.say(
+                    .warning, "\(prefix.address): process \(registered.entry.pid) holds it and will put it back; stop that instead")
+            }
+            for entry in found {
+                _ = try netlink.removeKeepingOthers(entry)
+                try removeVirtual(entry.interface, &netlink)
+            }
+            if registered?.isHeld == false { try? options.registry.remove(prefix.address) }
+        }
+    }
+
+    /// Removes a macvlan that `add --virtual-mac` has made, once its last address is gone.
+    private func removeVirtual(_ index: Int, _ netlink: inout Netlink) throws {
+        guard let link = try netlink.link(index: index), AddressKeeper.isVirtual(link),
+            try !netlink.addresses(on: index).contains(where: { $0.origin == AddressMark.origin })
+        else { return }
+        _ = try netlink.removeLink(index)
+    }
+}
+
+/// `qure-claim announce`
+struct Announce: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tell the link that the address is here: gratuitous ARP or unsolicited neighbour advertisement.")
+
+    @OptionGroup var options: ClaimOptions
+    @OptionGroup var announcing: AnnounceOptions
+
+    @Argument(help: "The address.", transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    func run() throws {
+        var diagnostics = try options.begin()
+        for prefix in address where !prefix.address.isUnicast {
+            throw Failure(.usage, "\(prefix.address): no host's address")
+        }
+        let keeper = try AddressKeeper(address, options, PlacementOptions.none, lease: nil)
+        try keeper.requireLinkUp()
+        let present = try keeper.presentAnywhere()
+        for prefix in address where !present.contains(prefix.address) {
+            diagnostics.say(.warning, "\(prefix.address): is not on this host; announced all the same")
+        }
+        var talk = try OneShotTalk(keeper.openMouth())
+        try talk.announce(announcing.count, keeper.addresses)
+    }
+}

@@ -1,0 +1,73 @@
+// Registration: the entries of a session's addresses in the registry, for `qure-claim show`: locked while the session lives, written
+// when something in them has changed. A registry that cannot be written is told once and stops nothing.
+
+import Glibc
+import QureCore
+
+struct Registration {
+    /// An entry as an element of an array, which cannot hold what may not be copied.
+    private final class Held {
+        var entry: HeldEntry?
+        init(_ entry: consuming HeldEntry) { self.entry = .some(entry) }
+    }
+
+    private var held: [Held] = []
+    private var entries: [ClaimEntry]
+    private var hasChanged = true
+
+    /// Takes the entries of all the keeper's addresses. Fails with status 1 where another process holds one.
+    init(
+        _ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mode: String, _ diagnostics: inout Diagnostics
+    ) throws {
+        entries = keeper.prefixes.map {
+            ClaimEntry(prefix: $0, interface: keeper.link.name, mode: mode, pid: getpid(), since: Clock.now)
+        }
+        for address in keeper.addresses {
+            do {
+                held.append(Held(try HeldEntry(registry, address)))
+            } catch where error.errno == .wouldBlock {
+                let owner = registry.entry(of: address).map { "process \($0.entry.pid)" } ?? "another process"
+                throw Failure(.no, "\(address): \(owner) of this host holds it already")
+            } catch {
+                diagnostics.say(.warning, "\(error), so 'qure-claim show' will not know of it")
+                held = []
+                return
+            }
+        }
+    }
+
+    /// The addresses have been taken.
+    mutating func begin(isFenced: Bool) {
+        let now = Clock.now
+        update {
+            $0.since = now
+            $0.isFenced = isFenced
+            $0.isHolding = true
+        }
+    }
+
+    /// Changes all entries.
+    mutating func update(_ body: (inout ClaimEntry) -> Void) {
+        for index in entries.indices { body(&entries[index]) }
+        hasChanged = true
+    }
+
+    /// What the verifications say.
+    var verification: String {
+        let all = entries.map(\.verification).filter { !$0.isEmpty }
+        return all.isEmpty ? "not verified yet" : Set(all).sorted().joined(separator: "; ")
+    }
+
+    /// Writes what has changed.
+    mutating func write() {
+        guard hasChanged else { return }
+        hasChanged = false
+        for (file, entry) in zip(held, entries) { _ = file.entry?.update(entry) }
+    }
+
+    /// Removes the entries.
+    mutating func remove() {
+        for file in held { file.entry.take()?.remove() }
+        held = []
+    }
+}

@@ -1,0 +1,115 @@
+// Verifier: joins the Verification machine (does the gateway's traffic for an address arrive here?) with the sockets it
+// needs: the claim's own for the question, an echo socket and a connection attempt that both speak from the address itself.
+
+import QureCore
+
+/// The proof for one address and one gateway.
+final class Verifier {
+    /// What was found out.
+    enum Result { case verified(after: Duration), unverified(Verification.Reason) }
+
+    let address: IPAddress
+    let gateway: IPAddress
+    private var machine = Verification()
+    private var echo: EchoSocket?
+    private var connection: ConnectionProbe?
+    /// The interface that the questions leave by; nil: the routes tell.
+    private let interface: String?
+    private let scope: UInt32
+    private let token: Int
+    /// Any port will do: a refusal is an answer. This is the one that a gateway's own pages are most likely on.
+    private static let port: UInt16 = 80
+
+    /// A verifier whose sockets are polled under `token`.
+    init(_ address: IPAddress, by gateway: IPAddress, _ keeper: AddressKeeper, token: Int) {
+        self.address = address
+        self.gateway = gateway
+        self.token = token
+        interface = keeper.virtual == nil ? keeper.link.name : nil
+        scope = UInt32(keeper.link.index)
+    }
+
+    var nextDeadline: Instant? { machine.nextDeadline }
+
+    /// Begins anew.
+    func begin(_ mouth: borrowing NeighborSocket, _ poller: borrowing Poller) -> Result? {
+        close()
+        return perform(machine.step(.begin, at: Clock.now), mouth, poller)
+    }
+
+    /// Ends the questions.
+    func close() {
+        machine = Verification()
+        echo = nil
+        connection = nil
+    }
+
+    /// The gateway was heard to answer on the link.
+    func heardGateway() { _ = machine.step(.gatewayAnswered, at: Clock.now) }
+
+    /// Takes what has arrived, and the deadline if it has come.
+    func turn(_ mouth: borrowing NeighborSocket, _ poller: borrowing Poller) -> Result? {
+        guard machine.nextDeadline != nil else { return nil }
+        if let arrived = arrival() {
+            let result = perform(machine.step(.arrived, at: arrived), mouth, poller)
+            echo = nil
+            connection = nil
+            return result
+        }
+        return perform(machine.step(.deadlinePassed, at: Clock.now), mouth, poller)
+    }
+
+    private func arrival() -> Instant? {
+        if let replies = try? echo?.receive(), let reply = replies.first(where: { $0.from == gateway }) {
+            return reply.received
+        }
+        switch connection?.state {
+        case .answered?: return Clock.now
+        case .failed?: connection = nil
+        case .pending?, nil: break
+        }
+        return nil
+    }
+
+    /// What cannot be sent now (the link is down, the address was deleted a moment ago) is asked again in time.
+    private func perform(
+        _ outputs: [Verification.Output], _ mouth: borrowing NeighborSocket, _ poller: borrowing Poller
+    ) -> Result? {
+        var result: Result?
+        for output in outputs {
+            switch output {
+            case .ask: try? mouth.ask(for: gateway, tell: address)
+            case .echo(let sequence): try? sendEcho(UInt16(truncatingIfNeeded: sequence), poller)
+            case .connect: try? connect(poller)
+            case .verified(let time): result = .verified(after: time)
+            case .unverified(let reason): result = .unverified(reason)
+            }
+        }
+        return result
+    }
+
+    private func sendEcho(_ sequence: UInt16, _ poller: borrowing Poller) throws(SystemError) {
+        if echo == nil {
+            let socket = try EchoSocket(for: address, source: address, interface: interface)
+            try poller.add(socket.descriptor, token: token)
+            echo = .some(socket)
+        }
+        try echo?.send(to: SocketAddress(gateway, scope: gateway.isLinkLocalV6 ? scope : 0), sequence: sequence)
+    }
+
+    private func connect(_ poller: borrowing Poller) throws(SystemError) {
+        connection = nil
+        let probe = try ConnectionProbe(
+            from: SocketAddress(address),
+            to: SocketAddress(gateway, port: Self.port, scope: gateway.isLinkLocalV6 ? scope : 0), interface: interface)
+        try poller.addForWriting(probe.descriptor, token: token)
+        connection = .some(probe)
+    }
+}
+
+extension IPAddress {
+    /// Whether it is an IPv6 address that means something on one link only.
+    fileprivate var isLinkLocalV6: Bool {
+        if case .v6(let address) = self { address.isLinkLocal } else { false }
+    }
+}
