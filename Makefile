@@ -1,0 +1,53 @@
+# Everything that is done with this tree; `make help` lists it. What takes more than a few lines is a script in scripts/.
+
+# Where `install` puts things, and a root to put in front of that for packagers.
+PREFIX = /usr/local
+DESTDIR =
+# How long `fuzz` tries each entrance.
+SECONDS = 60
+
+.PHONY: help deps build check demo lab bench tidy fuzz sanitize install uninstall clean
+
+help:       ## list the targets (what a plain `make` does)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+deps:       ## install the Debian packages that are missing, and say what each is for
+	@scripts/deps
+
+build: deps ## make the release executables, fully static, in build/bin
+	@scripts/build
+
+check: build ## everything that must pass: a strict build, all tests, the manual, the units
+	@scripts/test
+
+demo: build ## watch three hosts keep an address alive (private namespaces; no root needed)
+	@build/bin/qure-lab demo
+
+lab: build  ## a shell in a small LAN of network namespaces
+	@build/bin/qure-lab shell
+
+bench: build ## measure speed and size beside arping, ping, fping and ip
+	@scripts/bench
+
+tidy: deps  ## the rules of style, layers and files alone
+	@scripts/test TidyTests
+
+fuzz: deps  ## feed the decoders garbage for SECONDS=60 each
+	@scripts/fuzz $(SECONDS)
+
+sanitize: deps ## the unit and system tests again, under address and thread sanitizer
+	@scripts/test --sanitize=address WireTests ProtocolTests SystemTests
+	@scripts/test --sanitize=thread WireTests ProtocolTests SystemTests
+
+# Not built anew where there is something to install: root often has no Swift in its path.
+install: build/bin/qure-probe ## install executables, manual, units, scripts, completions (PREFIX, DESTDIR)
+	@scripts/install '$(DESTDIR)' '$(PREFIX)'
+
+uninstall:  ## remove what install put there (same PREFIX and DESTDIR)
+	@scripts/install --remove '$(DESTDIR)' '$(PREFIX)'
+
+clean:      ## remove everything that was built
+	rm -rf build .build .build-*
+
+build/bin/qure-probe:
+	@$(MAKE) build
