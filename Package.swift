@@ -13,10 +13,14 @@ let settings: [SwiftSetting] = [
 ] + (Context.environment["QURE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 /// Release executables are fully static: they start in about a millisecond and need no Swift runtime installed.
+/// ArgumentParser brings FoundationEssentials along, which does not name the libraries under it when it is linked in
+/// this way.
 let toolSettings = settings + [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
-let toolLinking: [LinkerSetting] = [
-    .unsafeFlags(["-static-executable", "-use-ld=lld", "-Xlinker", "-s"], .when(configuration: .release))
-]
+let toolLinking: [LinkerSetting] =
+    [.unsafeFlags(["-static-executable", "-use-ld=lld", "-Xlinker", "-s"], .when(configuration: .release))]
+    + ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map {
+        .linkedLibrary($0, .when(configuration: .release))
+    }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
