@@ -1,0 +1,139 @@
+// The tools under test: where their executables are, and a run of one whose standard output and standard error are
+// looked at apart from each other, also while it runs. Both go to files without a name, so that a tool that says a lot
+// never waits for the test.
+
+package import Glibc
+import QureCore
+
+/// Where the executables are.
+package enum Executables {
+    /// The directory: QURE_BIN, or else the one that the running executable (a test bundle, or a tool) is in itself.
+    package static let directory: String = {
+        if let named = getenv("QURE_BIN") { return String(cString: named) }
+        var path = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &path, path.count)
+        precondition(count > 0, "/proc/self/exe cannot be read")
+        let own = String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])
+    }()
+
+    /// The path of the executable of this name.
+    package static func path(_ name: String) -> String {
+        let path = directory + "/" + name
+        precondition(access(path, X_OK) == 0, "\(path) is not there: build it, or set QURE_BIN")
+        return path
+    }
+}
+
+/// How a tool ended and what it said.
+package struct ToolResult: Equatable {
+    /// The exit status, or 128 and the signal's number.
+    package var status: Int
+    package var output: String
+    package var errors: String
+}
+
+/// A tool, or any other program, that runs.
+package final class RunningTool {
+    package let process: pid_t
+    private let files: [CInt]
+    private var ended: Int?
+
+    /// Starts a program: a name of PATH or a path. Its input is `input`; its output goes to the file `outputPath` if
+    /// given. `namespace` is the name of a network namespace to run in.
+    package init(
+        _ arguments: [String], in namespace: String? = nil, input: String = "/dev/null", outputPath: String? = nil
+    ) {
+        let words = (namespace.map { ["ip", "netns", "exec", $0] } ?? []) + arguments
+        files = [Self.unnamedFile(), Self.unnamedFile()]
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, files[0], 1)
+        posix_spawn_file_actions_adddup2(&actions, files[1], 2)
+        if let outputPath { posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY, 0) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        var process: pid_t = 0
+        let failure = posix_spawnp(&process, words[0], &actions, &attributes, &pointers, environ)
+        for pointer in pointers { free(pointer) }
+        posix_spawnattr_destroy(&attributes)
+        posix_spawn_file_actions_destroy(&actions)
+        precondition(failure == 0, "cannot start \(words[0])")
+        self.process = process
+    }
+
+    deinit {
+        if ended == nil { _ = end(with: SIGKILL) }
+        for file in files { close(file) }
+    }
+
+    private static func unnamedFile() -> CInt {
+        var name = Array("/tmp/qure-test-XXXXXX".utf8CString)
+        let file = mkstemp(&name)
+        precondition(file >= 0, "no file can be made in /tmp")
+        _ = fcntl(file, F_SETFD, FD_CLOEXEC)
+        unlink(name)
+        return file
+    }
+
+    /// What it has said on standard output so far.
+    package var output: String { Self.content(files[0]) }
+    /// What it has said on standard error so far.
+    package var errors: String { Self.content(files[1]) }
+
+    private static func content(_ file: CInt) -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = pread(file, &buffer, buffer.count, bytes.count)
+            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+            bytes += buffer.prefix(count)
+        }
+    }
+
+    /// Whether it has not ended yet.
+    package var isRunning: Bool { reap(WNOHANG) == nil }
+
+    private func reap(_ options: CInt) -> Int? {
+        if let ended { return ended }
+        var status: CInt = 0
+        var reaped: pid_t
+        repeat { reaped = waitpid(process, &status, options) } while reaped < 0 && errno == EINTR
+        guard reaped == process else { return nil }
+        let signal = Int(status & 0x7f)
+        ended = signal == 0 ? Int(status >> 8 & 0xff) : 128 + signal
+        return ended
+    }
+
+    /// Sends it a signal, which `finish` or `end` waits for the effect of.
+    package func signal(_ number: CInt) { if ended == nil { kill(process, number) } }
+
+    /// Waits for its end; after the limit it is killed (status 137).
+    package func finish(within limit: Duration = .seconds(20)) -> ToolResult {
+        if !eventually(within: limit, { !isRunning }) { signal(SIGKILL) }
+        let status = reap(0) ?? -1
+        return ToolResult(status: status, output: output, errors: errors)
+    }
+
+    /// Sends it a signal and waits for its end.
+    package func end(with number: CInt = SIGTERM) -> ToolResult {
+        signal(number)
+        return finish()
+    }
+
+    /// Waits until it has said `text` on standard output.
+    package func says(_ text: String, within limit: Duration = .seconds(10)) -> Bool {
+        eventually(within: limit) { output.contains(text) || !isRunning } && output.contains(text)
+    }
+
+    /// Waits until it has said `text` on standard error.
+    package func complains(_ text: String, within limit: Duration = .seconds(10)) -> Bool {
+        eventually(within: limit) { errors.contains(text) || !isRunning } && errors.contains(text)
+    }
+}
