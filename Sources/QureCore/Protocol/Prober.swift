@@ -9,8 +9,10 @@
 //                                            monitor: after `rise` probes answered in a row: changed(alive)
 //   asking     deadline         → asking     probe; monitor: after `fall` probes unanswered in a row: changed(silent)
 //   asking     last deadline    → finished   once: finished(alive or silent)
+//   asking     unsent           → asking     nothing; the run of unanswered probes starts anew
 //   asking     linkLost         → paused     monitor: changed(unknown) if it had a verdict; nothing is silent that cannot
 //                                            be asked
+//   idle       linkLost         → paused     a start before linkRestored does nothing
 //   paused     linkRestored     → asking     probe; all runs start anew
 
 /// The questions about one address.
@@ -49,6 +51,8 @@ package struct Prober: Sendable {
         /// Whether the address is on this host now.
         case local(Bool)
         case deadlinePassed
+        /// The probe that is out could not be sent: that it stays unanswered says nothing about the address.
+        case unsent
         case linkLost
         case linkRestored
     }
@@ -137,9 +141,13 @@ package struct Prober: Sendable {
         switch (state, input) {
         case (.finished, _): return []
         case (_, .local(let value)): return setLocal(value, at: now)
-        case (.idle, .start), (.paused, .linkRestored), (.paused, .start): return begin(at: now)
+        case (.idle, .start), (.paused, .linkRestored): return begin(at: now)
         case (.asking, .answered(let mac, let probe)): return answered(by: mac, probe: probe, at: now)
         case (.asking, .deadlinePassed): return deadlinePassed(at: now)
+        case (.asking, .unsent):
+            judged = true
+            unansweredInRow = 0
+            return []
         case (.asking, .linkLost): return pause(at: now)
         case (.idle, .linkLost):
             state = .paused
@@ -198,12 +206,13 @@ package struct Prober: Sendable {
         judgement = nil
         switch configuration.mode {
         case .once(let count, let timeout, let listensToEnd):
+            let end = startedAt + timeout
+            judgement = end
             // An own address needs no run of probes: what matters is who else answers.
             if probes >= (isLocal && !listensToEnd ? 1 : count) {
-                judgement = nextProbe
+                if !listensToEnd { judgement = earlier(nextProbe, end) }
                 nextProbe = nil
             }
-            judgement = earlier(judgement, startedAt + timeout)
         case .monitor:
             judgement = now + patience
         }
