@@ -65,6 +65,14 @@ package enum ArgumentText {
     }
 }
 
+extension ArgumentText {
+    /// A positive duration.
+    package static func duration(_ text: String) throws -> DurationArgument {
+        if let argument = DurationArgument(argument: text) { return argument }
+        throw ValidationError("'\(text)' is not a duration; write it like 250ms, 2s or 1m")
+    }
+}
+
 /// A positive duration as an argument.
 package struct DurationArgument: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
     package var duration: Duration

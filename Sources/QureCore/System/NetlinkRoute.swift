@@ -15,6 +15,8 @@ package struct Route: Equatable, Sendable {
     package var preferredSource: IPAddress?
     /// Whether the address is one of this host's own.
     package var isLocal: Bool
+    /// Whether it is the broadcast address of a network that this host is in.
+    package var isBroadcast: Bool
 }
 
 /// A default gateway.
@@ -114,7 +116,7 @@ extension Netlink {
         guard !refusing.contains(route.type) else { return nil }
         return Route(
             interface: hop.interface, gateway: hop.gateway, preferredSource: route.preferredSource,
-            isLocal: route.type == UInt8(RTN_LOCAL))
+            isLocal: route.type == UInt8(RTN_LOCAL), isBroadcast: route.type == UInt8(RTN_BROADCAST))
     }
 
     /// The default gateways of the main table, of both families, each family's best first.
