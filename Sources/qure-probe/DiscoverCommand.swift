@@ -12,13 +12,14 @@ struct Discover: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Learn the address that the gateway forwards to: it keeps asking for it, and nobody answers.")
 
-    @OptionGroup var options: ProbeOptions
+    @OptionGroup var common: CommonOptions
 
-    @Option(name: .shortAndLong, help: "How long to listen.")
+    @Option(name: [.customShort("w"), .long], help: "How long to listen.", transform: ArgumentText.duration)
     var timeout = DurationArgument(.seconds(60))
 
     @Option(
-        help: "The gateway.  [default: the default gateways of the interface]", transform: ArgumentText.address)
+        help: ArgumentHelp("The gateway.  [default: the default gateways of the interface]", valueName: "address"),
+        transform: ArgumentText.address)
     var gateway: [IPAddress] = []
 
     @Option(help: "Questions for an address before it is looked at.")
@@ -32,9 +33,9 @@ struct Discover: ParsableCommand {
     }
 
     func run() throws {
-        var diagnostics = try options.begin()
-        var finder = try WayFinder(interface: options.common.interface, method: .auto)
-        let way = try finder.link(covering: nil)
+        var diagnostics = try common.begin()
+        var finder = try WayFinder(Questions(interface: common.interface))
+        let way = try finder.onlyLink()
         guard let link = way.link else { throw Failure(.unreachable, "no interface to listen on") }
         let gateways = gateway.isEmpty ? try finder.gateways(on: link) : gateway
         guard !gateways.isEmpty else {
@@ -44,9 +45,10 @@ struct Discover: ParsableCommand {
             .notice,
             "listening on \(link.name) for questions of \(gateways.map(\.description).joined(separator: ", "))"
                 + " for up to \(timeout.duration.text)")
-        let own = Set(try finder.ownAddresses().map(\.prefix.address))
-        let listener = try GatewayListener(way, gateways, own: own, asked: asked, options)
-        guard try listener.run(for: timeout.duration, all: all) else {
+        let listener = try GatewayListener(way, gateways, own: finder.ownAddresses(), asked: asked)
+        let output = RecordWriter(json: common.json)
+        let hasFound = try listener.run(for: timeout.duration, all: all) { try output.write($0) }
+        guard hasFound else {
             throw Failure(
                 .no, "the gateway asked for no silent address in \(timeout.duration.text); let somebody outside connect to the"
                     + " site meanwhile, or listen longer with --timeout")
@@ -56,7 +58,7 @@ struct Discover: ParsableCommand {
 
 /// Counts the gateway's questions and tests the addresses that it keeps asking for.
 final class GatewayListener {
-    private struct Questions {
+    private struct Wanted {
         var count = 0
         var first: Instant
         /// Tested, and either found alive or reported.
@@ -66,36 +68,37 @@ final class GatewayListener {
     private let way: Way
     private let link: Link
     private let gateways: Set<IPAddress>
+    /// A router asks from any of its addresses, so its hardware address counts as well.
+    private var gatewayMACs: Set<MACAddress> = []
     private let own: Set<IPAddress>
     private let asked: Int
-    private let options: ProbeOptions
     private var poller: Poller
     private var socket: NeighborSocket
-    private var questions: [IPAddress: Questions] = [:]
+    private var wanted: [IPAddress: Wanted] = [:]
     /// Addresses counted at most; a gateway that scans its own network asks for every one of it.
     private static let maximumAddresses = 4096
 
-    init(_ way: Way, _ gateways: [IPAddress], own: Set<IPAddress>, asked: Int, _ options: ProbeOptions) throws {
+    /// A listener on the link of `way` for questions of `gateways`, asked at least so many times.
+    init(_ way: Way, _ gateways: [IPAddress], own: Set<IPAddress>, asked: Int) throws {
         guard let link = way.link else { preconditionFailure("a listener needs a link") }
         self.way = way
         self.link = link
         self.gateways = Set(gateways)
         self.own = own
         self.asked = asked
-        self.options = options
         poller = try Poller()
         let everything = [Prefix("0.0.0.0/0"), Prefix("::/0")].compactMap { $0 }
-        let wanted = everything.filter { all in gateways.contains { $0.bitWidth == all.address.bitWidth } }
         socket = try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal, networks: wanted)
-        if gateways.contains(where: { $0.bitWidth == 128 }) { try socket.hearAllGroups() }
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal, networks: everything)
+        try socket.hearAllGroups()
         for descriptor in socket.descriptors { try poller.add(descriptor, token: 0) }
     }
 
-    /// Listens; prints each address found. Returns whether there was one.
-    func run(for limit: Duration, all: Bool) throws -> Bool {
+    /// Listens; reports each address found. Returns whether there was one.
+    func run(for limit: Duration, all: Bool, report: (Record) throws -> Void) throws -> Bool {
         let end = Clock.now + limit
         var hasFound = false
+        for gateway in gateways { try socket.probe(gateway) }
         while Clock.now < end {
             _ = try poller.wait(until: end)
             while true {
@@ -103,10 +106,10 @@ final class GatewayListener {
                 if heard.isEmpty { break }
                 for one in heard { note(one) }
             }
-            for (address, entry) in questions where entry.count >= asked && !entry.isSettled {
-                questions[address]?.isSettled = true
+            for (address, entry) in wanted where entry.count >= asked && !entry.isSettled {
+                wanted[address]?.isSettled = true
                 guard try isSilent(address) else { continue }
-                try report(address, entry)
+                try report(record(address, entry))
                 hasFound = true
                 if !all { return true }
             }
@@ -115,38 +118,41 @@ final class GatewayListener {
     }
 
     private func note(_ heard: NeighborSocket.Heard) {
-        let address = heard.sighting.address
-        switch heard.sighting.kind {
-        case .asks(let asker) where gateways.contains(asker) && !own.contains(address) && !gateways.contains(address):
-            guard questions[address] != nil || questions.count < Self.maximumAddresses else { return }
-            questions[address, default: Questions(first: heard.received)].count += 1
+        let sighting = heard.sighting
+        switch sighting.kind {
+        case .holds where gateways.contains(sighting.address):
+            gatewayMACs.insert(sighting.mac)
         case .holds:
             // Somebody has it after all.
-            questions[address] = nil
+            wanted[sighting.address] = nil
+        case .asks(let asker) where gateways.contains(asker) || gatewayMACs.contains(sighting.mac):
+            count(sighting.address, at: heard.received)
         default:
             break
         }
     }
 
-    private func isSilent(_ address: IPAddress) throws -> Bool {
-        guard let single = Prefix(address, length: address.bitWidth) else { return false }
-        var asking = options
-        asking.common.interface = link.name
-        return try NetworkScan(single, asking).run([address]).isEmpty
+    private func count(_ address: IPAddress, at now: Instant) {
+        guard address.isUnicast, !own.contains(address), !gateways.contains(address) else { return }
+        guard wanted[address] != nil || wanted.count < Self.maximumAddresses else { return }
+        wanted[address, default: Wanted(first: now)].count += 1
     }
 
-    private func report(_ address: IPAddress, _ entry: Questions) throws {
-        let time = (Clock.now - entry.first).wholeMilliseconds
+    private func isSilent(_ address: IPAddress) throws -> Bool {
+        guard let single = Prefix(address, length: address.bitWidth) else { return false }
+        return try NetworkScan(single, Questions(interface: link.name)).run([address]).isEmpty
+    }
+
+    private func record(_ address: IPAddress, _ entry: Wanted) -> Record {
+        let time = Clock.now - entry.first
         let isV6 = address.bitWidth == 128
         let note = isV6 ? " (heard only as far as the switch floods multicast)" : ""
-        try RecordWriter(json: options.common.json).write(
-            Record(
-                "\(address) wanted asked \(entry.count) times in \(time) and silent, \(link.name)\(note)",
-                [
-                    ("address", .string("\(address)")), ("state", .string("wanted")),
-                    ("questions", .integer(Int64(entry.count))),
-                    ("time_ms", .integer((Clock.now - entry.first).milliseconds)),
-                    ("interface", .string(link.name)), ("method", .string(isV6 ? "ndp" : "arp")),
-                ]))
+        return Record(
+            "\(address) wanted asked \(entry.count) times in \(time.wholeMilliseconds) and silent, \(link.name)\(note)",
+            [
+                ("address", .string("\(address)")), ("state", .string("wanted")),
+                ("questions", .integer(Int64(entry.count))), ("time_ms", .integer(time.milliseconds)),
+                ("interface", .string(link.name)), ("method", .string(isV6 ? "ndp" : "arp")),
+            ])
     }
 }

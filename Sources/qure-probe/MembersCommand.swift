@@ -10,25 +10,25 @@ struct Members: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print who is in a multicast group, by a group-specific IGMPv3 or MLDv2 query.")
 
-    @OptionGroup var options: ProbeOptions
+    @OptionGroup var common: CommonOptions
 
-    @Option(name: .shortAndLong, help: "How long hosts may take to report.")
+    @Option(name: [.customShort("w"), .long], help: "How long hosts may take to report.", transform: ArgumentText.duration)
     var timeout = DurationArgument(.seconds(1))
 
     @Argument(help: "The group.", transform: ArgumentText.address)
     var group = IPAddress.v4(IPv4Address(rawValue: 0xe000_007b))
 
     func run() throws {
-        _ = try options.begin()
+        _ = try common.begin()
         guard group.isMulticast else { throw Failure(.usage, "\(group): not a multicast group") }
         guard timeout.duration <= .seconds(12) else { throw Failure(.usage, "--timeout takes at most 12s here") }
-        var finder = try WayFinder(interface: options.common.interface, method: .auto)
-        let way = try finder.link(covering: nil)
+        var finder = try WayFinder(Questions(interface: common.interface))
+        let way = try finder.onlyLink()
         guard let link = way.link else { throw Failure(.unreachable, "no interface to ask on") }
-        let own = try finder.ownAddresses().filter { $0.interface == link.index && !$0.hasFailedDAD }
-        let query = try MembershipQuery(group, link, linkLocal: way.linkLocal, own: own.map(\.prefix.address))
+        let own = finder.ownAddresses(on: link.index).sorted()
+        let query = try MembershipQuery(group, link, linkLocal: way.linkLocal, own: own)
         let members = try query.run(for: timeout.duration)
-        let output = RecordWriter(json: options.common.json)
+        let output = RecordWriter(json: common.json)
         for member in members {
             try output.write(
                 Record(
@@ -39,7 +39,7 @@ struct Members: ParsableCommand {
                         ("local", .boolean(member.isLocal)),
                     ]))
         }
-        if members.isEmpty { throw Failure(.no, "") }
+        if members.isEmpty { throw Failure(.no, "\(group): nobody on \(link.name) reported within \(timeout)") }
     }
 }
 

@@ -1,6 +1,7 @@
 // qure-probe: is an address alive, and who has it. The command line: options, their checks, and which run they start.
 
 import ArgumentParser
+import Glibc
 import QureCore
 
 @main
@@ -24,17 +25,17 @@ struct ProbeCommand: Tool {
     static func main() { runMain() }
 }
 
-/// The options of every question.
+/// The options of every question about an address.
 struct ProbeOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
 
     @Option(name: .shortAndLong, help: "Probes to send.")
     var count = 3
 
-    @Option(help: "From one probe to the next.")
+    @Option(help: "From one probe to the next.", transform: ArgumentText.duration)
     var interval = DurationArgument(.milliseconds(200))
 
-    @Option(help: "How to ask: auto, arp, ndp or icmp.")
+    @Option(help: "How to ask: by ARP or neighbour discovery on the link, by ICMP echo elsewhere.")
     var method = Method.auto
 
     @Option(
@@ -44,19 +45,22 @@ struct ProbeOptions: ParsableArguments {
 
     mutating func validate() throws {
         guard (1...1000).contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
-        guard interval.duration >= .milliseconds(1) else { throw ValidationError("--interval takes 1ms or more") }
+        guard interval.duration >= .milliseconds(1) else {
+            throw ValidationError("--interval takes 1ms or more, not \(interval)")
+        }
     }
 
-    /// Diagnostics, after the configuration has been checked; ends here where that was all that was asked for.
-    func begin() throws -> Diagnostics {
-        if common.checkConfig { throw Failure(.yes, "") }
-        return common.diagnostics("qure-probe")
+    /// The questions that these options ask for.
+    var questions: Questions {
+        Questions(
+            interface: common.interface, method: method, source: source, count: count, interval: interval.duration)
     }
 
-    /// Refuses addresses that name no single host.
-    func check(_ addresses: [IPAddress]) throws {
+    /// Refuses what cannot be asked about an address: addresses that name no single host, methods and sources of
+    /// the other family.
+    func check(_ addresses: [IPAddress], isNetwork: Bool = false) throws {
         for address in addresses {
-            guard address.isUnicast else {
+            guard isNetwork || address.isUnicast else {
                 throw Failure(.usage, "\(address): names no single host; give a host's own address")
             }
             let isV6 = address.bitWidth == 128
@@ -66,6 +70,23 @@ struct ProbeOptions: ParsableArguments {
         if let source, let other = addresses.first(where: { $0.bitWidth != source.bitWidth }) {
             throw Failure(.usage, "--source \(source): not of the same family as \(other)")
         }
+    }
+}
+
+/// What the options say about the questions, whichever command asks them.
+struct Questions {
+    var interface: String?
+    var method = Method.auto
+    var source: IPAddress?
+    var count = 3
+    var interval = Duration.milliseconds(200)
+}
+
+extension CommonOptions {
+    /// Diagnostics, after the configuration has been checked; ends here where that was all that was asked for.
+    func begin() throws -> Diagnostics {
+        if checkConfig { throw Failure(.yes, "") }
+        return diagnostics("qure-probe")
     }
 }
 
@@ -79,7 +100,7 @@ struct Ask: ParsableCommand {
 
     @OptionGroup var options: ProbeOptions
 
-    @Option(name: .shortAndLong, help: "The time for the whole question.")
+    @Option(name: [.customShort("w"), .long], help: "The time for the whole question.", transform: ArgumentText.duration)
     var timeout = DurationArgument(.seconds(1))
 
     @Flag(help: "Wait out the time and name every host that answers.")
@@ -89,7 +110,7 @@ struct Ask: ParsableCommand {
     var addresses: [IPAddress]
 
     func run() throws {
-        let diagnostics = try options.begin()
+        let diagnostics = try options.common.begin()
         try options.check(addresses)
         let mode = Prober.Configuration.Mode.once(
             count: options.count, timeout: timeout.duration, listensToEnd: all)
@@ -116,7 +137,7 @@ struct Wait: ParsableCommand {
     var address: IPAddress
 
     func run() throws {
-        let diagnostics = try options.begin()
+        let diagnostics = try options.common.begin()
         try options.check([address])
         let session = try ProbeSession([address], runs.mode, options, diagnostics, ridesOut: true)
         try session.runUntil(awaited == .silent ? .silent : .alive)
@@ -134,8 +155,10 @@ struct Watch: ParsableCommand {
     var addresses: [IPAddress]
 
     func run() throws {
-        let diagnostics = try options.begin()
+        let diagnostics = try options.common.begin()
         try options.check(addresses)
+        // Every record is one write of its own and there is nothing to put back, so this can be anywhere.
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(ExitStatus.yes.rawValue) } }
         let session = try ProbeSession(addresses, runs.mode, options, diagnostics, ridesOut: true)
         try session.runUntil(nil)
     }

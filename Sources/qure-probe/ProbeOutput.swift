@@ -6,19 +6,18 @@ extension Record {
     /// The verdict about one address.
     static func verdict(_ address: IPAddress, _ report: Prober.Report, method: Method, link: Link?) -> Record {
         let own = report.isLocal ? link?.mac : nil
-        let mac = report.verdict == .alive ? report.macs.first ?? own : nil
+        let holders = report.verdict == .alive ? (own.map { [$0] } ?? []) + report.macs : []
+        let mac = holders.first
         var words = ["\(address)", report.verdict.rawValue]
         switch report.verdict {
         case .alive:
             words.append(mac.map(\.description) ?? "-")
-            words.append(report.isLocal ? "local" : (report.roundTrip ?? .zero).text)
+            words.append(report.isLocal ? "local" : report.roundTrip?.text ?? "-")
         case .silent, .unknown:
             words += ["\(report.probes)", report.probes == 1 ? "probe" : "probes", report.elapsed.wholeMilliseconds]
         }
         words += [method.rawValue, link?.name ?? "-"]
-        if report.isDuplicate {
-            words += ["duplicate", report.macs.dropFirst(report.isLocal ? 0 : 1).map(\.description).joined(separator: ",")]
-        }
+        if report.isDuplicate { words += ["duplicate", holders.dropFirst().map(\.description).joined(separator: ",")] }
         return Record(
             words.joined(separator: " "),
             [
@@ -28,7 +27,7 @@ extension Record {
                 ("rtt_us", report.roundTrip.map { .integer($0.microseconds) } ?? .null),
                 ("probes", .integer(Int64(report.probes))), ("replies", .integer(Int64(report.replies))),
                 ("duplicate", .boolean(report.isDuplicate)), ("local", .boolean(report.isLocal)),
-                ("macs", .array(report.macs.map { .string("\($0)") })),
+                ("macs", .array(holders.map { .string("\($0)") })),
             ])
     }
 }

@@ -1,7 +1,7 @@
 // The loop of `qure-probe ADDRESS`, `wait` and `watch`: joins one Prober per address with the sockets of the links they
 // are on. One-shot questions end when the link cannot be asked; `wait` and `watch` ride that out and say so once.
+// Nothing wakes the loop but the probers' own schedule, answers, and changes of this host's network.
 
-import Glibc
 import QureCore
 
 /// One address and what is asked about it.
@@ -10,10 +10,14 @@ struct ProbeTarget {
     var prober: Prober
     /// Where it is asked for; nil while that cannot be told.
     var way: Way?
-    /// Where it was asked for before that.
+    /// Where it was asked for last.
     var lastWay: Way?
+    /// The index of that link, while it exists: it is the same one under another name, too.
+    var knownLink: Int?
     /// Why it cannot be asked for, as told last.
     var obstacle: String?
+    /// The number of the last probe that was sent.
+    var lastSequence = 0
     /// The final record of a one-shot question.
     var record: Record?
 }
@@ -24,14 +28,21 @@ final class ProbeSession {
     private let output: RecordWriter
     private var diagnostics: Diagnostics
     private var targets: [ProbeTarget]
+    private let indices: [IPAddress: [Int]]
     private var poller: Poller
     private var finder: WayFinder
     private var monitor: MonitorBox?
-    private var sockets: ProbeSockets
+    private let sockets: ProbeSockets
     private var awaited: Prober.Verdict?
+    private var started = 0
+    private var nextStart: Instant?
     private var isDone = false
 
+    static let socketToken = 1
     private static let monitorToken = 0
+    /// Addresses that are asked for together, and the pause before the next ones, so that a small switch can follow.
+    private static let burst = 16
+    private static let pause = Duration.milliseconds(4)
 
     /// A session about `addresses`. With `ridesOut`, a link that is down or missing is waited for.
     init(
@@ -45,14 +56,16 @@ final class ProbeSession {
         targets = addresses.map {
             ProbeTarget(address: $0, prober: Prober(.init(mode, interval: options.interval.duration)))
         }
+        indices = Dictionary(grouping: addresses.indices, by: { addresses[$0] })
         poller = try Poller()
-        finder = try WayFinder(interface: options.common.interface, method: options.method)
-        sockets = ProbeSockets(source: options.source, addresses: addresses)
+        sockets = ProbeSockets(options.questions, addresses: addresses)
         if ridesOut {
+            // Before the first look, so that no change is missed.
             let monitor = try MonitorBox()
             try poller.add(monitor.descriptor, token: Self.monitorToken)
             self.monitor = monitor
         }
+        finder = try WayFinder(options.questions)
     }
 
     /// Asks once; prints a record for each address in the order given. Throws status 1 if one is silent.
@@ -69,35 +82,54 @@ final class ProbeSession {
     }
 
     private func run() throws {
-        try findWays()
-        for index in targets.indices { try step(index, .start) }
+        for index in targets.indices { try findWay(index, at: Clock.now) }
+        nextStart = Clock.now
         while !isDone {
-            let deadline = targets.reduce(nil) { earlier($0, $1.prober.nextDeadline) }
+            try startSome()
+            let deadline = targets.reduce(nextStart) { earlier($0, $1.prober.nextDeadline) }
             let events = try poller.wait(until: deadline)
-            if events.contains(.ready(Self.monitorToken)), try monitor?.hasChanges() == true { try findWays() }
+            if events.contains(.ready(Self.monitorToken)), let changes = try monitor?.read(), !changes.isEmpty {
+                try lookAgain(after: changes)
+            }
             try drain()
             // Whatever had arrived by now is in; only then is silence judged.
-            for index in targets.indices { try step(index, .deadlinePassed) }
+            let now = Clock.now
+            for index in targets.indices {
+                if let due = targets[index].prober.nextDeadline, due <= now { try step(index, .deadlinePassed, at: now) }
+            }
         }
+    }
+
+    /// Sends the first probes of the next few addresses, all at one instant, so that they go on together.
+    private func startSome() throws {
+        let now = Clock.now
+        guard let due = nextStart, due <= now else { return }
+        let end = min(started + Self.burst, targets.count)
+        for index in started..<end { try step(index, .start, at: now) }
+        started = end
+        nextStart = started < targets.count ? now + Self.pause : nil
     }
 
     private func drain() throws {
         do {
             for answer in try sockets.receive() {
-                for index in targets.indices where targets[index].address == answer.address {
-                    guard targets[index].way?.matches(answer) == true else { continue }
-                    try step(index, .answered(by: answer.mac, probe: answer.sequence), at: answer.received)
+                for index in indices[answer.address] ?? [] where targets[index].way?.matches(answer) == true {
+                    // An answer carries the low 16 bits of its probe's number.
+                    let last = targets[index].lastSequence
+                    let probe = answer.sequence.map { last - ((last - $0) & 0xffff) }
+                    try step(index, .answered(by: answer.mac, probe: probe), at: answer.received)
                 }
             }
-        } catch let error as SystemError where error.errno == .networkDown {
-            try findWays()
+        } catch let error as SystemError where error.isLinkTrouble {
+            // The interface went down or away, as the kernel's tables tell too.
+            try lookAgain(after: [])
         }
     }
 
-    private func step(_ index: Int, _ input: Prober.Input, at now: Instant = Clock.now) throws {
+    private func step(_ index: Int, _ input: Prober.Input, at now: Instant) throws {
         for action in targets[index].prober.step(input, at: now) {
             switch action {
-            case .probe(let sequence): try send(index, sequence)
+            case .probe(let sequence): try send(index, sequence, at: now)
             case .changed(let report): try changed(index, report)
             case .finished(let report):
                 targets[index].record = record(index, report)
@@ -111,7 +143,7 @@ final class ProbeSession {
         diagnostics.say(.debug, record.text)
         if awaited == nil {
             try output.write(record)
-        } else if report.verdict == awaited {
+        } else if report.verdict == awaited && !isDone {
             try output.write(record)
             isDone = true
         }
@@ -122,51 +154,84 @@ final class ProbeSession {
         return .verdict(targets[index].address, report, method: way?.method ?? options.method, link: way?.link)
     }
 
-    private func send(_ index: Int, _ sequence: Int) throws {
+    private func send(_ index: Int, _ sequence: Int, at now: Instant) throws {
         guard let way = targets[index].way else { return }
+        targets[index].lastSequence = sequence
         do {
             try sockets.probe(targets[index].address, sequence, way)
-        } catch let error as SystemError where error.isLinkTrouble {
-            guard ridesOut else { throw error }
-            diagnostics.say(.debug, "\(targets[index].address): \(error)")
+        } catch let error as SystemError where error.isLinkTrouble && ridesOut {
+            diagnostics.say(.information, "\(targets[index].address): \(error), which does not count as silence")
+            try step(index, .unsent, at: now)
         }
     }
 
-    /// Looks again where each address is asked for, and tells its prober what has changed.
-    private func findWays() throws {
-        for index in targets.indices {
-            let address = targets[index].address
-            let old = targets[index].way
-            do {
-                let way = try finder.way(to: address, knownLink: old?.link?.index)
-                try sockets.open(way, poller: poller)
-                targets[index].way = way
-                if targets[index].obstacle != nil {
-                    targets[index].obstacle = nil
-                    diagnostics.say(.notice, "\(address): asking again\(way.link.map { " on \($0.name)" } ?? "")")
-                }
-                try step(index, .local(way.isLocal))
-                if old == nil { try step(index, .linkRestored) }
-            } catch let failure as Failure where ridesOut && failure.status != .permission {
-                if targets[index].obstacle != failure.description {
-                    targets[index].obstacle = failure.description
-                    diagnostics.say(.notice, "\(failure), waiting for that to change")
-                }
-                targets[index].lastWay = targets[index].way ?? targets[index].lastWay
-                targets[index].way = nil
-                try step(index, .linkLost)
-            }
+    // MARK: Where each address is asked for
+
+    /// This host's network has changed: looks where each address is asked for now.
+    private func lookAgain(after changes: [Change]) throws {
+        for case .linkRemoved(let link) in changes {
+            sockets.close(link: link)
+            for index in targets.indices where targets[index].knownLink == link { targets[index].knownLink = nil }
         }
+        if changes.contains(.overrun) { sockets.closeAll() }
+        try finder.look()
+        let now = Clock.now
+        for index in targets.indices { try findWay(index, at: now) }
+        sockets.close(allBut: targets.compactMap { target in target.way.map { ($0, target.address) } })
+    }
+
+    /// Looks where the address is asked for, and tells its prober what has changed.
+    private func findWay(_ index: Int, at now: Instant) throws {
+        let address = targets[index].address
+        do {
+            let way = try finder.way(to: address, knownLink: targets[index].knownLink)
+            try sockets.open(way, to: address, poller: poller)
+            try follow(way, index, at: now)
+        } catch let failure as Failure where canPass(failure) {
+            try lose(index, failure.description, at: now)
+        } catch let error as SystemError where error.isLinkTrouble && ridesOut {
+            try lose(index, error.description, at: now)
+        }
+    }
+
+    /// Whether a failure may pass while we wait. What is wrong from the start is the user's mistake, unless it is a link.
+    private func canPass(_ failure: Failure) -> Bool {
+        ridesOut && (failure.status == .unreachable || failure.status == .usage && started > 0)
+    }
+
+    private func follow(_ way: Way, _ index: Int, at now: Instant) throws {
+        let old = targets[index].way
+        targets[index].way = way
+        targets[index].lastWay = way
+        targets[index].knownLink = way.link?.index
+        if targets[index].obstacle != nil {
+            targets[index].obstacle = nil
+            diagnostics.say(
+                .notice, "\(targets[index].address): asking again\(way.link.map { " on \($0.name)" } ?? "")")
+        }
+        // Runs of answers and silences that were counted elsewhere prove nothing here.
+        if let old, !way.continues(old) { try step(index, .linkLost, at: now) }
+        try step(index, .local(way.isLocal), at: now)
+        try step(index, .linkRestored, at: now)
+    }
+
+    private func lose(_ index: Int, _ obstacle: String, at now: Instant) throws {
+        targets[index].way = nil
+        try step(index, .linkLost, at: now)
+        guard targets[index].obstacle != obstacle else { return }
+        targets[index].obstacle = obstacle
+        let isNews = !targets[..<index].contains { $0.obstacle == obstacle }
+        if isNews { diagnostics.say(.notice, "\(obstacle), waiting for that to change") }
     }
 }
 
-/// A monitor of the kernel's links and addresses; a class because it is optional here and may not be copied.
+/// A monitor of the kernel's links, addresses and routes; a class because it is optional here and may not be copied.
 final class MonitorBox {
     private var monitor: NetlinkMonitor
-    init() throws { monitor = try NetlinkMonitor() }
+    init() throws { monitor = try NetlinkMonitor(routes: true) }
     var descriptor: CInt { monitor.descriptor }
-    /// Whether anything has changed since the last call.
-    func hasChanges() throws -> Bool { try !monitor.read().isEmpty }
+    /// What has changed since the last call.
+    func read() throws -> [Change] { try monitor.read() }
 }
 
 extension SystemError {

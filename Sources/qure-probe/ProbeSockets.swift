@@ -1,5 +1,6 @@
 // ProbeSockets: the sockets of a probing session: a NeighborSocket for each link, an EchoSocket for each family, opened
-// when the first way leads through them.
+// when a way leads through them and closed when none does any more. A socket dies with its interface, and one that comes
+// back under the same number needs a new socket.
 
 import QureCore
 
@@ -24,74 +25,127 @@ final class ProbeSockets {
         init(_ socket: consuming EchoSocket) { self.socket = socket }
     }
 
-    private let source: IPAddress?
-    private let networks: [Prefix]
-    private var links: [Int: OnLink] = [:]
-    private var echoes: [Int: Echo] = [:]
-    private var linkLocals: [Int: IPv6Address?] = [:]
-
-    /// No socket yet; those that come hear answers about `addresses` only.
-    convenience init(source: IPAddress?, addresses: [IPAddress]) {
-        self.init(source: source, networks: addresses.compactMap { Prefix($0, length: $0.bitWidth) })
+    /// What a NeighborSocket is made for.
+    private struct LinkKey: Hashable {
+        var index: Int
+        var mac: MACAddress
+        var linkLocal: IPv6Address?
     }
 
-    /// No socket yet; those that come hear answers about the addresses in `networks` only.
-    init(source: IPAddress?, networks: [Prefix]) {
-        self.source = source
+    private struct EchoKey: Hashable {
+        var bitWidth: Int
+        /// The link that the user named; nil where the kernel's routes decide.
+        var index: Int?
+    }
+
+    private let source: IPAddress?
+    private let bindsToLink: Bool
+    private let networks: [Prefix]
+    private var links: [LinkKey: OnLink] = [:]
+    private var echoes: [EchoKey: Echo] = [:]
+
+    /// No socket yet; those that come hear answers about `addresses`.
+    convenience init(_ questions: Questions, addresses: [IPAddress]) {
+        let families = [32, 128].map { width in addresses.filter { $0.bitWidth == width } }
+        self.init(questions, networks: families.flatMap(Self.networks(of:)))
+    }
+
+    /// No socket yet; those that come hear answers about the addresses in `networks`.
+    init(_ questions: Questions, networks: [Prefix]) {
+        source = questions.source
+        bindsToLink = questions.interface != nil
         self.networks = networks
     }
 
-    /// Opens what the way needs and adds it to the poller.
-    func open(_ way: Way, poller: borrowing Poller) throws {
-        guard let link = way.link, way.method != .icmp else {
-            if way.method == .icmp && !way.isLocal { try openEchoes(way.link?.name, poller: poller) }
-            return
+    /// Networks that the kernel's filter has room for (4096 instructions).
+    private static let maximumNetworks = 48
+
+    /// Networks, as small as the room allows, that hold all the addresses, which are of one family.
+    private static func networks(of addresses: [IPAddress]) -> [Prefix] {
+        for length in stride(from: addresses.first?.bitWidth ?? -1, through: 0, by: -1) {
+            let networks = Set(addresses.compactMap { Prefix($0, length: length)?.network })
+            if networks.count <= maximumNetworks { return Array(networks) }
         }
-        if links[link.index] != nil && linkLocals[link.index] == way.linkLocal { return }
-        let socket = try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal, networks: networks)
-        for descriptor in socket.descriptors { try poller.add(descriptor, token: 1 + link.index) }
-        links[link.index] = OnLink(socket)
-        linkLocals[link.index] = way.linkLocal
+        return []
     }
 
-    private func openEchoes(_ interface: String?, poller: borrowing Poller) throws {
-        for sample in networks.map(\.address) where echoes[sample.bitWidth] == nil {
-            let socket = try EchoSocket(for: sample, source: source, interface: interface)
-            try poller.add(socket.descriptor, token: 1)
-            echoes[sample.bitWidth] = Echo(socket)
+    private static func key(of way: Way) -> LinkKey? {
+        guard way.method != .icmp, let link = way.link, let mac = link.mac else { return nil }
+        return LinkKey(index: link.index, mac: mac, linkLocal: way.linkLocal)
+    }
+
+    private func echoKey(of way: Way, _ address: IPAddress) -> EchoKey? {
+        // A host's own address needs no question that it would answer itself.
+        guard way.method == .icmp, !way.isLocal else { return nil }
+        return EchoKey(bitWidth: address.bitWidth, index: bindsToLink ? way.link?.index : nil)
+    }
+
+    /// Opens what the way to the address needs and adds it to the poller.
+    func open(_ way: Way, to address: IPAddress, poller: borrowing Poller) throws {
+        if let key = Self.key(of: way), links[key] == nil {
+            let socket = try NeighborSocket(
+                interface: key.index, name: way.link?.name ?? "", mac: key.mac, linkLocal: key.linkLocal, networks: networks)
+            for descriptor in socket.descriptors { try poller.add(descriptor, token: ProbeSession.socketToken) }
+            links[key] = OnLink(socket)
         }
+        if let key = echoKey(of: way, address), echoes[key] == nil {
+            let interface = bindsToLink ? way.link?.name : nil
+            let socket = try EchoSocket(for: address, source: source, interface: interface)
+            try poller.add(socket.descriptor, token: ProbeSession.socketToken)
+            echoes[key] = Echo(socket)
+        }
+    }
+
+    /// Closes the sockets that none of these ways needs.
+    func close(allBut ways: [(way: Way, address: IPAddress)]) {
+        let neededLinks = Set(ways.compactMap { Self.key(of: $0.way) })
+        let neededEchoes = Set(ways.compactMap { echoKey(of: $0.way, $0.address) })
+        links = links.filter { neededLinks.contains($0.key) }
+        echoes = echoes.filter { neededEchoes.contains($0.key) }
+    }
+
+    /// Closes the sockets of the link of this index, which is gone.
+    func close(link index: Int) {
+        links = links.filter { $0.key.index != index }
+        echoes = echoes.filter { $0.key.index != index }
+    }
+
+    /// Closes all sockets.
+    func closeAll() {
+        links = [:]
+        echoes = [:]
     }
 
     /// Sends the question with this sequence number.
     func probe(_ address: IPAddress, _ sequence: Int, _ way: Way) throws {
-        if way.method == .icmp {
-            // A host's own address needs no question that it would answer itself.
-            guard !way.isLocal else { return }
-            let scope = UInt32(way.link?.index ?? 0)
-            try echoes[address.bitWidth]?.socket.send(
-                to: SocketAddress(address, scope: scope), sequence: UInt16(truncatingIfNeeded: sequence))
-        } else if let socket = way.link.flatMap({ links[$0.index] }) {
-            if let source { try socket.socket.ask(for: address, tell: source) } else { try socket.socket.probe(address) }
+        if let key = echoKey(of: way, address) {
+            let target = SocketAddress(address, scope: UInt32(way.link?.index ?? 0))
+            try echoes[key]?.socket.send(to: target, sequence: UInt16(truncatingIfNeeded: sequence))
+        } else if let key = Self.key(of: way), let link = links[key] {
+            if let source { try link.socket.ask(for: address, tell: source) } else { try link.socket.probe(address) }
         }
     }
+
+    /// Batches that one call of `receive` takes from a socket at most, so that a flood does not starve the loop.
+    private static let maximumBatches = 16
 
     /// The answers since the last call, until no socket has more.
     func receive() throws -> [ProbeAnswer] {
         var answers: [ProbeAnswer] = []
-        for (index, link) in links {
-            while true {
+        for (key, link) in links {
+            for _ in 0..<Self.maximumBatches {
                 let heard = try link.socket.receive()
                 if heard.isEmpty { break }
                 for one in heard where one.sighting.kind == .holds {
                     answers.append(
                         ProbeAnswer(
-                            address: one.sighting.address, mac: one.sighting.mac, interface: index, received: one.received))
+                            address: one.sighting.address, mac: one.sighting.mac, interface: key.index,
+                            received: one.received))
                 }
             }
         }
         for echo in echoes.values {
-            while true {
+            for _ in 0..<Self.maximumBatches {
                 let replies = try echo.socket.receive()
                 if replies.isEmpty { break }
                 answers += replies.map {

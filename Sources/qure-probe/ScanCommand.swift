@@ -14,15 +14,16 @@ struct Scan: ParsableCommand {
     var network: Prefix
 
     func run() throws {
-        _ = try options.begin()
+        _ = try options.common.begin()
+        try options.check([network.address], isNetwork: true)
         let hosts = try hosts(of: network)
-        let scan = try NetworkScan(network, options)
+        let scan = try NetworkScan(network, options.questions)
         let found = try scan.run(hosts)
         let output = RecordWriter(json: options.common.json)
         for address in hosts where found[address] != nil || scan.isLocal(address) {
             try output.write(scan.record(address, found[address]))
         }
-        if found.isEmpty && !hosts.contains(where: scan.isLocal) { throw Failure(.no, "") }
+        if found.isEmpty && !hosts.contains(where: scan.isLocal) { throw Failure(.no, "\(network): nobody answered") }
     }
 }
 
@@ -40,9 +41,10 @@ struct Free: ParsableCommand {
     private static let batch = 16
 
     func run() throws {
-        _ = try options.begin()
+        _ = try options.common.begin()
+        try options.check([network.address], isNetwork: true)
         var rest = try hosts(of: network)[...]
-        let scan = try NetworkScan(network, options)
+        let scan = try NetworkScan(network, options.questions)
         while !rest.isEmpty {
             let candidates = rest.suffix(Self.batch).filter { !scan.isLocal($0) }
             rest = rest.dropLast(Self.batch)
@@ -78,22 +80,22 @@ private func hosts(of network: Prefix) throws -> [IPAddress] {
 final class NetworkScan {
     let way: Way
     private let own: Set<IPAddress>
-    private let options: ProbeOptions
+    private let questions: Questions
     private var poller: Poller
     private let sockets: ProbeSockets
 
     /// A scan on the link that covers `network`.
-    init(_ network: Prefix, _ options: ProbeOptions) throws {
-        guard options.method != .icmp else {
+    init(_ network: Prefix, _ questions: Questions) throws {
+        guard questions.method != .icmp else {
             throw Failure(.usage, "scan and free ask by ARP or neighbour discovery, which hosts cannot drop; not by icmp")
         }
-        self.options = options
-        var finder = try WayFinder(interface: options.common.interface, method: options.method)
+        self.questions = questions
+        var finder = try WayFinder(questions)
         way = try finder.link(covering: network)
-        own = Set(try finder.ownAddresses().filter { !$0.hasFailedDAD }.map(\.prefix.address))
+        own = finder.ownAddresses()
         poller = try Poller()
-        sockets = ProbeSockets(source: options.source, networks: [network.network])
-        try sockets.open(way, poller: poller)
+        sockets = ProbeSockets(questions, networks: [network.network])
+        try sockets.open(way, to: network.address, poller: poller)
     }
 
     /// Whether the address is this host's own.
@@ -101,7 +103,7 @@ final class NetworkScan {
 
     /// Asks for all the addresses and returns who answered.
     func run(_ addresses: [IPAddress]) throws -> [IPAddress: Scanner.Found] {
-        var scanner = Scanner(addresses, rounds: options.count, interval: options.interval.duration)
+        var scanner = Scanner(addresses, rounds: questions.count, interval: questions.interval)
         var outputs = scanner.step(.start, at: Clock.now)
         while true {
             for case .probe(let address) in outputs { try sockets.probe(address, 0, way) }

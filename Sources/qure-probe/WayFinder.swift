@@ -1,17 +1,22 @@
 // WayFinder: on which link, and by which method, an address is asked for: ARP or neighbour discovery where it is on-link,
-// ICMP echo where a router is between. It asks the kernel's tables each time, for they change.
+// ICMP echo where a router is between. It asks the kernel's tables each time, for they change: `look` takes in the links
+// and addresses of this host, and the ways found after that agree with each other.
+// What the user got wrong is a usage failure; what may come right by itself is "unreachable", and `wait` waits for it.
 
 import QureCore
 
 /// How an address is reached.
 struct Way: Equatable {
     var method: Method
-    /// The link it is asked on; nil where the kernel routes the question, or where it stays on this host.
+    /// The link that the question leaves by; nil where it need not leave this host.
     var link: Link?
     /// This host's link-local address there, the source of neighbour solicitations.
     var linkLocal: IPv6Address?
     /// Whether the address is on this host.
     var isLocal = false
+
+    /// Whether questions and answers of both ways can be counted together.
+    func continues(_ other: Way) -> Bool { method == other.method && link?.index == other.link?.index }
 
     /// Whether an answer came by this way.
     func matches(_ answer: ProbeAnswer) -> Bool {
@@ -23,21 +28,38 @@ struct WayFinder: ~Copyable {
     private var netlink: Netlink
     private let interface: String?
     private let method: Method
+    private let source: IPAddress?
+    private var links: [Link]
+    private var own: [IPAddress: InterfaceAddress]
 
-    /// A finder that uses the named interface, or the one that the kernel's routes tell.
-    init(interface: String?, method: Method) throws {
-        netlink = try Netlink()
-        self.interface = interface
-        self.method = method
+    /// A finder that uses the named interface, or the one that the kernel's routes tell, and `source` as the asker.
+    init(_ questions: Questions) throws {
+        var netlink = try Netlink()
+        let links = try netlink.links()
+        let own = try Self.ownAddresses(&netlink)
+        self.links = links
+        self.own = own
+        self.netlink = netlink
+        interface = questions.interface
+        method = questions.method
+        source = questions.source
     }
 
-    /// The link to use for an on-link network or for want of any address: the named one, or the one with the default route.
-    mutating func link(covering network: Prefix?) throws -> Way {
-        if let network { return try onLink(network.address, method: network.address.bitWidth == 32 ? .arp : .ndp, nil) }
-        guard interface == nil else { return try complete(namedLink(nil), .arp) }
-        guard let gateway = try netlink.defaultGateways().first, let link = try netlink.link(index: gateway.interface)
-        else { throw Failure(.usage, "no default route tells which interface to use: name one with --interface") }
-        return try complete(link, .arp)
+    /// Takes in this host's links and addresses as they are now.
+    mutating func look() throws {
+        links = try netlink.links()
+        own = try Self.ownAddresses(&netlink)
+    }
+
+    /// An address that duplicate address detection refused is not this host's to answer for.
+    private static func ownAddresses(_ netlink: inout Netlink) throws -> [IPAddress: InterfaceAddress] {
+        let addresses = try netlink.addresses().filter { !$0.hasFailedDAD }
+        return Dictionary(addresses.map { ($0.prefix.address, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// This host's addresses, on the link of this index or on all.
+    func ownAddresses(on index: Int? = nil) -> Set<IPAddress> {
+        Set(own.values.filter { index == nil || $0.interface == index }.map(\.prefix.address))
     }
 
     /// The default gateways that are asked for on the link.
@@ -45,66 +67,115 @@ struct WayFinder: ~Copyable {
         try netlink.defaultGateways().filter { $0.interface == link.index }.map(\.address)
     }
 
-    /// This host's addresses.
-    mutating func ownAddresses() throws -> [InterfaceAddress] { try netlink.addresses() }
+    /// The link that an on-link network is asked on.
+    mutating func link(covering network: Prefix) throws -> Way {
+        try checkSource()
+        let neighbor: Method = network.address.bitWidth == 32 ? .arp : .ndp
+        if let named = try namedLink(nil) { return try neighborWay(named, neighbor) }
+        guard let index = try netlink.onLinkInterface(for: network.address), let link = link(index) else {
+            throw Failure(.unreachable, "\(network): no interface's on-link route covers it: name one with --interface")
+        }
+        return try neighborWay(link, neighbor)
+    }
+
+    /// The link for what is about no address: the named one, the one with the default route, or the only one there is.
+    mutating func onlyLink() throws -> Way {
+        if let named = try namedLink(nil) { return try neighborWay(named, .arp) }
+        if let gateway = try netlink.defaultGateways().first, let link = link(gateway.interface) {
+            return try neighborWay(link, .arp)
+        }
+        let usable = links.filter { $0.hasNeighbors && $0.isUp && $0.master == nil }
+        guard usable.count == 1 else {
+            throw Failure(.usage, "no default route tells which interface to use: name one with --interface")
+        }
+        return try neighborWay(usable[0], .arp)
+    }
 
     /// The way to `address`. `knownLink` is the link that was found before: it is kept, even under another name.
     mutating func way(to address: IPAddress, knownLink: Int? = nil) throws -> Way {
-        // An address that duplicate address detection refused is not this host's to answer for.
-        let own = try netlink.addresses().filter { $0.prefix.address == address && !$0.hasFailedDAD }
-        let isLocal = !own.isEmpty || address.isLoopback
-        var way = try way(to: address, own: own.first, isLocal: isLocal, knownLink)
-        way.isLocal = isLocal
+        try checkSource()
+        let named = try namedLink(knownLink)
+        if own[address] != nil || address.isLoopback { return localWay(to: address, named) }
+        if named == nil, case .v6(let v6) = address, v6.isLinkLocal { return try linkLocalWay(to: address) }
+
+        let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
+        if let named, method == .arp || method == .ndp { return try neighborWay(named, neighbor) }
+        let route = try netlink.route(to: address, from: source, interface: named?.index)
+        if let route, route.isBroadcast { throw Failure(.usage, "\(address): a broadcast address, which no single host has") }
+        if let route, route.isLocal { return Way(method: .icmp, isLocal: true) }
+        // On a link that is named, an address that no route leads to can still be asked for.
+        guard let link = named ?? route.flatMap({ link($0.interface) }), route != nil || method == .auto else {
+            throw Failure(.unreachable, "\(address): no route leads to it")
+        }
+        let isBehindRouter = route?.gateway != nil
+        switch method {
+        case .icmp: return try echoWay(link)
+        case .auto: return try isBehindRouter || !link.hasNeighbors ? echoWay(link) : neighborWay(link, neighbor)
+        case .arp, .ndp:
+            if isBehindRouter {
+                throw Failure(
+                    .usage, "\(address): behind a router, where --method \(method) does not reach: use icmp, or name the interface")
+            }
+            return try neighborWay(link, neighbor)
+        }
+    }
+
+    /// An address of this host is there, whatever its links are like. Where there is a link to ask on, others are asked
+    /// whether they have it as well.
+    private func localWay(to address: IPAddress, _ named: Link?) -> Way {
+        let link = named ?? own[address].flatMap { self.link($0.interface) }
+        let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
+        var way = Way(method: .icmp, link: link)
+        if let link, method != .icmp, let found = try? neighborWay(link, neighbor) { way = found }
+        way.isLocal = true
         return way
     }
 
-    private mutating func way(
-        to address: IPAddress, own: InterfaceAddress?, isLocal: Bool, _ knownLink: Int?
-    ) throws -> Way {
-        let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
-        if method == .icmp { return Way(method: .icmp, link: try interface.map { _ in try namedLink(knownLink) }) }
-        if isLocal && interface == nil {
-            let link = try own.flatMap { try netlink.link(index: $0.interface) }
-            // Nobody else can be asked on a loopback interface.
-            guard let link, !link.isLoopback, link.supportsARP else { return Way(method: .icmp) }
-            return try complete(link, neighbor)
+    /// Every link has the same link-local network.
+    private mutating func linkLocalWay(to address: IPAddress) throws -> Way {
+        guard let index = try netlink.onLinkInterface(for: address), let link = link(index) else {
+            throw Failure(.usage, "\(address): can be on any link: name one with --interface")
         }
-        if method == .auto && !isLocal {
-            let index = try interface.map { _ in try namedLink(knownLink).index }
-            let route = try netlink.route(to: address, interface: index)
-            if route?.gateway != nil { return Way(method: .icmp) }
-        }
-        return try onLink(address, method: neighbor, knownLink)
+        return try method == .icmp ? echoWay(link) : neighborWay(link, .ndp)
     }
 
-    private mutating func onLink(_ address: IPAddress, method: Method, _ knownLink: Int?) throws -> Way {
-        if interface != nil { return try complete(namedLink(knownLink), method) }
-        guard let index = try netlink.onLinkInterface(for: address), let link = try netlink.link(index: index) else {
-            throw Failure(.usage, "\(address): no interface's on-link route covers it: name one with --interface")
-        }
-        return try complete(link, method)
+    /// Asking in the name of an address that is another host's would tell all others that it is here.
+    private func checkSource() throws {
+        if let source, own[source] == nil { throw Failure(.usage, "--source \(source): not an address of this host") }
     }
 
-    private mutating func namedLink(_ knownLink: Int?) throws -> Link {
-        if let knownLink, let link = try netlink.link(index: knownLink) { return link }
-        guard let interface else { preconditionFailure("asked for the named link where none is named") }
-        guard let link = try netlink.link(named: interface) else {
-            throw Failure(.unreachable, "\(interface): no such interface")
-        }
-        return link
+    private func link(_ index: Int) -> Link? { links.first { $0.index == index } }
+
+    private func namedLink(_ knownLink: Int?) throws -> Link? {
+        guard let interface else { return nil }
+        if let link = knownLink.flatMap({ link($0) }) ?? links.first(where: { $0.name == interface }) { return link }
+        throw Failure(.unreachable, "\(interface): no such interface")
     }
 
-    private mutating func complete(_ link: Link, _ method: Method) throws -> Way {
-        guard link.isUp else { throw Failure(.unreachable, "\(link.name): the interface is down") }
-        guard link.hasCarrier else { throw Failure(.unreachable, "\(link.name): the interface has no carrier") }
-        guard link.mac != nil, link.supportsARP, !link.isLoopback else {
+    private func neighborWay(_ link: Link, _ method: Method) throws -> Way {
+        guard link.hasNeighbors else {
             throw Failure(.usage, "\(link.name): has no neighbours to ask (not Ethernet); use --method icmp")
         }
-        let linkLocal = try netlink.addresses(on: link.index).first {
-            guard case .v6(let address) = $0.prefix.address else { return false }
-            return address.isLinkLocal && !$0.isTentative && !$0.hasFailedDAD
+        try checkState(of: link)
+        let linkLocal = own.values.lazy.filter { $0.interface == link.index && !$0.isTentative }.compactMap { entry in
+            if case .v6(let address) = entry.prefix.address, address.isLinkLocal { address } else { nil }
         }
-        guard case .v6(let source)? = linkLocal?.prefix.address else { return Way(method: method, link: link) }
-        return Way(method: method, link: link, linkLocal: source)
+        return Way(method: method, link: link, linkLocal: linkLocal.min())
     }
+
+    private func echoWay(_ link: Link) throws -> Way {
+        try checkState(of: link)
+        return Way(method: .icmp, link: link)
+    }
+
+    /// Nothing is silent that cannot be asked.
+    private func checkState(of link: Link) throws {
+        guard link.isUp else { throw Failure(.unreachable, "\(link.name): the interface is down") }
+        guard link.hasCarrier else { throw Failure(.unreachable, "\(link.name): the interface has no carrier") }
+    }
+}
+
+extension Link {
+    /// Whether it is Ethernet with others on it, to be asked by ARP or neighbour discovery.
+    var hasNeighbors: Bool { mac != nil && supportsARP && !isLoopback }
 }
