@@ -18,12 +18,16 @@ package struct NeighborSocket: ~Copyable {
     /// Frames that were not the packets they claimed to be.
     package private(set) var malformed = 0
 
-    private let arp: PacketSocket
-    private let ipv6: PacketSocket
+    /// The descriptors, for the poller: all can be drained with `receive`.
+    package let descriptors: [CInt]
+
+    /// Only the sockets of the families in question: the kernel takes many milliseconds to close one.
+    private let arp: PacketSocket?
+    private let ipv6: PacketSocket?
     private let hears: [Prefix]
     private let identity: MACAddress?
 
-    /// Opens both sockets on the interface with this index and hears evidence about addresses in `networks`. `identity` is
+    /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`. `identity` is
     /// this host's own hardware address where `mac` is one that several hosts share.
     package init(
         interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
@@ -31,25 +35,41 @@ package struct NeighborSocket: ~Copyable {
     ) throws(SystemError) {
         let v4 = networks.filter { $0.address.bitWidth == 32 }
         let v6 = networks.filter { $0.address.bitWidth == 128 }
-        let arp = try PacketSocket(.arp, interface: index, name: name, filter: .arp(about: v4))
-        let ipv6 = try PacketSocket(.ipv6, interface: index, name: name, filter: .neighborMessages(about: v6))
-        if !v6.isEmpty { try ipv6.join(.multicast(.allNodes)) }
-        for case .v6(let address) in v6.filter({ $0.length == 128 }).map(\.address) {
-            try ipv6.join(.multicast(address.solicitedNode))
+        var descriptors: [CInt] = []
+        var arp: PacketSocket?
+        if !v4.isEmpty {
+            let socket = try PacketSocket(.arp, interface: index, name: name, filter: .arp(about: v4))
+            descriptors.append(socket.descriptor)
+            arp = .some(socket)
+        }
+        var ipv6: PacketSocket?
+        if !v6.isEmpty {
+            let socket = try Self.openIPv6(v6, interface: index, name: name)
+            descriptors.append(socket.descriptor)
+            ipv6 = .some(socket)
         }
         self.arp = arp
         self.ipv6 = ipv6
+        self.descriptors = descriptors
         self.mac = mac
         self.identity = identity
         self.linkLocal = linkLocal ?? .unspecified
         hears = networks
     }
 
-    /// The descriptors, for the poller: both can be drained with `receive`.
-    package var descriptors: [CInt] { [arp.descriptor, ipv6.descriptor] }
+    private static func openIPv6(
+        _ networks: [Prefix], interface index: Int, name: String
+    ) throws(SystemError) -> PacketSocket {
+        let socket = try PacketSocket(.ipv6, interface: index, name: name, filter: .neighborMessages(about: networks))
+        try socket.join(.multicast(.allNodes))
+        for case .v6(let address) in networks.filter({ $0.length == 128 }).map(\.address) {
+            try socket.join(.multicast(address.solicitedNode))
+        }
+        return socket
+    }
 
     /// Hears neighbour solicitations to any group, as far as they reach this host.
-    package func hearAllGroups() throws(SystemError) { try ipv6.join(nil) }
+    package func hearAllGroups() throws(SystemError) { try ipv6?.join(nil) }
 
     /// Asks everybody who has `address`, changing nobody's cache where the sender is unspecified.
     package func probe(_ address: IPAddress) throws(SystemError) {
@@ -95,7 +115,7 @@ package struct NeighborSocket: ~Copyable {
     /// What others have said since the last call; empty when there is nothing more.
     package mutating func receive() throws(SystemError) -> [Heard] {
         var heard: [Heard] = []
-        for frame in try arp.receive() {
+        for frame in try arp?.receive() ?? [] {
             var input = WireReader(frame.bytes)
             guard let packet = try? ARPPacket(parsing: &input) else {
                 malformed += 1
@@ -103,7 +123,7 @@ package struct NeighborSocket: ~Copyable {
             }
             note(Sighting.from(packet), frame, in: &heard)
         }
-        for frame in try ipv6.receive() {
+        for frame in try ipv6?.receive() ?? [] {
             var input = WireReader(frame.bytes)
             guard let packet = try? IPv6Packet(parsing: &input) else {
                 malformed += 1
@@ -131,12 +151,12 @@ package struct NeighborSocket: ~Copyable {
     private func send(_ packet: ARPPacket) throws(SystemError) {
         var output = WireWriter()
         packet.write(to: &output)
-        try arp.send(output.bytes, to: .broadcast)
+        try arp?.send(output.bytes, to: .broadcast)
     }
 
     private func send(_ packet: IPv6Packet) throws(SystemError) {
         var output = WireWriter()
         packet.write(to: &output)
-        try ipv6.send(output.bytes, to: .multicast(packet.destination))
+        try ipv6?.send(output.bytes, to: .multicast(packet.destination))
     }
 }
