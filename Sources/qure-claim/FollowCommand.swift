@@ -6,7 +6,8 @@ import QureCore
 
 /// `qure-claim follow`
 struct Follow: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "follow", of: "qure-claim",
         abstract: "Hold the addresses while the event stream on standard input says so (qure-elect run | qure-claim follow …).")
 
     @OptionGroup var options: ClaimOptions

@@ -15,7 +15,8 @@ struct StayOptions: ParsableArguments {
 
 /// `qure-claim hold`
 struct Hold: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "hold", of: "qure-claim",
         abstract: "Take the address, keep and defend it until stopped, then withdraw it. 1: another host has it.")
 
     @OptionGroup var options: ClaimOptions

@@ -5,7 +5,8 @@ import QureCore
 
 /// `qure-claim add`
 struct Add: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "add", of: "qure-claim",
         abstract: "Put the address on the interface, announce it, exit. 0: it is on this host now; 1 (--unless-held): another has it.")
 
     @OptionGroup var options: ClaimOptions
@@ -60,7 +61,8 @@ struct AnnounceOptions: ParsableArguments {
 
 /// `qure-claim del`
 struct Del: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "del", of: "qure-claim",
         abstract: "Take the address off the interface. 0: it is not on this host now; 1: qure did not put it there.")
 
     @OptionGroup var options: ClaimOptions
@@ -107,7 +109,8 @@ struct Del: ParsableCommand {
 
 /// `qure-claim announce`
 struct Announce: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "announce", of: "qure-claim",
         abstract: "Tell the link that the address is here: gratuitous ARP or unsolicited neighbour advertisement.")
 
     @OptionGroup var options: ClaimOptions

@@ -5,7 +5,8 @@ import QureCore
 
 /// `qure-claim show`
 struct Show: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "show", of: "qure-claim",
         abstract: "Print the claims of this host. With addresses: 1 if one of them is not here.")
 
     @OptionGroup var options: ClaimOptions

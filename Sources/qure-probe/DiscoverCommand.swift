@@ -9,7 +9,8 @@ import QureCore
 
 /// `qure-probe discover`
 struct Discover: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "discover", of: "qure-probe",
         abstract: "Learn the address that the gateway forwards to: it keeps asking for it, and nobody answers.")
 
     @OptionGroup var common: CommonOptions

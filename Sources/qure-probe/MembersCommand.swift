@@ -7,7 +7,8 @@ import QureCore
 
 /// `qure-probe members`
 struct Members: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "members", of: "qure-probe",
         abstract: "Print who is in a multicast group, by a group-specific IGMPv3 or MLDv2 query.")
 
     @OptionGroup var common: CommonOptions

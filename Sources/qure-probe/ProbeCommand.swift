@@ -95,8 +95,9 @@ enum Method: String, ExpressibleByArgument, CaseIterable { case auto, arp, ndp, 
 
 /// `qure-probe ADDRESS...`
 struct Ask: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "ask", abstract: "Alive or silent? 0: all are alive; 1: at least one is silent. (The default.)")
+    static let configuration = CommandConfiguration.subcommand(
+        "ask", of: "qure-probe",
+        abstract: "Alive or silent? 0: all are alive; 1: at least one is silent. (The default.)")
 
     @OptionGroup var options: ProbeOptions
 
@@ -124,7 +125,8 @@ enum Awaited: String, ExpressibleByArgument, CaseIterable { case silent, alive }
 
 /// `qure-probe wait`
 struct Wait: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "wait", of: "qure-probe",
         abstract: "Block until the address is silent, or alive, for several probes in a row.")
 
     @OptionGroup var options: ProbeOptions
@@ -146,7 +148,9 @@ struct Wait: ParsableCommand {
 
 /// `qure-probe watch`
 struct Watch: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print one line per change of state, until stopped.")
+    static let configuration = CommandConfiguration.subcommand(
+        "watch", of: "qure-probe",
+        abstract: "Print one line per change of state, until stopped.")
 
     @OptionGroup var options: ProbeOptions
     @OptionGroup var runs: RunOptions

@@ -5,7 +5,8 @@ import QureCore
 
 /// `qure-probe scan`
 struct Scan: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "scan", of: "qure-probe",
         abstract: "Print every live address of an on-link network, with its hardware address.")
 
     @OptionGroup var options: ProbeOptions
@@ -29,7 +30,8 @@ struct Scan: ParsableCommand {
 
 /// `qure-probe free`
 struct Free: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    static let configuration = CommandConfiguration.subcommand(
+        "free", of: "qure-probe",
         abstract: "Print an address of an on-link network that nobody has: the highest one that stays silent.")
 
     @OptionGroup var options: ProbeOptions

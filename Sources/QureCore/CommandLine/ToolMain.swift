@@ -66,13 +66,24 @@ extension Tool {
 
     /// Parses the command line with the configuration file's options in front.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
-        guard let file = try configurationFile(of: arguments) else { return try parseAsRoot(prepare(arguments)) }
+        guard let file = try configurationFile(of: arguments) else { return try parseQuickly(prepare(arguments)) }
         do {
-            return try parseAsRoot(prepare(merge(file.lines, into: arguments)))
+            return try parseQuickly(prepare(merge(file.lines, into: arguments)))
         } catch {
             if exitCode(for: error) != .success, let failure = blame(file, arguments) { throw failure }
             throw error
         }
+    }
+
+    /// Asks the subcommand's own parser first: that of the whole tool looks at every subcommand there is, which takes longer
+    /// than many a run. What is refused, help and all else, is the whole tool's to answer.
+    private static func parseQuickly(_ arguments: [String]) throws -> any ParsableCommand {
+        let named = configuration.subcommands.first { $0._commandName == arguments.first }
+        let rest = arguments.dropFirst(named == nil ? 0 : 1)
+        if let subcommand = named ?? configuration.defaultSubcommand, let command = try? subcommand.parse(Array(rest)) {
+            return command
+        }
+        return try parseAsRoot(arguments)
     }
 
     /// The file's options as arguments: behind the subcommand, before everything else.
@@ -119,6 +130,14 @@ extension Tool {
         } catch let error as SystemError {
             throw Failure(.usage, "\(error)")
         }
+    }
+}
+
+extension CommandConfiguration {
+    /// A subcommand of `tool`. Saying so spares a lone subcommand the search for requests that only a whole tool answers
+    /// (completion scripts), which would take as long as all the rest.
+    package static func subcommand(_ name: String, of tool: String, abstract: String) -> CommandConfiguration {
+        CommandConfiguration(commandName: name, _superCommandName: tool, abstract: abstract)
     }
 }
 
