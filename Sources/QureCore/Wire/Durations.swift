@@ -7,6 +7,8 @@ extension Duration {
         ("s", 1_000_000_000), ("", 1_000_000_000),
     ]
 
+    private static let longest: Int64 = 100 * 24 * 3_600_000_000_000
+
     /// The duration that `text` says, otherwise nil. The longest is a hundred days; nanoseconds are the grain.
     package init?(text: String) {
         guard let unit = Self.units.first(where: { text.hasSuffix($0.suffix) }) else { return nil }
@@ -18,7 +20,8 @@ extension Duration {
             digits.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
         }
         let (whole, overflow) = value(parts[0]).multipliedReportingOverflow(by: unit.nanoseconds)
-        guard !overflow else { return nil }
+        // Checked before the fraction is added, so that the sum cannot overflow.
+        guard !overflow, whole <= Self.longest else { return nil }
         var total = whole
         if parts.count == 2 {
             var scale = unit.nanoseconds
@@ -27,13 +30,17 @@ extension Duration {
                 total += Int64(digit - UInt8(ascii: "0")) * scale
             }
         }
-        guard total <= 100 * 24 * 3_600_000_000_000 else { return nil }
+        guard total <= Self.longest else { return nil }
         self = .nanoseconds(total)
     }
 
-    /// The shortest exact form to the microsecond: `300ms`, `2s`, `0.212ms`.
+    /// The shortest exact form to the microsecond: `300ms`, `2s`, `0.212ms`; a minus in front of negative ones.
     package var text: String {
-        let microseconds = self.microseconds
+        let microseconds = self.microseconds.magnitude
+        return (self.microseconds < 0 ? "-" : "") + Self.text(microseconds: microseconds)
+    }
+
+    private static func text(microseconds: UInt64) -> String {
         if microseconds % 1_000_000 == 0 { return "\(microseconds / 1_000_000)s" }
         let fraction = microseconds % 1000
         guard fraction != 0 else { return "\(microseconds / 1000)ms" }
