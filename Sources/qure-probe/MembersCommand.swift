@@ -129,12 +129,10 @@ final class MembershipQuery {
         switch group {
         case .v4:
             let packet = try IPv4Packet(parsing: &input)
-            var body = WireReader(packet.payload)
-            return (.v4(packet.source), try GroupMembership(igmp: &body))
+            return (.v4(packet.source), try GroupMembership(packet))
         case .v6:
             let packet = try IPv6Packet(parsing: &input)
-            var body = WireReader(packet.payload)
-            return (.v6(packet.source), try GroupMembership(mld: &body))
+            return (.v6(packet.source), try GroupMembership(packet))
         }
     }
 }

@@ -34,7 +34,7 @@ package enum GroupMembership: Equatable, Sendable {
         checksum.add(message.bytes)
         message.patch(checksum.value, at: 2)
         return IPv4Packet(
-            source: source, destination: group, timeToLive: 1, protocolNumber: 2,
+            source: source, destination: group, typeOfService: 0xc0, timeToLive: 1, protocolNumber: 2,
             options: IPv4Packet.routerAlert, payload: message.bytes)
     }
 
@@ -48,12 +48,34 @@ package enum GroupMembership: Equatable, Sendable {
         message.write(UInt16(0))
         message.write(group.octets)
         message.write(UInt32(0))
-        return IPv6Packet(source: source, destination: group, hopLimit: 1, routerAlert: true, message: message)
+        return IPv6Packet(source: source, destination: group, hopLimit: 1, hopByHop: IPv6Packet.routerAlert, message: message)
+    }
+
+    /// The IGMP message of a packet that never left its link (RFC 9776 section 4).
+    package init(_ packet: IPv4Packet) throws(WireError) {
+        guard packet.protocolNumber == 2 else { throw WireError(.unexpected, field: "ipv4.protocol", offset: 9) }
+        guard packet.timeToLive == 1 else { throw WireError(.unexpected, field: "ipv4.time-to-live", offset: 8) }
+        var input = WireReader(packet.payload)
+        try self.init(igmp: &input)
+    }
+
+    /// The MLD message of a packet that never left its link (RFC 9777 section 5). A host without an address yet reports
+    /// from ::, but does not query.
+    package init(_ packet: IPv6Packet) throws(WireError) {
+        guard packet.hopLimit == 1 else { throw WireError(.unexpected, field: "ipv6.hop-limit", offset: 7) }
+        guard packet.hasRouterAlert else { throw WireError(.unexpected, field: "ipv6.hop-by-hop", offset: 40) }
+        var input = WireReader(packet.payload)
+        try self.init(mld: &input)
+        let mayBeUnspecified = if case .report = self { true } else { false }
+        guard packet.source.isLinkLocal || mayBeUnspecified && packet.source == .unspecified else {
+            throw WireError(.unexpected, field: "ipv6.source", offset: 8)
+        }
     }
 
     /// Reads an IGMP message of any version to its end.
     package init(igmp input: inout WireReader) throws(WireError) {
         let start = input.offset
+        let length = input.remaining
         var checksum = InternetChecksum()
         checksum.add(input.rest)
         let type = try input.read(UInt8.self, field: "igmp.type")
@@ -62,10 +84,18 @@ package enum GroupMembership: Equatable, Sendable {
         guard checksum.value == 0 else { throw WireError(.checksum, field: "igmp.checksum", offset: start + 2) }
         switch type {
         case Self.igmpQuery:
-            // Codes from 128 up are a floating-point form for long intervals, which only routers use.
-            self = .query(
-                group: .v4(try input.readIPv4(field: "igmp.group")),
-                maximumResponse: .milliseconds(100) * Int(min(code, 127)))
+            let group = try input.readIPv4(field: "igmp.group")
+            // The length tells the version (RFC 9776 section 7.1). Version 1 has no code: ten seconds; version 2
+            // counts tenths.
+            let tenths: Int
+            if length == 8 {
+                tenths = code == 0 ? 100 : Int(code)
+            } else {
+                try input.skip(count: 2, field: "igmp.robustness")
+                try Self.skipSources(&input, named: "igmp", size: 4)
+                tenths = Self.value(ofCode: Int(code), mantissaBits: 4)
+            }
+            self = .query(group: .v4(group), maximumResponse: .milliseconds(100) * tenths)
         case Self.igmpVersion1Report, Self.igmpVersion2Report:
             self = .report(groups: [.v4(try input.readIPv4(field: "igmp.group"))])
         case Self.igmpVersion3Report:
@@ -78,15 +108,22 @@ package enum GroupMembership: Equatable, Sendable {
     /// Reads an ICMPv6 message that is MLD, of version 1 or 2; the checksum is `IPv6Packet`'s business.
     package init(mld input: inout WireReader) throws(WireError) {
         let start = input.offset
+        let length = input.remaining
         let type = try input.read(UInt8.self, field: "mld.type")
         try input.skip(count: 3, field: "mld.checksum")
         switch type {
         case Self.mldQuery:
-            let code = try input.read(UInt16.self, field: "mld.max-response")
+            let code = Int(try input.read(UInt16.self, field: "mld.max-response"))
             try input.skip(count: 2, field: "mld.reserved")
-            self = .query(
-                group: .v6(try input.readIPv6(field: "mld.group")),
-                maximumResponse: .milliseconds(Int(min(code, 32767))))
+            let group = try input.readIPv6(field: "mld.group")
+            // The length tells the version (RFC 9777 section 8.1); version 1 counts milliseconds.
+            var milliseconds = code
+            if length != 24 {
+                try input.skip(count: 2, field: "mld.robustness")
+                try Self.skipSources(&input, named: "mld", size: 16)
+                milliseconds = Self.value(ofCode: code, mantissaBits: 12)
+            }
+            self = .query(group: .v6(group), maximumResponse: .milliseconds(milliseconds))
         case Self.mldVersion1Report:
             try input.skip(count: 4, field: "mld.reserved")
             self = .report(groups: [.v6(try input.readIPv6(field: "mld.group"))])
@@ -95,6 +132,21 @@ package enum GroupMembership: Equatable, Sendable {
         default:
             throw WireError(.unexpected, field: "mld.type", offset: start)
         }
+    }
+
+    /// The value of a maximum response code (RFC 9776 section 4.1.1, RFC 9777 section 5.1.3): itself, or with the
+    /// highest bit set a small floating-point number: three bits of exponent, the rest mantissa.
+    private static func value(ofCode code: Int, mantissaBits: Int) -> Int {
+        guard code >> (mantissaBits + 3) == 1 else { return code }
+        let mantissa = code & (1 << mantissaBits - 1) | 1 << mantissaBits
+        return mantissa << (code >> mantissaBits & 7 + 3)
+    }
+
+    private static func skipSources(
+        _ input: inout WireReader, named name: String, size: Int
+    ) throws(WireError) {
+        let count = Int(try input.read(UInt16.self, field: "\(name).sources"))
+        try input.skip(count: count * size, field: "\(name).sources")
     }
 
     /// The group records of a version 3 (IGMP) or version 2 (MLD) report, which have one layout but for the length
@@ -113,8 +165,14 @@ package enum GroupMembership: Equatable, Sendable {
                 ? .v6(try input.readIPv6(field: "\(name).record.group"))
                 : .v4(try input.readIPv4(field: "\(name).record.group"))
             try input.skip(count: sources * (isV6 ? 16 : 4) + auxiliaryWords * 4, field: "\(name).record.sources")
-            // MODE_IS_INCLUDE and CHANGE_TO_INCLUDE with no sources mean "not listening"; BLOCK_OLD_SOURCES leaves.
-            let listens = (type == 1 || type == 3) ? sources > 0 : type != 6
+            // MODE_IS_INCLUDE and CHANGE_TO_INCLUDE with no sources mean "not listening"; BLOCK_OLD_SOURCES leaves
+            // some; unknown ones are ignored (RFC 9776 section 4.2.12).
+            let listens =
+                switch type {
+                case 1, 3: sources > 0
+                case 2, 4, 5: true
+                default: false
+                }
             if listens { groups.append(group) }
         }
         return groups
