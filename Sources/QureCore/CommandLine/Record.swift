@@ -22,7 +22,8 @@ package struct RecordWriter: Sendable {
     /// A writer of text, or of JSON Lines.
     package init(json: Bool) { self.json = json }
 
-    private func line(_ record: Record) -> [UInt8] {
+    /// The bytes of a record's line.
+    package func line(_ record: Record) -> [UInt8] {
         let text = json ? JSONValue.object(record.fields.map { ($0.name, $0.value) }).text : record.text
         return Array((text + "\n").utf8)
     }

@@ -125,16 +125,13 @@ package struct NeighborSocket: ~Copyable {
         }
         for frame in try ipv6?.receive() ?? [] {
             var input = WireReader(frame.bytes)
-            guard let packet = try? IPv6Packet(parsing: &input) else {
+            guard let packet = try? IPv6Packet(parsing: &input),
+                let sightings = try? Sighting.from(packet, source: frame.source)
+            else {
                 malformed += 1
                 continue
             }
-            var body = WireReader(packet.payload)
-            guard let message = try? NeighborMessage(parsing: &body) else {
-                malformed += 1
-                continue
-            }
-            note(Sighting.from(message, in: packet, source: frame.source), frame, in: &heard)
+            note(sightings, frame, in: &heard)
         }
         return heard
     }

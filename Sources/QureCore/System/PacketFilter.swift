@@ -47,12 +47,14 @@ package struct PacketFilter: Sendable {
         PacketFilter(anyOf: [[Test(at: 4, mask: 0xffff, is: 1), Test(at: 14, is: sender.rawValue)]])
     }
 
-    /// Neighbour solicitations and advertisements whose target is in one of `networks`.
+    /// Neighbour solicitations and advertisements whose target is in one of `networks`, and solicitations from there.
     package static func neighborMessages(about networks: [Prefix]) -> PacketFilter {
         let icmp = Test(at: 4, mask: 0xff00, is: UInt32(IPv6Packet.icmp) << 8)
         return PacketFilter(
             anyOf: networks.flatMap { network in
-                [135, 136].map { [icmp, Test(at: 40, mask: 0xff00_0000, is: $0 << 24)] + address(at: 48, in: network) }
+                [(135, 48), (136, 48), (135, 8)].map { type, offset in
+                    [icmp, Test(at: 40, mask: 0xff00_0000, is: type << 24)] + address(at: offset, in: network)
+                }
             })
     }
 

@@ -49,8 +49,8 @@ package struct ARPPacket: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// An ARP Announcement (RFC 5227 section 2.3) in request form, or in reply form with the target's hardware
-    /// address equal to the sender's, for hosts that heed only replies. A holder with a shared hardware address puts its
-    /// own where the request form has zeros, which receivers ignore.
+    /// address equal to the sender's, for hosts that heed only replies. A holder with a shared hardware address puts
+    /// its own where the request form has zeros, which receivers ignore.
     package static func announcement(
         _ address: IPv4Address, at mac: MACAddress, _ form: Operation, identity: MACAddress? = nil
     ) -> ARPPacket {

@@ -25,8 +25,11 @@ package struct IPv6Address: Hashable, Comparable, Sendable, LosslessStringConver
 
     /// The group that every holder of this address listens to: ff02::1:ff and its low 24 bits (RFC 4291 section 2.7.1).
     package var solicitedNode: IPv6Address {
-        IPv6Address(rawValue: 0xff02 << 112 | 0x1_ff00_0000 | rawValue & 0xff_ffff)
+        IPv6Address(rawValue: Self.solicitedNodes | rawValue & 0xff_ffff)
     }
+    /// Whether it is such a group.
+    package var isSolicitedNode: Bool { rawValue & ~0xff_ffff == Self.solicitedNodes }
+    private static let solicitedNodes: UInt128 = 0xff02 << 112 | 0x1_ff00_0000
 
     /// The sixteen octets, first one first.
     package var octets: [UInt8] {

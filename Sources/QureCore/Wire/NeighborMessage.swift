@@ -54,8 +54,8 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// The packet that asks who has `target`: from `source`, or from :: as duplicate address detection does
-    /// (RFC 4862 section 5.4.2), which changes nobody's neighbour cache. `nonce` marks it as the question of a host that is
-    /// about to take the address (six bytes, RFC 7527).
+    /// (RFC 4862 section 5.4.2), which changes nobody's neighbour cache. `nonce` marks it as the question of a host
+    /// that is about to take the address (six bytes, RFC 7527).
     package static func solicitation(
         for target: IPv6Address, from source: IPv6Address, at mac: MACAddress, nonce: [UInt8]? = nil
     ) -> IPv6Packet {
@@ -99,7 +99,31 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
         options.first { $0.type == Option.nonce }.flatMap { MACAddress(octets: $0.body) }
     }
 
-    /// Reads an ICMPv6 message to its end; the checksum is `IPv6Packet`'s business.
+    /// The message of a packet, refused unless it is valid as RFC 4861 sections 7.1.1 and 7.1.2 have it: sent by a
+    /// neighbour (anything else may have crossed a router), and not contradicting itself.
+    package init(_ packet: IPv6Packet) throws(WireError) {
+        guard packet.hopLimit == Self.hopLimit else { throw WireError(.unexpected, field: "ipv6.hop-limit", offset: 7) }
+        var input = WireReader(packet.payload)
+        try self.init(parsing: &input)
+        guard !target.isMulticast else { throw WireError(.unexpected, field: "nd.target", offset: 8) }
+        switch kind {
+        case .advertisement(let flags):
+            // Only a question has an asker to answer to.
+            guard !flags.contains(.solicited) || !packet.destination.isMulticast else {
+                throw WireError(.unexpected, field: "nd.flags", offset: 4)
+            }
+        case .solicitation where packet.source == .unspecified:
+            guard packet.destination.isSolicitedNode else {
+                throw WireError(.unexpected, field: "ipv6.destination", offset: 24)
+            }
+            guard !options.contains(where: { $0.type == Option.sourceLinkLayerAddress }) else {
+                throw WireError(.unexpected, field: "nd.option", offset: 24)
+            }
+        case .solicitation: break
+        }
+    }
+
+    /// Reads an ICMPv6 message to its end, whatever packet it came in.
     package init(parsing input: inout WireReader) throws(WireError) {
         let start = input.offset
         let type = try input.read(UInt8.self, field: "nd.type")

@@ -1,5 +1,5 @@
-// Sighting: what one frame says about an address: somebody has it, asks for it, or is about to take it. ARP and neighbour
-// discovery say the same things in different packets; from here on nobody has to know which it was.
+// Sighting: what one frame says about an address: somebody has it, asks for it, or is about to take it. ARP and
+// neighbour discovery say the same things in different packets; from here on nobody has to know which it was.
 
 /// One frame's evidence about one address.
 package struct Sighting: Equatable, Sendable, CustomStringConvertible {
@@ -31,13 +31,15 @@ package struct Sighting: Equatable, Sendable, CustomStringConvertible {
 
     /// What an ARP packet says: who its sender is, and what it asks.
     package static func from(_ packet: ARPPacket) -> [Sighting] {
+        // RFC 5227 section 2.4: requests and replies; what other operations mean by their sender is their own affair.
+        guard packet.operation == .request || packet.operation == .reply else { return [] }
         var sightings: [Sighting] = []
         let mac = packet.sender.mac
         if packet.sender.ip != .unspecified {
             let isAnnouncement = packet.operation == .request && packet.sender.ip == packet.target.ip
-            let identity = isAnnouncement && packet.target.mac != .zero && !packet.target.mac.isMulticast
+            let hasIdentity = isAnnouncement && packet.target.mac != .zero && !packet.target.mac.isMulticast
             sightings.append(
-                Sighting(.v4(packet.sender.ip), .holds, mac: mac, identity: identity ? packet.target.mac : nil))
+                Sighting(.v4(packet.sender.ip), .holds, mac: mac, identity: hasIdentity ? packet.target.mac : nil))
         }
         if packet.operation == .request && packet.sender.ip != packet.target.ip {
             let kind: Kind = packet.isClaimProbe ? .claims : .asks(from: .v4(packet.sender.ip))
@@ -46,18 +48,20 @@ package struct Sighting: Equatable, Sendable, CustomStringConvertible {
         return sightings
     }
 
-    /// What a neighbour message says that came in `packet` from the hardware address `source`.
-    package static func from(_ message: NeighborMessage, in packet: IPv6Packet, source: MACAddress) -> [Sighting] {
-        // Anything else may have crossed a router (RFC 4861 sections 7.1.1 and 7.1.2).
-        guard packet.hopLimit == NeighborMessage.hopLimit, !message.target.isMulticast else { return [] }
+    /// What the neighbour message in `packet` says, which came from the hardware address `source`.
+    package static func from(_ packet: IPv6Packet, source: MACAddress) throws(WireError) -> [Sighting] {
+        let message = try NeighborMessage(packet)
         let mac = message.linkLayerAddress ?? source
         switch message.kind {
         case .advertisement:
             return [Sighting(.v6(message.target), .holds, mac: mac, identity: message.nonceAsMAC)]
-        case .solicitation where packet.source == .unspecified && message.hasNonce:
-            return [Sighting(.v6(message.target), .claims, mac: source, identity: source)]
+        case .solicitation where packet.source == .unspecified:
+            let kind: Kind = message.hasNonce ? .claims : .asks(from: .v6(.unspecified))
+            return [Sighting(.v6(message.target), kind, mac: source)]
         case .solicitation:
-            return [Sighting(.v6(message.target), .asks(from: .v6(packet.source)), mac: mac)]
+            let holds = Sighting(.v6(packet.source), .holds, mac: mac)
+            guard packet.source != message.target else { return [holds] }
+            return [holds, Sighting(.v6(message.target), .asks(from: .v6(packet.source)), mac: mac)]
         }
     }
 
