@@ -31,8 +31,8 @@ func tool(_ name: String) -> Target {
 }
 
 /// Tests and their support: the same settings; nothing of it is installed.
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 /// The fuzz driver links libFuzzer's main, so it exists only where QURE_FUZZ is set (`make fuzz`).
@@ -65,8 +65,9 @@ let package = Package(
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",
             swiftSettings: toolSettings, linkerSettings: toolLinking),
-        tests("WireTests", ["QureCore"]),
-        tests("ProtocolTests", ["QureCore"]),
+        .target(name: "Simulator", dependencies: ["QureCore"], path: "Tests/Simulator", swiftSettings: settings),
+        tests("WireTests", ["QureCore", "Simulator"], exclude: ["Fixtures"]),
+        tests("ProtocolTests", ["QureCore", "Simulator"]),
         tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),
         tests("CommandTests", ["QureCore", "Lab"]),
         tests("LabTests", ["QureCore", "Lab"]),

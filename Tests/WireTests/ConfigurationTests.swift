@@ -1,0 +1,141 @@
+// The configuration file's lines, the sentences about wrong arguments, and records.
+
+import QureCore
+import Testing
+
+@Suite struct ConfigurationFileTests {
+    private func lines(_ text: String) throws -> [String] {
+        try ConfigurationFile(Array(text.utf8), name: "home.conf").lines.map { "\($0.number) \($0.argument)" }
+    }
+
+    @Test(arguments: [
+        ("", []), ("\n\n", []), ("# nothing\n  # nothing\n\t\n", []), ("interface eth0\n", ["1 --interface=eth0"]),
+        ("interface eth0", ["1 --interface=eth0"]),
+        ("json", ["1 --json"]), ("  interface\t eth0  \n", ["1 --interface=eth0"]),
+        ("interface eth0\r\njson\r\n", ["1 --interface=eth0", "2 --json"]),
+        ("\n# a\ncount 3 # three\n", ["3 --count=3"]), ("label a#b\n", ["1 --label=a#b"]),
+        ("label a #b\n", ["1 --label=a"]), ("label #b", ["1 --label"]),
+        ("on-master echo a  b \n", ["1 --on-master=echo a  b"]), ("label --x=y", ["1 --label=--x=y"]),
+        ("name Zürich", ["1 --name=Zürich"]),
+        ("count 1\ncount 2", ["1 --count=1", "2 --count=2"]), ("e2e x", ["1 --e2e=x"]),
+    ])
+    func `lines become arguments`(_ text: String, _ arguments: [String]) throws {
+        #expect(try lines(text) == arguments)
+    }
+
+    private static let noName = "is not an option's name (one option per line: name, blank, value)"
+
+    @Test(arguments: [
+        ("json\n--interface eth0", "home.conf:2: write 'interface' without dashes"),
+        ("-i eth0", "home.conf:1: write 'i' without dashes"),
+        ("\ninterface=eth0", "home.conf:2: 'interface=eth0' \(noName)"),
+        ("[section]", "home.conf:1: '[section]' \(noName)"),
+        ("ünterface eth0", "home.conf:1: 'ünterface' \(noName)"),
+        ("config other.conf", "home.conf:1: a configuration file cannot name another one"),
+        ("label a\u{1}", "home.conf:1: the line has a control character in it"),
+        ("json\0", "home.conf:1: the line has a control character in it"),
+        ("json\u{7f}", "home.conf:1: the line has a control character in it"),
+        ("\u{feff}json", "home.conf:1: '\u{feff}json' \(noName)"),
+    ])
+    func `a malformed line is named`(_ text: String, _ sentence: String) {
+        #expect(throws: Failure(.usage, sentence)) { try lines(text) }
+    }
+
+    @Test func `lines that are too long or no text are named`() throws {
+        #expect(throws: Failure(.usage, "f:2: the line is longer than 4096 bytes")) {
+            try ConfigurationFile([10] + [UInt8](repeating: 97, count: 4097), name: "f")
+        }
+        #expect(try lines("label " + String(repeating: "x", count: 4090)).count == 1)
+        for bytes in [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xc0, 0x80]] as [[UInt8]] {
+            let failure = Failure(.usage, "f:1: the line is not UTF-8 text")
+            #expect(throws: failure) { try ConfigurationFile(bytes, name: "f") }
+        }
+    }
+}
+
+@Suite struct ArgumentTextTests {
+    private func sentence(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return ""
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test(arguments: [
+        ("192.168.1.11", ""), ("2001:DB8::11", ""),
+        ("fe80::1%eth0", "'fe80::1%eth0': leave the zone out and name the interface with -i"),
+        ("192.168.1.11/24", "'192.168.1.11/24': an address without a prefix length is wanted here"),
+        ("gateway", "'gateway' is not an address; write it like 192.168.1.11 or 2001:db8::11"),
+        ("", "'' is not an address; write it like 192.168.1.11 or 2001:db8::11"),
+    ])
+    func `an address`(_ text: String, _ expected: String) {
+        #expect(sentence { _ = try ArgumentText.address(text) } == expected)
+    }
+
+    @Test(arguments: [
+        ("192.168.1.11/24", ""), ("2001:db8::11", ""),
+        ("1.2.3.4/240", "'1.2.3.4/240' is not an address with a prefix length; write it like 192.168.1.11/24"),
+    ])
+    func `an address with a prefix length`(_ text: String, _ expected: String) {
+        #expect(sentence { _ = try ArgumentText.prefix(text) } == expected)
+    }
+
+    @Test func `a hardware address`() throws {
+        #expect(try ArgumentText.mac("52:54:00:12:34:56") == host)
+        let text = "'eth0' is not a hardware address; write it like 52:54:00:12:34:56"
+        #expect(sentence { _ = try ArgumentText.mac("eth0") } == text)
+    }
+
+    @Test func `a duration is positive`() {
+        #expect(DurationArgument(argument: "250ms")?.duration == .milliseconds(250))
+        #expect(DurationArgument(argument: "0s") == nil && DurationArgument(argument: "0.1ns") == nil)
+        #expect(DurationArgument(argument: "") == nil && DurationArgument(argument: "-1s") == nil)
+        #expect("\(DurationArgument(.milliseconds(1500)))" == "1500ms")
+        #expect(DurationArgument(.seconds(2)).defaultValueDescription == "2s")
+    }
+}
+
+@Suite struct FailureTests {
+    @Test(arguments: [
+        (Errno.notPermitted, QureCore.ExitStatus.permission), (.permissionDenied, .permission),
+        (.noDevice, .unreachable), (.networkDown, .unreachable),
+        (.noSuchDeviceOrAddress, .unreachable), (.networkUnreachable, .unreachable), (.hostUnreachable, .unreachable),
+        (.noEntry, .system),
+        (.noBuffers, .system),
+    ])
+    func `a failed system call has a status of its kind`(_ errno: Errno, _ status: QureCore.ExitStatus) {
+        #expect(Failure(SystemError("bind", "eth0", errno: errno)).status == status)
+    }
+
+    @Test func `the statuses are those of the one table`() {
+        let table: [(QureCore.ExitStatus, Int32)] = [
+            (.yes, 0), (.no, 1), (.usage, 64), (.unreachable, 69), (.system, 71), (.temporary, 75), (.permission, 77),
+        ]
+        for (status, number) in table { #expect(status.rawValue == number) }
+    }
+
+    @Test(arguments: [
+        ("socket", "CAP_NET_RAW"), ("send", "CAP_NET_RAW"), ("open", "check the owner and mode"),
+        ("set address", "CAP_NET_ADMIN"),
+    ])
+    func `a missing privilege names what is missing`(_ call: String, _ remedy: String) {
+        #expect(Failure(SystemError(call, "eth0", errno: .notPermitted)).description.contains(remedy))
+    }
+}
+
+@Suite struct RecordTests {
+    private let record = Record(
+        "192.0.2.11 alive eth0",
+        [("address", .string("192.0.2.11")), ("state", .string("alive")), ("rtt_us", .integer(212)), ("mac", .null)])
+
+    @Test func `a record is a line of text`() {
+        #expect(RecordWriter(json: false).line(record) == Array("192.0.2.11 alive eth0\n".utf8))
+    }
+
+    @Test func `or a line of JSON`() {
+        let line = #"{"address":"192.0.2.11","state":"alive","rtt_us":212,"mac":null}"# + "\n"
+        #expect(RecordWriter(json: true).line(record) == Array(line.utf8))
+    }
+}
