@@ -1,0 +1,133 @@
+// The manual says what the tools do: every option and command of a tool is on its page and every one of the page is the
+// tool's, the exit statuses and the words of the event stream are the code's, and mandoc finds nothing to complain about.
+
+import Lab
+import QureCore
+import Testing
+
+struct ManualTests {
+    /// The programs that have a page, and how each is called here.
+    static let programs: [(name: String, path: String)] =
+        Repository.names("Sources/qure-*").map { ($0, Executables.path($0)) }
+        + Repository.names("scripts/qure-*").map { ($0, "\(Repository.path)/scripts/\($0)") }
+
+    private static func help(_ path: String, _ command: String? = nil) -> Help {
+        let result = RunningTool([path] + (command.map { [$0] } ?? []) + ["--help"]).finish()
+        #expect(result.status == 0)
+        #expect(result.errors == "")
+        return Help(result.output)
+    }
+
+    @Test(arguments: programs.map(\.name))
+    func `every program has a page`(_ name: String) {
+        #expect(Repository.names("man/*").contains("\(name).8"))
+    }
+
+    @Test(arguments: programs)
+    func `the page and the tool know the same options`(_ name: String, _ path: String) {
+        let top = Self.help(path)
+        let commands = top.commands.map { Self.help(path, $0) }
+        let real = commands.reduce(top.options) { $0.union($1.options) }
+        #expect(real.contains("--help"))
+        let described = ManualPage("\(name).8").options
+        #expect(real.subtracting(described) == [], "options that the page does not know")
+        #expect(described.subtracting(real) == [], "options that the tool does not know")
+    }
+
+    @Test(arguments: programs)
+    func `the page and the tool know the same commands, each with the same options`(_ name: String, _ path: String) {
+        let page = ManualPage("\(name).8")
+        #expect(Set(page.commands.keys) == Self.help(path).commands)
+        let single = page.paragraphs.filter(\.isOfSingleCommands).map(\.names)
+        for (command, options) in page.commands {
+            let real = Self.help(path, command).options
+            for names in single {
+                #expect(
+                    names.isDisjoint(with: real) == names.isDisjoint(with: options),
+                    "\(command): the SYNOPSIS and the tool differ about \(names)")
+            }
+        }
+    }
+
+    /// Pages of others that ours refer to.
+    static let foreignPages = [
+        "arp 7", "arping 8", "awk 1", "capabilities 7", "clock_gettime 2", "ip 8", "ip-address 8", "journalctl 1",
+        "network_namespaces 7", "nft 8", "ping 8", "rtnetlink 7", "setcap 8", "systemctl 1", "systemd.exec 5",
+        "systemd.service 5", "systemd.unit 5",
+    ]
+
+    /// In a folder of empty pages for the foreign ones: whether those are installed is none of our business.
+    @Test(.enabled(if: Repository.has("mandoc"), "needs mandoc: make deps"))
+    func `mandoc has nothing to say`() {
+        let folder = TemporaryFolder()
+        for page in Self.foreignPages {
+            let parts = page.split(separator: " ")
+            shell("cd \(folder.path) && mkdir -p man\(parts[1]) && touch man\(parts[1])/\(parts[0]).\(parts[1])")
+        }
+        let result = shell("cd '\(Repository.path)/man' && MANPATH=\(folder.path) mandoc -T lint *.[78] 2>&1")
+        #expect(result.output == "")
+        #expect(result.status == 0)
+        // The check itself: what it finds in a page that refers to nothing.
+        #expect(
+            shell("sed 's/Xr qure 7/Xr nosuch 7/' '\(Repository.path)/man/qure-probe.8' | MANPATH=\(folder.path) mandoc -T lint")
+                .output.contains("Xr nosuch"))
+    }
+
+    @Test func `the table of exit statuses is the code's`() {
+        let rows = ManualPage("qure.7").section("EXIT STATUS").filter { $0.hasPrefix(".It ") }
+        let documented = rows.compactMap { $0.split(separator: " ").dropFirst().first.flatMap { Int32($0) } }
+        #expect(documented == (0...255).filter { ExitStatus(rawValue: $0) != nil })
+    }
+
+    @Test func `each page of a tool has the exit statuses that it can end with`() {
+        for name in Self.programs.map(\.name) {
+            let rows = ManualPage("\(name).8").section("EXIT STATUS").filter { $0.hasPrefix(".It ") }
+            let documented = rows.compactMap { Int32($0.dropFirst(4)) }
+            #expect(documented == documented.sorted() && documented.first == 0, "\(name)")
+            #expect(documented.allSatisfy { ExitStatus(rawValue: $0) != nil }, "\(name)")
+        }
+    }
+
+    @Test func `the words of the event stream mean what qure(7) says`() throws {
+        let rows = ManualPage("qure.7").section("EVENT STREAM").filter { $0.hasPrefix(".It Cm ") && $0.contains(" Ta ") }
+        #expect(rows.count == 5)
+        var words = 0
+        for row in rows {
+            let halves = row.dropFirst(".It Cm ".count).split(separator: " Ta ")
+            for word in halves[0].split(whereSeparator: { $0 == " " || $0 == "," }) {
+                words += 1
+                let event = try ClusterEvent(word.utf8)
+                #expect(event.unknown == [], "\(word)")
+                let meaning = halves[1].hasPrefix("hold") ? true : halves[1].hasPrefix("do not") ? false : nil
+                #expect(event.holds == meaning, "\(word)")
+            }
+        }
+        #expect(words == 11)
+    }
+
+    @Test func `the keys of the event stream are the code's`() throws {
+        let values = ["at": "1", "lease": "300ms", "term": "7", "peers": "52:54:00:00:00:21,52:54:00:00:00:22"]
+        let keys = ManualPage("qure.7").section("EVENT STREAM").filter { $0.hasPrefix(".It Cm ") && !$0.contains(" Ta ") }
+            .map { String($0.dropFirst(".It Cm ".count)) }
+        #expect(keys.count == 11 && keys == keys.sorted())
+        for key in keys { #expect(try ClusterEvent("master \(key)=\(values[key] ?? "x")".utf8).unknown == [], "\(key)") }
+    }
+
+    @Test func `the example of the event stream is one`() throws {
+        let lines = ManualPage("qure.7").section("EVENT STREAM")
+        let example = lines.drop { !$0.hasPrefix(".Bd -literal") }.dropFirst().prefix { $0 != ".Ed" }
+        #expect(example.count == 5)
+        for line in example { #expect(try ClusterEvent(line.utf8).unknown == [], "\(line)") }
+    }
+
+    @Test func `the fields of a record are those of the page`() {
+        let result = RunningTool([Executables.path("qure-probe"), "--json", "127.0.0.1"]).finish()
+        #expect(result.status == 0)
+        let names = result.output.split(separator: "\"").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
+        let fields = names.filter { result.output.contains("\"\($0)\":") }
+        #expect(fields.count == 11)
+        let described = ManualPage("qure-probe.8").section("OUTPUT").filter { $0.hasPrefix(".It Li ") }
+            .flatMap { $0.dropFirst(".It Li ".count).split(whereSeparator: { $0 == " " || $0 == "," }).map(String.init) }
+        #expect(Set(fields).subtracting(described) == [])
+    }
+}

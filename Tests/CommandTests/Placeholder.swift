@@ -1,3 +1,0 @@
-// CommandTests
-
-import Testing
