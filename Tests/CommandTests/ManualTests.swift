@@ -56,21 +56,19 @@ struct ManualTests {
         "systemd.service 5", "systemd.unit 5",
     ]
 
-    /// In a folder of empty pages for the foreign ones: whether those are installed is none of our business.
+    /// Whether the foreign pages are installed, and whether somebody has made an index of them, is none of our business.
+    private static func lint(_ command: String) -> [Substring] {
+        shell("cd '\(Repository.path)/man' && \(command) 2>&1").output.split(separator: "\n").filter { line in
+            !line.contains("outdated mandoc.db") && !foreignPages.contains { line.contains("not found: Xr \($0)") }
+        }
+    }
+
     @Test(.enabled(if: Repository.has("mandoc"), "needs mandoc: make deps"))
     func `mandoc has nothing to say`() {
-        let folder = TemporaryFolder()
-        for page in Self.foreignPages {
-            let parts = page.split(separator: " ")
-            shell("cd \(folder.path) && mkdir -p man\(parts[1]) && touch man\(parts[1])/\(parts[0]).\(parts[1])")
-        }
-        let result = shell("cd '\(Repository.path)/man' && MANPATH=\(folder.path) mandoc -T lint *.[78] 2>&1")
-        #expect(result.output == "")
-        #expect(result.status == 0)
-        // The check itself: what it finds in a page that refers to nothing.
-        #expect(
-            shell("sed 's/Xr qure 7/Xr nosuch 7/' '\(Repository.path)/man/qure-probe.8' | MANPATH=\(folder.path) mandoc -T lint")
-                .output.contains("Xr nosuch"))
+        #expect(Self.lint("mandoc -T lint *.[78]") == [])
+        // The check itself: what it says of a page that refers to nothing.
+        let complaints = Self.lint("sed 's/Xr qure 7/Xr nosuch 7/' qure-probe.8 | mandoc -T lint")
+        #expect(complaints.contains { $0.contains("Xr nosuch 7") })
     }
 
     @Test func `the table of exit statuses is the code's`() {
