@@ -173,20 +173,10 @@ final class ClaimSession {
     /// Evidence from the link, but not for ever: a flood must not keep the claim from renewing its lease.
     private func hear() throws {
         for _ in 0..<16 {
-            let heard = try hearOnce(&ear) + hearFromMouth()
+            let heard = try ear.receiveUnlessDown() + (mouth?.receiveUnlessDown() ?? [])
             if heard.isEmpty { return }
             for one in heard { try take(one.sighting) }
         }
-    }
-
-    private func hearFromMouth() throws -> [NeighborSocket.Heard] {
-        guard mouth != nil else { return [] }
-        return try mouth?.receive() ?? []
-    }
-
-    /// An interface that goes down is told as an error, once; the monitor says the same.
-    private func hearOnce(_ socket: inout NeighborSocket) throws -> [NeighborSocket.Heard] {
-        do { return try socket.receive() } catch where error.errno == .networkDown { return [] }
     }
 
     private func take(_ sighting: Sighting) throws {
@@ -378,6 +368,13 @@ final class ClaimSession {
         case .unplugged(let time):
             diagnostics.say(.warning, "\(keeper.prefixes[0]): the link was away for \(time.spoken); asking again")
         }
+    }
+}
+
+extension NeighborSocket {
+    /// What was heard. That an interface goes down is told here as an error, once; the monitor says the same.
+    fileprivate mutating func receiveUnlessDown() throws(SystemError) -> [Heard] {
+        do { return try receive() } catch where error.isLinkTrouble { return [] }
     }
 }
 
