@@ -44,10 +44,7 @@ static void guard(int pipe_end, const struct qure_guard_orders *orders) {
     if (dup2(pipe_end, 0) != 0) _exit(71);
     syscall(SYS_close_range, 1u, ~0u, 0u);
     char byte;
-    ssize_t got;
-    do got = read(0, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got > 0) _exit(0);
+    while (read(0, &byte, 1) < 0 && errno == EINTR);
     send_to_kernel(NETLINK_ROUTE, orders->route, orders->route_length);
     send_to_kernel(NETLINK_NETFILTER, orders->filter, orders->filter_length);
     _exit(0);

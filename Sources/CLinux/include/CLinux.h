@@ -75,6 +75,5 @@ struct qure_guard_orders {
 // It waits for the end of the pipe whose other end only the parent holds, then sends the prepared netlink
 // requests on sockets of its own, and exits. After fork it calls async-signal-safe
 // functions only and keeps no descriptor of the parent but that pipe. In C because a forked child of a Swift
-// process must not run Swift. Returns the child's pid, or -1 with errno.
-// A single byte on the pipe before its end is the order to leave without sending anything.
+// process must not run Swift. Returns the child's pid, or -1 with errno. A parent that no longer wants it kills it.
 pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders);

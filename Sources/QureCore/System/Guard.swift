@@ -35,25 +35,34 @@ package struct Guard: ~Copyable {
                 }
             }
         }
+        let descriptor = qure_pidfd_open(pid)
+        guard descriptor >= 0 else {
+            let errno = Errno.current
+            // Before the pipe closes, which would be the guard's order to act.
+            Self.end(pid)
+            throw SystemError("pidfd_open", "guard", errno: errno)
+        }
         self.pid = pid
         pipe = writing
-        process = FileDescriptor(owning: qure_pidfd_open(pid))
+        process = FileDescriptor(owning: descriptor)
     }
 
     /// Readable once the guard is dead; for the poller.
     package var descriptor: CInt { process.number }
 
-    /// Sends the guard away without its doing anything, and waits the moment until it is gone.
-    package consuming func dismiss() {
-        var order: UInt8 = 1
-        _ = unsafe write(pipe.number, &order, 1)
-        reap()
-    }
+    /// Sends the guard away without its doing anything, and waits the moment until it is gone. Not by an order on the
+    /// pipe: a guard that somebody has stopped would not read it, and never be gone.
+    package consuming func dismiss() { Self.end(pid) }
 
     /// Forgets a guard that is dead already.
-    package consuming func bury() { reap() }
+    package consuming func bury() { Self.reap(pid) }
 
-    private borrowing func reap() {
+    private static func end(_ pid: Int32) {
+        _ = kill(pid, SIGKILL)
+        reap(pid)
+    }
+
+    private static func reap(_ pid: Int32) {
         var status: CInt = 0
         while unsafe waitpid(pid, &status, 0) == -1 && Glibc.errno == EINTR {}
     }
