@@ -127,7 +127,7 @@ final class ClaimSession {
     func turn(_ events: [Poller.Event]) throws {
         // A process that has slept past its lease must not act on anything before it has noticed.
         if isHolding { try step(.deadlinePassed) }
-        if events.contains(.ready(Token.twin)) { try replaceTwin() }
+        if events.contains(.ready(Token.twin)) { replaceTwin() }
         try readChanges()
         try hear()
         for verifier in verifiers { try verify(verifier) { $0.turn($1, $2) } }
@@ -233,7 +233,7 @@ final class ClaimSession {
         }
         registration.update { $0.announcements += 1 }
         // Only now: the link had to hear of the address first, and until here the fence stands behind it.
-        if twin == nil { try makeTwin() }
+        if twin == nil { makeTwin() }
     }
 
     private func openFence() throws {
@@ -266,19 +266,24 @@ final class ClaimSession {
 
     // MARK: The guard
 
-    private func makeTwin() throws {
-        let made = try Guard(route: keeper.removalMessages, filter: fence?.removalBatch ?? [])
-        try poller.add(made.descriptor, token: Token.twin)
-        twin = .some(made)
+    /// Where no process can be made any more, that is no reason to give an address up: the next announcement tries again.
+    private func makeTwin() {
+        do {
+            let made = try Guard(route: keeper.removalMessages, filter: fence?.removalBatch ?? [])
+            try poller.add(made.descriptor, token: Token.twin)
+            twin = .some(made)
+        } catch {
+            diagnostics.say(.warning, "\(error), going on without a guard for now")
+        }
     }
 
     private func dropTwin() { twin.take()?.dismiss() }
 
-    private func replaceTwin() throws {
+    private func replaceTwin() {
         guard let dead = twin.take() else { return }
         dead.bury()
         diagnostics.say(.warning, "the guard process was killed, making another")
-        if isHolding { try makeTwin() }
+        if isHolding { makeTwin() }
     }
 
     // MARK: Verification
