@@ -26,11 +26,12 @@ struct Registration {
             do {
                 held.append(Held(try HeldEntry(registry, address)))
             } catch where error.errno == .wouldBlock {
+                remove()
                 let owner = registry.entry(of: address).map { "process \($0.entry.pid)" } ?? "another process"
                 throw Failure(.no, "\(address): \(owner) of this host holds it already")
             } catch {
                 diagnostics.say(.warning, "\(error), so 'qure-claim show' will not know of it")
-                held = []
+                remove()
                 return
             }
         }

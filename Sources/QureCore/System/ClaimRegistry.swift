@@ -129,12 +129,25 @@ package struct HeldEntry: ~Copyable {
     package init(_ registry: ClaimRegistry, _ address: IPAddress) throws(SystemError) {
         try TextFile.makeDirectory(registry.folder)
         let path = registry.path(address)
-        let file = FileDescriptor(
-            owning: try check("open", path) { unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) })
-        let number = file.number
-        try check("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
-        self.file = file
-        self.path = path
+        // Between the opening and the locking the file's holder may have removed it, and then the lock is worth nothing.
+        while true {
+            let file = FileDescriptor(
+                owning: try check("open", path) { unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) })
+            let number = file.number
+            try check("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
+            guard Self.isNamed(path, number) else { continue }
+            self.file = file
+            self.path = path
+            return
+        }
+    }
+
+    /// Whether the open file is the one that has this name now.
+    private static func isNamed(_ path: String, _ number: CInt) -> Bool {
+        var open = stat()
+        var named = stat()
+        guard unsafe fstat(number, &open) == 0, unsafe stat(path, &named) == 0 else { return false }
+        return open.st_ino == named.st_ino && open.st_dev == named.st_dev
     }
 
     /// Writes the entry. A full disk is no reason to stop holding an address, so it is told, not thrown: false.
