@@ -122,7 +122,7 @@ final class AddressKeeper {
 
     /// Whether all the addresses are there and in order.
     func isIntact() throws -> Bool {
-        try present().filter { !$0.hasFailedDAD && !$0.isTentative }.count == prefixes.count
+        Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(of: addresses)
     }
 
     /// Whether it is qure's to renew or remove.
@@ -147,13 +147,13 @@ final class AddressKeeper {
             try netlink.setConfiguration(interface: carrier.index, [.promoteSecondaries: 1])
         }
         for prefix in prefixes {
-            let there = all.first { $0.interface == carrier.index && $0.prefix.address == prefix.address }
-            if let there {
-                if leavingOthers && !isRenewable(there) { continue }
-                // A failed duplicate detection stays failed until the address is put there afresh.
-                if there.hasFailedDAD || there.isTentative { _ = try netlink.removeKeepingOthers(there) }
+            let there = all.filter { $0.interface == carrier.index && $0.prefix.address == prefix.address }
+            if leavingOthers && there.contains(where: { !isRenewable($0) }) { continue }
+            // A failed duplicate detection and a prefix length stay as they are until the address is put there afresh.
+            for entry in there where entry.hasFailedDAD || entry.isTentative || entry.prefix != prefix {
+                _ = try netlink.removeKeepingOthers(entry)
             }
-            try set(there?.prefix ?? prefix, isCovered: isCovered(prefix, all))
+            try set(prefix, isCovered: isCovered(prefix, all))
         }
     }
 
@@ -165,10 +165,13 @@ final class AddressKeeper {
 
     private var coverage: [Prefix: Bool] = [:]
 
-    /// Whether another address of this host has the network's route already.
+    /// Whether another address of this host has the network's route already, or the link's to a larger one: a route of
+    /// its own would make everything to that network start from the address that moves.
     private func isCovered(_ prefix: Prefix, _ all: [InterfaceAddress]) -> Bool {
         let isCovered = all.contains {
-            $0.prefix.address != prefix.address && $0.prefix.network == prefix.network && $0.hasPrefixRoute
+            guard $0.prefix.address != prefix.address, $0.hasPrefixRoute else { return false }
+            return $0.prefix.network == prefix.network
+                || ($0.interface == link.index && $0.prefix.length < prefix.length && $0.prefix.contains(prefix.address))
         }
         coverage[prefix] = isCovered
         return isCovered
