@@ -23,6 +23,7 @@ struct Add: ParsableCommand {
         let mac = try virtual.mac(for: address)
         let keeper = try AddressKeeper(address, options, placement, lease: placement.lease?.duration)
         try keeper.requireLinkUp()
+        if try isHeld(keeper, &diagnostics) { return }
         if let mac { try keeper.makeVirtual(mac, keepsExisting: true) }
         let present = try keeper.present()
         if present.count == address.count && !present.contains(where: keeper.isRenewable) {
@@ -46,6 +47,21 @@ struct Add: ParsableCommand {
         }
         var talk = try OneShotTalk(keeper.openMouth())
         try talk.announce(announcing.count, keeper.addresses)
+    }
+
+    /// Whether processes of this host hold all the addresses. They keep them better than a command that ends could; that
+    /// one of them is to hold what is not here now is no answer to this command.
+    private func isHeld(_ keeper: AddressKeeper, _ diagnostics: inout Diagnostics) throws -> Bool {
+        let here = try keeper.presentAnywhere()
+        let held = address.compactMap { prefix in
+            options.registry.entry(of: prefix.address).flatMap { $0.isHeld ? (prefix.address, $0.entry.pid) : nil }
+        }
+        guard let (first, pid) = held.first else { return false }
+        guard held.count == address.count, held.allSatisfy({ here.contains($0.0) }) else {
+            throw Failure(.no, "\(first): process \(pid) of this host decides when it is here")
+        }
+        diagnostics.say(.information, "\(first): process \(pid) holds it already; left as it is")
+        return true
     }
 }
 
