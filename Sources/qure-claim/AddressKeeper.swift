@@ -37,8 +37,10 @@ final class AddressKeeper {
     private var netlink: Netlink
     private let options: ClaimOptions
     private let label: String?
-    /// The lifetime that the kernel is told; nil: none.
-    let lease: Duration?
+    /// The lifetime that the kernel is told at the next renewal; nil: none.
+    var lease: Duration?
+    /// The one that it was told.
+    private(set) var renewedLease: Duration?
     /// Settings of the interface before a macvlan needed others.
     private var formerSettings: [ConfigurationKey: Int32] = [:]
 
@@ -155,12 +157,14 @@ final class AddressKeeper {
             }
             try set(prefix, isCovered: isCovered(prefix, all))
         }
+        renewedLease = lease
     }
 
     /// Renews the lifetime of every address.
     func renew() throws {
         guard lease != nil else { return }
         for prefix in prefixes { try set(prefix, isCovered: coverage[prefix] ?? true) }
+        renewedLease = lease
     }
 
     private var coverage: [Prefix: Bool] = [:]

@@ -38,6 +38,8 @@ final class ClaimSession {
     private var grantedUntil: Instant?
     private var isHandingOver = false
     private var renewedAt = Instant(nanoseconds: 0)
+    /// When the kernel removes the address, at the earliest.
+    private var lifetimeEnd: Instant { renewedAt + (keeper.renewedLease ?? .zero) }
     private let lease: Duration
 
     /// A session about the keeper's addresses, which holds nothing yet.
@@ -64,6 +66,7 @@ final class ClaimSession {
         try poller.add(changes.descriptor, token: Token.changes)
         for descriptor in ear.descriptors { try poller.add(descriptor, token: Token.link) }
         makeFence()
+        if !isLinkUp { try step(.linkLost) }
     }
 
     private func makeFence() {
@@ -90,13 +93,16 @@ final class ClaimSession {
     func grant(until: Instant, handsOver: Bool, probing: Bool, peers: [MACAddress]?) throws {
         grantedUntil = until
         if let peers { claim.peers = Set(peers) }
+        // An heir that is about to take the address is not to be forestalled.
+        guard isHolding || !handsOver else { return }
         if handsOver != isHandingOver {
             isHandingOver = handsOver
             try step(.handOver(handsOver))
         }
+        keeper.lease = max(lease, until - Clock.now)
         guard isHolding else { return try step(.take(probing: probing)) }
         try openFence()
-        if Clock.now - renewedAt >= lease / 4 { try renewLifetime() }
+        if Clock.now - renewedAt >= lease / 4 || until > lifetimeEnd { try renewLifetime() }
     }
 
     /// Gives the addresses up; nothing happens where they are not held.
