@@ -5,17 +5,18 @@ import CLinux
 import Glibc
 
 /// One datagram, received without blocking.
-struct ReceivedMessage {
-    var bytes: [UInt8]
+package struct ReceivedMessage {
+    /// What it carries.
+    package var bytes: [UInt8]
     /// The kernel's receive stamp (SO_TIMESTAMPNS), or now where the socket has none.
-    var received: Instant
+    package var received: Instant
 
     /// The longest datagram that is taken whole; more than any link here carries in one frame.
     private static let capacity = 9216
 
     /// Takes the next datagram from the socket, filling in `source`; nil when there is none. A pending error of
     /// the socket (an interface that went down) is thrown.
-    init?<Address: BitwiseCopyable>(
+    package init?<Address: BitwiseCopyable>(
         from socket: CInt, source: inout Address, object: String
     ) throws(SystemError) {
         var stamp: Int64?

@@ -1,6 +1,6 @@
 // SocketAddress: IPAddress and port to and from the kernel's sockaddr_in and sockaddr_in6.
 
-import Glibc
+package import Glibc
 
 /// An address, a port, and for link-local IPv6 addresses the index of the interface they are meant on.
 package struct SocketAddress: Hashable, Sendable {
@@ -17,7 +17,7 @@ package struct SocketAddress: Hashable, Sendable {
     }
 
     /// Calls `body` with the kernel's form.
-    func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         func lend<Form>(_ form: Form) -> Result {
             unsafe withUnsafePointer(to: form) {
                 unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -43,7 +43,7 @@ package struct SocketAddress: Hashable, Sendable {
     }
 
     /// Reads the kernel's form, whichever family it is; nil for other families.
-    init?(_ storage: sockaddr_storage) {
+    package init?(_ storage: sockaddr_storage) {
         let bytes = unsafe withUnsafeBytes(of: storage) { unsafe Array($0.prefix(28)) }
         port = UInt16(bytes[2]) << 8 | UInt16(bytes[3])
         switch CInt(storage.ss_family) {
@@ -63,7 +63,7 @@ package struct SocketAddress: Hashable, Sendable {
 
 extension FileDescriptor {
     /// Gives the socket its own address.
-    func bind(to address: SocketAddress) throws(SystemError) {
+    package func bind(to address: SocketAddress) throws(SystemError) {
         let number = number
         try check("bind", address.address.description) {
             unsafe address.withSockaddr { unsafe Glibc.bind(number, $0, $1) }
@@ -71,7 +71,7 @@ extension FileDescriptor {
     }
 
     /// Sends and receives by the interface of this name only.
-    func bind(toInterface name: String) throws(SystemError) {
+    package func bind(toInterface name: String) throws(SystemError) {
         let number = number
         try check("setsockopt", "SO_BINDTODEVICE \(name)") {
             unsafe setsockopt(number, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.utf8.count))

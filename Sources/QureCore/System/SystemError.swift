@@ -58,7 +58,7 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The errno funnel: runs a call that returns -1 on failure, again if a signal interrupted it.
 @discardableResult
-func check<Result: SignedInteger>(
+package func check<Result: SignedInteger>(
     _ call: String, _ object: @autoclosure () -> String = "", _ body: () -> Result
 ) throws(SystemError) -> Result {
     while true {
@@ -70,7 +70,7 @@ func check<Result: SignedInteger>(
 }
 
 /// As `check`, but nil when a non-blocking descriptor has nothing (to give or to take) now.
-func checkReady<Result: SignedInteger>(
+package func checkReady<Result: SignedInteger>(
     _ call: String, _ object: @autoclosure () -> String = "", _ body: () -> Result
 ) throws(SystemError) -> Result? {
     do {
