@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +20,8 @@ int qure_effective_capabilities(uint64_t *capabilities) {
     *capabilities = (uint64_t)data[0].effective | (uint64_t)data[1].effective << 32;
     return 0;
 }
+
+int qure_enter_network(int descriptor) { return setns(descriptor, CLONE_NEWNET); }
 
 int qure_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
 

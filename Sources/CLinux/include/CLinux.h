@@ -60,6 +60,10 @@ int qure_pidfd_open(pid_t pid);
 // 64 bits, or -1 with errno.
 int qure_effective_capabilities(uint64_t *capabilities);
 
+// GNU-only: moves the calling thread into the network namespace that `descriptor` is of (setns). For the lab, whose
+// one process looks at several hosts. Returns 0, or -1 with errno.
+int qure_enter_network(int descriptor);
+
 // GNU-only: a pipe whose ends are closed on exec.
 int qure_pipe_cloexec(int descriptors[2]);
 
