@@ -8,7 +8,7 @@ import QureCore
 import Testing
 
 /// Whether the runner vouches for the namespace.
-let networkIsPrivate = getenv("QURE_PRIVATE_NETNS").map { String(cString: $0) } == "1"
+let networkIsPrivate = PrivateNamespace.isVouchedFor
 
 /// All tests that change the network; one after the other, because they share it.
 @Suite(.serialized, .enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
@@ -33,11 +33,9 @@ struct PrivateNetwork {
         precondition(ready, "the veth pair does not come up")
     }
 
-    /// Once: the named namespaces live under /run, sysfs shows this namespace.
+    /// Once in the process: the named namespaces live under /run, sysfs shows this namespace.
     private static let prepared: Void = {
-        must("mount -t tmpfs none /run")
-        must("mount -t sysfs none /sys")
-        must("ip link set lo up")
+        do { try PrivateNamespace.prepare() } catch { preconditionFailure("\(error)") }
     }()
 
     /// The command line run in the peer's namespace.

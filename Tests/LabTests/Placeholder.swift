@@ -1,3 +1,0 @@
-// LabTests
-
-import Testing
