@@ -14,15 +14,17 @@ struct Help {
         var section = ""
         for line in text.split(separator: "\n") {
             if line.hasSuffix(":") && !line.hasPrefix(" ") { section = String(line) }
-            guard line.hasPrefix("  "), let first = line.dropFirst(2).first, first != " " else { continue }
+            // Descriptions that go on are indented much further.
+            let text = line.drop { $0 == " " }
+            guard let first = text.first, (2...8).contains(line.count - text.count) else { continue }
             if section == "SUBCOMMANDS:" {
                 // Behind the list there is a sentence about it.
-                if let name = line.split(separator: " ").first, !line.contains("'") { commands.insert(String(name)) }
+                if let name = text.split(separator: " ").first, !text.contains("'") { commands.insert(String(name)) }
             } else if first == "-" {
                 // The names end where the description begins, two blanks further on.
-                var words = line.dropFirst(2).split(separator: " ", omittingEmptySubsequences: false)[...]
+                var words = text.split(separator: " ", omittingEmptySubsequences: false)[...]
                 while let word = words.popFirst(), !word.isEmpty {
-                    if word.hasPrefix("-") { options.insert(String(word.prefix { $0 != "," })) }
+                    if word.hasPrefix("-") && word != "--" { options.insert(String(word.prefix { $0 != "," })) }
                 }
             }
         }
