@@ -33,7 +33,7 @@ final class AddressKeeper {
     /// This host's link-local address there.
     let linkLocal: IPv6Address?
     /// The macvlan, where the addresses have a hardware address of their own.
-    private(set) var virtual: Link?
+    private(set) var virtual: VirtualInterface?
     private var netlink: Netlink
     private let options: ClaimOptions
     private let label: String?
@@ -41,12 +41,10 @@ final class AddressKeeper {
     var lease: Duration?
     /// The one that it was told.
     private(set) var renewedLease: Duration?
-    /// Settings of the interface before a macvlan needed others.
-    private var formerSettings: [ConfigurationKey: Int32] = [:]
 
     var addresses: [IPAddress] { prefixes.map(\.address) }
     /// The interface that the addresses are put on.
-    var carrier: Link { virtual ?? link }
+    var carrier: Link { virtual?.link ?? link }
 
     init(_ prefixes: [Prefix], _ options: ClaimOptions, _ placement: PlacementOptions, lease: Duration?) throws {
         var netlink = try Netlink()
@@ -124,7 +122,8 @@ final class AddressKeeper {
 
     /// Whether all the addresses are there and in order.
     func isIntact() throws -> Bool {
-        Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(of: addresses)
+        if let virtual, try netlink.link(index: virtual.link.index)?.isUp != true { return false }
+        return Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(of: addresses)
     }
 
     /// Whether it is qure's to renew or remove.
@@ -140,10 +139,23 @@ final class AddressKeeper {
         }
     }
 
+    /// Fails where one of the addresses is on this link already, but with the other kind of hardware address: this host
+    /// would answer with two.
+    func requireOneMAC() throws {
+        let wanted = Set(addresses)
+        let others = try ([link] + VirtualInterface.all(over: link.index, &netlink)).filter { $0.index != carrier.index }
+        for entry in try netlink.addresses() where wanted.contains(entry.prefix.address) {
+            guard let other = others.first(where: { $0.index == entry.interface }) else { continue }
+            throw Failure(
+                .no, "\(entry.prefix): is on \(other.name) already, with the hardware address \(other.mac ?? .zero); remove it first")
+        }
+    }
+
     /// Puts every address on the interface, or renews those that are there. `leavingOthers`: what is there but not ours
     /// stays as it is.
     func install(leavingOthers: Bool = false) throws {
-        if let virtual { try netlink.setUp(virtual.index, true) }
+        try restoreVirtual()
+        if let virtual { try netlink.setUp(virtual.link.index, true) }
         let all = try netlink.addresses()
         if prefixes.contains(where: { $0.address.bitWidth == 32 }) {
             try netlink.setConfiguration(interface: carrier.index, [.promoteSecondaries: 1])
@@ -186,7 +198,7 @@ final class AddressKeeper {
             try netlink.setAddress(
                 AddressRequest(
                     prefix: prefix, interface: carrier.index, label: label, validLifetime: lease,
-                    hasPrefixRoute: !isCovered && virtual == nil, skipsDAD: true, origin: AddressMark.origin))
+                    hasPrefixRoute: !isCovered, skipsDAD: true, origin: AddressMark.origin))
         } catch {
             // A missing capability is EPERM; this is something else.
             guard error.errno == .permissionDenied && prefix.address.bitWidth == 128 else { throw error }
@@ -201,55 +213,44 @@ final class AddressKeeper {
         for entry in try present() where isRenewable(entry) {
             do { _ = try netlink.removeKeepingOthers(entry) } catch { trouble = trouble ?? error }
         }
-        if let virtual { try? netlink.setUp(virtual.index, false) }
+        if let virtual { try? netlink.setUp(virtual.link.index, false) }
         if let trouble, trouble.errno != .noDevice { throw trouble }
     }
 
     /// The netlink requests that do the same, for the guard.
-    var removalMessages: [UInt8] {
-        if let virtual { return Netlink.removalMessage(link: virtual.index) }
+    func removalMessages() throws(SystemError) -> [UInt8] {
+        if let virtual { return try virtual.removalMessages(&netlink) }
         return prefixes.flatMap { Netlink.removalMessage(prefix: $0, interface: link.index) }
     }
 
     // MARK: A hardware address of its own
 
-    private static let virtualPrefix = "qure"
-
-    /// Whether it is a macvlan of ours, by its kind and name.
-    static func isVirtual(_ link: Link) -> Bool { link.kind == "macvlan" && link.name.hasPrefix(virtualPrefix) }
-
-    /// Makes the macvlan that will carry the addresses: down, and so silent, until they are installed. One that is there
-    /// already is used again if `keepsExisting`, made anew otherwise.
+    /// Makes the macvlan that will carry the addresses.
     func makeVirtual(_ mac: MACAddress, keepsExisting: Bool = false) throws {
-        let name = Self.virtualPrefix + "\(link.index)-" + String(mac.rawValue & 0xffff, radix: 16)
-        if let left = try netlink.link(named: name) {
-            guard left.kind == "macvlan", left.parent == link.index else {
-                throw Failure(.usage, "\(name): an interface of this name exists and is not ours")
-            }
-            if keepsExisting && left.mac == mac {
-                virtual = left
-                return
-            }
-            _ = try netlink.removeLink(left.index)
+        virtual = try VirtualInterface(mac, over: link, keepsExisting: keepsExisting, &netlink)
+    }
+
+    /// Uses the macvlan of ours that an address is on already, if it is.
+    func findVirtual() throws {
+        let ours = try VirtualInterface.all(over: link.index, &netlink)
+        let wanted = Set(addresses)
+        let there = try netlink.addresses().first { entry in
+            wanted.contains(entry.prefix.address) && ours.contains { $0.index == entry.interface }
         }
-        let made = try netlink.addMacvlan(named: name, over: link.index, mac: mac)
-        virtual = made
-        // The kernel answers ARP for any of its addresses on any interface unless told otherwise: the interface below must
-        // not answer for ours with its own MAC. Loose reverse-path checks, because answers leave by the interface below.
-        let current = try netlink.configuration(interface: link.index)
-        let needed: [ConfigurationKey: Int32] = [.arpIgnore: 1, .arpFilter: 1]
-        formerSettings = current.filter { needed[$0.key] != nil && needed[$0.key] != $0.value }
-        try netlink.setConfiguration(interface: link.index, needed)
-        try netlink.setConfiguration(
-            interface: made.index, [.arpIgnore: 1, .rpFilter: 2, .acceptLocal: 1, .promoteSecondaries: 1])
+        guard let found = ours.first(where: { $0.index == there?.interface }), let mac = found.mac else { return }
+        try makeVirtual(mac, keepsExisting: true)
     }
 
     /// Removes the macvlan and puts the interface's settings back.
     func removeVirtual() {
-        guard let virtual else { return }
-        _ = try? netlink.removeLink(virtual.index)
-        if !formerSettings.isEmpty { try? netlink.setConfiguration(interface: link.index, formerSettings) }
-        self.virtual = nil
+        try? virtual?.remove(&netlink)
+        virtual = nil
+    }
+
+    /// Makes a macvlan that somebody has removed once more.
+    private func restoreVirtual() throws {
+        guard let virtual, let mac = virtual.link.mac, try netlink.link(index: virtual.link.index) == nil else { return }
+        self.virtual = try VirtualInterface(mac, over: link, keepsExisting: false, replacing: virtual, &netlink)
     }
 
     // MARK: On the link
@@ -265,7 +266,7 @@ final class AddressKeeper {
     func openMouth(hearing gateways: [IPAddress] = []) throws -> NeighborSocket {
         guard let virtual else { return try openEar(hearing: gateways) }
         return try NeighborSocket(
-            interface: virtual.index, name: virtual.name, mac: virtual.mac ?? .zero, linkLocal: nil,
+            interface: virtual.link.index, name: virtual.link.name, mac: virtual.link.mac ?? .zero, linkLocal: nil,
             networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) }, identity: link.mac)
     }
 }

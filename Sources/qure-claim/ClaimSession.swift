@@ -42,20 +42,40 @@ final class ClaimSession {
     private var lifetimeEnd: Instant { renewedAt + (keeper.renewedLease ?? .zero) }
     private let lease: Duration
 
-    /// A session about the keeper's addresses, which holds nothing yet.
-    init(
-        _ keeper: AddressKeeper, _ authority: AddressClaim.Authority, lease: Duration, options: ClaimOptions,
-        verifies: Bool, _ diagnostics: Diagnostics
-    ) throws {
-        try keeper.requireOurs()
+    /// A session about the keeper's addresses, which holds nothing yet; on an interface of their own if there is a `mac`.
+    /// Fails with status 1 where another process of this host has to do with one of them, or somebody else has put it there.
+    static func begin(
+        _ keeper: AddressKeeper, _ authority: AddressClaim.Authority, mac: MACAddress?, lease: Duration,
+        options: ClaimOptions, verifies: Bool, _ diagnostics: Diagnostics
+    ) throws -> ClaimSession {
         var diagnostics = diagnostics
+        // First of all: what follows would disturb another holder.
+        var registration = try Registration(
+            keeper, options.registry, authority == .own ? "hold" : "follow", mac: mac, &diagnostics)
+        do {
+            try keeper.requireOurs()
+            if let mac { try keeper.makeVirtual(mac) }
+            try keeper.requireOneMAC()
+            return try ClaimSession(
+                keeper, authority, lease: lease, json: options.common.json, verifies: verifies, registration, diagnostics)
+        } catch {
+            keeper.removeVirtual()
+            registration.remove()
+            throw error
+        }
+    }
+
+    private init(
+        _ keeper: AddressKeeper, _ authority: AddressClaim.Authority, lease: Duration, json: Bool, verifies: Bool,
+        _ registration: Registration, _ diagnostics: Diagnostics
+    ) throws {
         self.keeper = keeper
+        self.registration = registration
         self.lease = lease
         wantsVerification = verifies
-        output = ClaimOutput(json: options.common.json, interface: keeper.link.name)
+        output = ClaimOutput(json: json, interface: keeper.link.name)
         claim = AddressClaim(
             .init(addresses: keeper.addresses, identity: keeper.link.mac ?? .zero, authority: authority, lease: lease))
-        registration = try Registration(keeper, options.registry, authority == .own ? "hold" : "follow", &diagnostics)
         self.diagnostics = diagnostics
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP])
         // Subscribed before anything is looked at, so that no change falls in between.
@@ -92,7 +112,8 @@ final class ClaimSession {
     /// The elector vouches for the addresses until then. Takes them if they are not here.
     func grant(until: Instant, handsOver: Bool, probing: Bool, peers: [MACAddress]?) throws {
         grantedUntil = until
-        if let peers { claim.peers = Set(peers) }
+        // Answers with a shared hardware address do not say whose they are; only members of the cluster have it.
+        if let peers { claim.peers = Set(peers + [keeper.virtual?.link.mac].compactMap { $0 }) }
         // An heir that is about to take the address is not to be forestalled.
         guard isHolding || !handsOver else { return }
         if handsOver != isHandingOver {
@@ -224,8 +245,14 @@ final class ClaimSession {
 
     private func install() throws {
         try openFence()
+        let former = keeper.carrier.index
         try keeper.install(leavingOthers: true)
         renewedAt = Clock.now
+        // A macvlan that was removed and made again is another one, for the socket and for the guard.
+        if keeper.carrier.index != former {
+            mouth = nil
+            dropTwin()
+        }
         if mouth == nil {
             let socket = try keeper.openMouth(hearing: keeper.gateways())
             for descriptor in socket.descriptors { try poller.add(descriptor, token: Token.link) }
@@ -251,9 +278,10 @@ final class ClaimSession {
         }
     }
 
+    /// An interface that is gone is none of the renewal's business: the monitor tells of it, and what it was decides.
     private func renewLifetime() throws {
         renewedAt = Clock.now
-        try keeper.renew()
+        do { try keeper.renew() } catch let error as SystemError where error.errno == .noDevice {}
     }
 
     private func withdraw() throws {
@@ -275,7 +303,7 @@ final class ClaimSession {
     /// Where no process can be made any more, that is no reason to give an address up: the next announcement tries again.
     private func makeTwin() {
         do {
-            let made = try Guard(route: keeper.removalMessages, filter: fence?.removalBatch ?? [])
+            let made = try Guard(route: keeper.removalMessages(), filter: fence?.removalBatch ?? [])
             try poller.add(made.descriptor, token: Token.twin)
             twin = .some(made)
         } catch {

@@ -24,11 +24,8 @@ struct Follow: ParsableCommand {
         let lease = placement.lease?.duration ?? StayOptions.defaultLease
         let mac = try virtual.mac(for: address)
         let keeper = try AddressKeeper(address, options, placement, lease: lease)
-        if let mac { try keeper.makeVirtual(mac) }
-        let session = try keeper.withoutVirtualOnFailure {
-            try ClaimSession(
-                keeper, .elector, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
-        }
+        let session = try ClaimSession.begin(
+            keeper, .elector, mac: mac, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
         defer { session.finish() }
         let follower = StreamFollowing(session, defaultLease: lease, probing: placement.unlessHeld)
         try follower.run()

@@ -34,11 +34,8 @@ struct Hold: ParsableCommand {
         let mac = try virtual.mac(for: address)
         let keeper = try AddressKeeper(address, options, placement, lease: lease)
         try keeper.requireLinkUp()
-        if let mac { try keeper.makeVirtual(mac) }
-        let session = try keeper.withoutVirtualOnFailure {
-            try ClaimSession(
-                keeper, .own, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
-        }
+        let session = try ClaimSession.begin(
+            keeper, .own, mac: mac, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
         defer { session.finish() }
         try session.take(probing: placement.unlessHeld)
         session.isReady()
@@ -59,16 +56,6 @@ extension ClaimSession.End {
         case .refused(let sighting): .held(sighting)
         case .lost(let sighting):
             Failure(.no, "\(sighting.address): given up to \(sighting.identity), which does not give way")
-        }
-    }
-}
-
-extension AddressKeeper {
-    /// Runs `body`; if it fails, a macvlan that was made for nothing is removed again.
-    func withoutVirtualOnFailure<Result>(_ body: () throws -> Result) throws -> Result {
-        do { return try body() } catch {
-            removeVirtual()
-            throw error
         }
     }
 }

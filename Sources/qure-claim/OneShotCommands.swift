@@ -24,20 +24,23 @@ struct Add: ParsableCommand {
         let keeper = try AddressKeeper(address, options, placement, lease: placement.lease?.duration)
         try keeper.requireLinkUp()
         if try isHeld(keeper, &diagnostics) { return }
-        if let mac { try keeper.makeVirtual(mac, keepsExisting: true) }
-        let present = try keeper.present()
-        if present.count == address.count && !present.contains(where: keeper.isRenewable) {
-            diagnostics.say(.information, "\(address[0]): is there already, and not by qure; left as it is")
-            return
-        }
-        if placement.unlessHeld && present.count < address.count {
-            var talk = try OneShotTalk(keeper.openEar())
-            do { try talk.requireFree(keeper) } catch {
-                if present.isEmpty { keeper.removeVirtual() }
-                throw error
+        if let mac { try keeper.makeVirtual(mac, keepsExisting: true) } else { try keeper.findVirtual() }
+        do {
+            let present = try keeper.present()
+            if present.count == address.count && !present.contains(where: keeper.isRenewable) {
+                diagnostics.say(.information, "\(address[0]): is there already, and not by qure; left as it is")
+                return
             }
+            try keeper.requireOneMAC()
+            if placement.unlessHeld && present.count < address.count {
+                var talk = try OneShotTalk(keeper.openEar())
+                try talk.requireFree(keeper)
+            }
+            try keeper.install(leavingOthers: true)
+        } catch {
+            if keeper.virtual?.isNew == true { keeper.removeVirtual() }
+            throw error
         }
-        try keeper.install(leavingOthers: true)
         for prefix in address {
             let entry = ClaimEntry(
                 prefix: prefix, interface: keeper.link.name, mode: "add", pid: 0, since: Clock.now)
@@ -96,7 +99,8 @@ struct Del: ParsableCommand {
                 guard let link = try netlink.link(named: name) else {
                     throw Failure(.unreachable, "\(name): no such interface")
                 }
-                found.removeAll { $0.interface != link.index }
+                let ours = try VirtualInterface.all(over: link.index, &netlink).map(\.index)
+                found.removeAll { $0.interface != link.index && !ours.contains($0.interface) }
             }
             if let foreign = found.first(where: { !AddressMark.isOurs($0, registered?.entry) }), !options.adopt {
                 throw Failure(
@@ -116,10 +120,12 @@ struct Del: ParsableCommand {
 
     /// Removes a macvlan that `add --virtual-mac` has made, once its last address is gone.
     private func removeVirtual(_ index: Int, _ netlink: inout Netlink) throws {
-        guard let link = try netlink.link(index: index), AddressKeeper.isVirtual(link),
-            try !netlink.addresses(on: index).contains(where: { $0.origin == AddressMark.origin })
-        else { return }
-        _ = try netlink.removeLink(index)
+        guard let link = try netlink.link(index: index), VirtualInterface.isOurs(link) else { return }
+        let isUsed = try netlink.addresses(on: index).contains {
+            AddressMark.isOurs($0, options.registry.entry(of: $0.prefix.address)?.entry)
+        }
+        guard !isUsed else { return }
+        try VirtualInterface.remove(link, &netlink)
     }
 }
 
@@ -142,6 +148,7 @@ struct Announce: ParsableCommand {
         }
         let keeper = try AddressKeeper(address, options, PlacementOptions.none, lease: nil)
         try keeper.requireLinkUp()
+        try keeper.findVirtual()
         let present = try keeper.presentAnywhere()
         for prefix in address where !present.contains(prefix.address) {
             diagnostics.say(.warning, "\(prefix.address): is not on this host; announced all the same")

@@ -15,12 +15,16 @@ struct Registration {
     private var entries: [ClaimEntry]
     private var hasChanged = true
 
-    /// Takes the entries of all the keeper's addresses. Fails with status 1 where another process holds one.
+    /// Takes the entries of all the keeper's addresses. Fails with status 1 where another process holds one, or has
+    /// `mac`, their hardware address, for another address.
     init(
-        _ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mode: String, _ diagnostics: inout Diagnostics
+        _ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mode: String, mac: MACAddress?,
+        _ diagnostics: inout Diagnostics
     ) throws {
         entries = keeper.prefixes.map {
-            ClaimEntry(prefix: $0, interface: keeper.link.name, mode: mode, pid: getpid(), since: Clock.now)
+            var entry = ClaimEntry(prefix: $0, interface: keeper.link.name, mode: mode, pid: getpid(), since: Clock.now)
+            entry.mac = mac
+            return entry
         }
         for address in keeper.addresses {
             do {
@@ -34,6 +38,18 @@ struct Registration {
                 remove()
                 return
             }
+        }
+        try requireAlone(keeper, registry, mac)
+        write()
+    }
+
+    private mutating func requireAlone(_ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mac: MACAddress?) throws {
+        guard let mac else { return }
+        for (entry, isHeld) in registry.entries() where isHeld && entry.mac == mac && entry.pid != getpid() {
+            guard entry.interface == keeper.link.name else { continue }
+            remove()
+            throw Failure(
+                .no, "\(mac): process \(entry.pid) of this host has it for \(entry.prefix.address); addresses that share one must be held by one process")
         }
     }
 

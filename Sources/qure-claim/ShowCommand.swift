@@ -27,7 +27,11 @@ struct Show: ParsableCommand {
         _ = try options.begin()
         var netlink = try Netlink()
         var rows = try rows(&netlink)
-        if let name = options.common.interface { rows.removeAll { $0.interface != name } }
+        if let name = options.common.interface {
+            guard let link = try netlink.link(named: name) else { throw Failure(.unreachable, "\(name): no such interface") }
+            let ours = try VirtualInterface.all(over: link.index, &netlink).map(\.name)
+            rows.removeAll { $0.interface != name && !ours.contains($0.interface) }
+        }
         let wanted = Set(address.map(\.address))
         if !wanted.isEmpty { rows.removeAll { !wanted.contains($0.prefix.address) } }
         let output = RecordWriter(json: options.common.json)

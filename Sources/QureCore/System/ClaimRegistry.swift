@@ -23,6 +23,8 @@ package struct ClaimEntry: Equatable, Sendable {
     package var isFenced = false
     /// Whether the address is to be on this host now; a follower's is not while it stands by.
     package var isHolding = false
+    /// The hardware address of its own that it has.
+    package var mac: MACAddress?
 
     /// An entry of a claim that has just begun.
     package init(prefix: Prefix, interface: String, mode: String, pid: Int32, since: Instant) {
@@ -45,6 +47,7 @@ package struct ClaimEntry: Equatable, Sendable {
         conflicts \(conflicts)
         fenced \(isFenced)
         holding \(isHolding)
+        mac \(mac.map { "\($0)" } ?? "")
         verification \(verification)
 
         """
@@ -68,6 +71,7 @@ package struct ClaimEntry: Equatable, Sendable {
         verification = fields["verification"] ?? ""
         isFenced = fields["fenced"] == "true"
         isHolding = fields["holding"] == "true"
+        mac = fields["mac"].flatMap { MACAddress($0) }
     }
 }
 

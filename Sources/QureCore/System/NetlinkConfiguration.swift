@@ -31,8 +31,17 @@ extension Netlink {
     package mutating func setConfiguration(
         interface index: Int, _ values: [ConfigurationKey: Int32]
     ) throws(SystemError) {
-        let request = NetlinkRequest(
-            RTM_SETLINK, fixed: Self.header(index), call: "configure link", object: "\(index)")
+        _ = try exchange(Self.configurationRequest(index, values))
+    }
+
+    /// The request that does the same, complete and asking for no answer: for the guard process, which sends it when its
+    /// parent is gone (qure_fork_guard).
+    package static func configurationMessage(interface index: Int, _ values: [ConfigurationKey: Int32]) -> [UInt8] {
+        configurationRequest(index, values).bytes()
+    }
+
+    private static func configurationRequest(_ index: Int, _ values: [ConfigurationKey: Int32]) -> NetlinkRequest {
+        let request = NetlinkRequest(RTM_SETLINK, fixed: header(index), call: "configure link", object: "\(index)")
         request.nest(IFLA_AF_SPEC) {
             request.nest(AF_INET) {
                 request.nest(IFLA_INET_CONF) {
@@ -40,7 +49,7 @@ extension Netlink {
                 }
             }
         }
-        _ = try exchange(request)
+        return request
     }
 
     /// The values of net.ipv4.conf for one interface. Errors: ENODEV.

@@ -28,6 +28,8 @@ package struct Link: Equatable, Sendable {
     package var parent: Int?
     /// The bridge or bond that it is a port of: addresses belong on that one.
     package var master: Int?
+    /// A note that somebody has put on it (`ip link set … alias`).
+    package var alias: String?
 }
 
 extension Link {
@@ -48,6 +50,7 @@ extension Link {
         mtu = Int(attributes.load(IFLA_MTU, as: UInt32.self) ?? 0)
         kind = attributes.nested(IFLA_LINKINFO)?.text(IFLA_INFO_KIND)
         master = attributes.load(IFLA_MASTER, as: Int32.self).map(Int.init)
+        alias = attributes.text(IFLA_IFALIAS)
         let lower = attributes.load(IFLA_LINK, as: Int32.self).map(Int.init)
         let isElsewhere = attributes[IFLA_LINK_NETNSID] != nil
         parent = isElsewhere || lower == index || lower == 0 ? nil : lower
@@ -108,6 +111,16 @@ extension Netlink {
         header.ifi_flags = isUp ? UInt32(IFF_UP) : 0
         let call = isUp ? "set link up" : "set link down"
         _ = try exchange(NetlinkRequest(RTM_NEWLINK, fixed: header, call: call, object: "\(index)"))
+    }
+
+    /// Puts a note on an interface, in place of the one that is there. Errors: ENODEV, EPERM, EINVAL beyond 255 bytes.
+    package mutating func setAlias(_ alias: String, of index: Int) throws(SystemError) {
+        guard let request = linkRequest(RTM_NEWLINK, index, call: "set alias of link") else {
+            throw SystemError("set alias of link", "\(index)", errno: .noDevice)
+        }
+        // Without the closing NUL, which the kernel would keep as a part of it.
+        request.put(IFLA_IFALIAS, bytes: Array(alias.utf8))
+        _ = try exchange(request)
     }
 
     /// Gives an interface another hardware address. Errors: ENODEV, EPERM, EADDRNOTAVAIL for a group's address,
