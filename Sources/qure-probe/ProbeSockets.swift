@@ -83,8 +83,11 @@ final class ProbeSockets {
     /// Opens what the way to the address needs and adds it to the poller.
     func open(_ way: Way, to address: IPAddress, poller: borrowing Poller) throws {
         if let key = Self.key(of: way), links[key] == nil {
+            // Without a link-local address ask from the one that would be ours: a question from :: would defeat the
+            // duplicate address detection of a host that is just taking the address.
             let socket = try NeighborSocket(
-                interface: key.index, name: way.link?.name ?? "", mac: key.mac, linkLocal: key.linkLocal, networks: networks)
+                interface: key.index, name: way.link?.name ?? "", mac: key.mac,
+                linkLocal: key.linkLocal ?? key.mac.linkLocal, networks: networks)
             for descriptor in socket.descriptors { try poller.add(descriptor, token: ProbeSession.socketToken) }
             links[key] = OnLink(socket)
         }

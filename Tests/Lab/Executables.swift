@@ -31,6 +31,13 @@ package struct ToolResult: Equatable {
     package var status: Int
     package var output: String
     package var errors: String
+
+    /// A result to compare with.
+    package init(_ status: Int, _ output: String = "", errors: String = "") {
+        self.status = status
+        self.output = output
+        self.errors = errors
+    }
 }
 
 /// A tool, or any other program, that runs.
@@ -118,7 +125,7 @@ package final class RunningTool {
     package func finish(within limit: Duration = .seconds(20)) -> ToolResult {
         if !eventually(within: limit, { !isRunning }) { signal(SIGKILL) }
         let status = reap(0) ?? -1
-        return ToolResult(status: status, output: output, errors: errors)
+        return ToolResult(status, output, errors: errors)
     }
 
     /// Sends it a signal and waits for its end.

@@ -19,6 +19,12 @@ package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvert
     /// Whether it was given by an administrator and not by a manufacturer (the U/L bit).
     package var isLocallyAdministered: Bool { rawValue >> 40 & 2 == 2 }
 
+    /// The link-local address that an interface with this hardware address makes for itself (RFC 4291 appendix A).
+    package var linkLocal: IPv6Address {
+        let identifier = (rawValue & 0xffff_ff00_0000) << 16 | 0xff_fe00_0000 | rawValue & 0xff_ffff
+        return IPv6Address(rawValue: 0xfe80 << 112 | UInt128(identifier ^ 0x0200_0000_0000_0000))
+    }
+
     /// Where Ethernet sends a group's packets: 33:33 and the low 32 bits (RFC 2464 section 7).
     package static func multicast(_ group: IPv6Address) -> MACAddress {
         MACAddress(rawValue: 0x3333_0000_0000 | UInt64(truncatingIfNeeded: group.rawValue & 0xffff_ffff))
