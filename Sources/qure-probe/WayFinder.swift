@@ -164,6 +164,9 @@ struct WayFinder: ~Copyable {
     }
 
     private func echoWay(_ link: Link) throws -> Way {
+        guard !link.isLoopback else {
+            throw Failure(.usage, "\(link.name): the loopback interface leads to no other host")
+        }
         try checkState(of: link)
         return Way(method: .icmp, link: link)
     }

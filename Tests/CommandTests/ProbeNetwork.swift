@@ -39,7 +39,8 @@ final class ProbeNetwork {
     /// The namespace of a host.
     func namespace(_ host: String) -> String { "\(prefix)-\(host)" }
 
-    private func add(_ host: String) {
+    /// Makes a namespace with nothing in it but a loopback interface.
+    func add(_ host: String) {
         must("ip netns add \(namespace(host))")
         namespaces.append(namespace(host))
         // No duplicate address detection, which would make every test wait for it.
@@ -64,20 +65,21 @@ final class ProbeNetwork {
     }
 
     /// Gives a host's eth0 more addresses, without detection.
-    func assign(_ host: String, _ addresses: [String]) {
+    func assign(_ host: String, _ addresses: [String], sourceLocation: SourceLocation = #_sourceLocation) {
         for address in addresses {
-            must("ip -n \(namespace(host)) addr add \(address) dev eth0 \(address.contains(":") ? "nodad" : "")")
+            let nodad = address.contains(":") ? "nodad" : ""
+            on(host, "ip addr add \(address) dev eth0 \(nodad)", sourceLocation: sourceLocation)
         }
     }
 
     /// Brings a host's interface up and waits until it can send.
     func awaitLink(_ host: String, _ interface: String = "eth0") {
-        must("ip -n \(namespace(host)) link set \(interface) up")
+        on(host, "ip link set \(interface) up")
         let isUp = eventually {
-            on(host, "ip link show dev \(interface)").contains("state UP")
-                && on(host, "bridge -n \(namespace("switch")) link show dev \(host)-\(interface)").contains("forwarding")
+            run("ip -n \(namespace(host)) link show dev \(interface)").output.contains("state UP")
+                && run("bridge -n \(namespace("switch")) link show dev \(host)-\(interface)").output.contains("forwarding")
         }
-        precondition(isUp, "\(host) does not come up")
+        #expect(isUp, "\(host) does not come up")
     }
 
     /// An interface of the test process itself on the switch, for frames of any kind.
@@ -86,18 +88,22 @@ final class ProbeNetwork {
         must("ip link set \(prefix) up")
         script("switch", "ip link set raw master br0 up")
         let isUp = eventually { run("ip link show dev \(prefix)").output.contains("state UP") }
-        precondition(isUp, "the raw link does not come up")
+        #expect(isUp, "the raw link does not come up")
         return try RawLink(interface: prefix)
     }
 
-    /// Runs a command line in a host; it must succeed. Returns its output.
+    /// Runs a command line in a host, which must succeed. Returns its output.
     @discardableResult
-    func on(_ host: String, _ line: String) -> String { must("ip netns exec \(namespace(host)) \(line)") }
+    func on(_ host: String, _ line: String, sourceLocation: SourceLocation = #_sourceLocation) -> String {
+        let result = start(line, on: host).finish()
+        #expect(result.status == 0, "\(host): \(line): \(result.errors)", sourceLocation: sourceLocation)
+        return result.output
+    }
 
     /// Runs command lines in a host; all must succeed.
-    func script(_ host: String, _ lines: String...) {
+    func script(_ host: String, _ lines: String..., sourceLocation: SourceLocation = #_sourceLocation) {
         let result = RunningTool(["sh", "-ec", lines.joined(separator: "\n")], in: namespace(host)).finish()
-        precondition(result.status == 0, "\(lines): \(result.errors)")
+        #expect(result.status == 0, "\(host): \(lines): \(result.errors)", sourceLocation: sourceLocation)
     }
 
     /// Starts a program in a host.
@@ -118,7 +124,7 @@ final class ProbeNetwork {
     func witness(_ filter: String, _ fields: String..., on host: String) -> RunningTool {
         let words = ["tshark", "-i", "eth0", "-nlf", filter, "-T", "fields", "-E", "separator= "]
         let tool = RunningTool(words + fields.flatMap { ["-e", $0] }, in: namespace(host))
-        precondition(tool.complains("Capture started"), "tshark does not listen: \(tool.errors)")
+        #expect(tool.complains("Capture started"), "tshark does not listen: \(tool.errors)")
         return tool
     }
 }
