@@ -55,6 +55,9 @@ final class ClaimSession {
         do {
             try keeper.requireOurs()
             if let mac { try keeper.makeVirtual(mac) }
+            if let trouble = keeper.virtual?.trouble {
+                diagnostics.say(.warning, "\(trouble), so router advertisements may give \(keeper.carrier.name) addresses too")
+            }
             try keeper.requireOneMAC()
             return try ClaimSession(
                 keeper, authority, lease: lease, json: options.common.json, verifies: verifies, registration, diagnostics)

@@ -11,6 +11,8 @@ struct VirtualInterface {
     let parent: Link
     /// Whether it was made now, and not found.
     let isNew: Bool
+    /// What could not be set, and is no reason to do without it.
+    private(set) var trouble: SystemError?
     /// What the settings of the interface below were before the first macvlan needed others.
     private let former: [ConfigurationKey: Int32]
 
@@ -53,14 +55,29 @@ struct VirtualInterface {
         self.init(link: made, parent: parent, isNew: true, former: former)
         do {
             try netlink.setAlias(Self.note(former), of: made.index)
+            // Its own link-local address would be the same on every host, and two are up while one hands over.
+            try? netlink.setNoOwnIPv6Address(of: made.index)
             // An interface that answers even less than is needed stays as it is.
-            try netlink.setConfiguration(interface: parent.index, Self.needed.filter { former[$0.key] == 0 })
+            try netlink.setConfiguration(
+                interface: parent.index, Self.needed.filter { former[$0.key, default: 0] < $0.value })
             // Answers leave by the interface below: reverse-path checks are loose, and ARP is answered all the same.
             try netlink.setConfiguration(interface: made.index, [.arpIgnore: 1, .rpFilter: 2, .acceptLocal: 1])
+            trouble = Self.ignoreRouters(made)
         } catch {
             try? remove(&netlink)
             throw error
         }
+    }
+
+    /// Routers are the business of the interface below: their advertisements would give this one an address and routes.
+    /// There is no netlink for that, and where /proc/sys is read-only there is no way; returns why not.
+    private static func ignoreRouters(_ made: Link) -> SystemError? {
+        let setting = "net/ipv6/conf/\(made.name)/accept_ra"
+        do {
+            guard let value = try Sysctl.read(setting), value != "0" else { return nil }
+            try Sysctl.write(setting, "0")
+            return nil
+        } catch { return error }
     }
 
     private init(link: Link, parent: Link, isNew: Bool, former: [ConfigurationKey: Int32]) {
@@ -92,7 +109,8 @@ struct VirtualInterface {
 
     // MARK: The settings of the interface below
 
-    private static let needed: [ConfigurationKey: Int32] = [.arpIgnore: 1, .arpFilter: 1]
+    /// It must not answer for our addresses, nor ask in their name, which its neighbours would learn from.
+    private static let needed: [ConfigurationKey: Int32] = [.arpIgnore: 1, .arpFilter: 1, .arpAnnounce: 2]
 
     /// What the settings were before the first macvlan needed others.
     private static func formerSettings(

@@ -123,6 +123,18 @@ extension Netlink {
         _ = try exchange(request)
     }
 
+    /// Keeps an interface from making IPv6 addresses of its own when it comes up. Errors: ENODEV, EPERM; EAFNOSUPPORT
+    /// where there is no IPv6.
+    package mutating func setNoOwnIPv6Address(of index: Int) throws(SystemError) {
+        guard let request = linkRequest(RTM_SETLINK, index, call: "set address generation of link") else {
+            throw SystemError("set address generation of link", "\(index)", errno: .noDevice)
+        }
+        request.nest(IFLA_AF_SPEC) {
+            request.nest(AF_INET6) { request.put(IFLA_INET6_ADDR_GEN_MODE, UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue)) }
+        }
+        _ = try exchange(request)
+    }
+
     /// Gives an interface another hardware address. Errors: ENODEV, EPERM, EADDRNOTAVAIL for a group's address,
     /// EBUSY where the driver wants the interface down for it.
     package mutating func setMAC(_ mac: MACAddress, of index: Int) throws(SystemError) {
