@@ -3,7 +3,7 @@
 //     client 203.0.113.2 ── 203.0.113.1 gw 192.168.1.1 ── switch ─┬─ h1 192.168.1.21   shared address 192.168.1.11
 //            fd00:2::2      fd00:2::1      fd00:1::1              ├─ h2 192.168.1.22                  fd00:1::11
 //                                                                 ├─ …
-//                                                                 └─ stranger
+//                                                                 └─ stranger, observer
 //
 // The gateway translates the LAN's addresses and forwards everything that comes to it from outside to 192.168.1.11 ("DMZ
 // host"); IPv6 is routed. On every host a responder says the host's name to whoever reaches it at the shared address.
@@ -37,6 +37,7 @@ package final class Lab {
                 case .host(let number): 20 + number
                 case .gateway: 1
                 case .stranger: 99
+                case .observer: 98
                 case .client: 2
                 case .lan: 254
                 }
@@ -102,7 +103,7 @@ package final class Lab {
     }
 
     /// All machines.
-    package var nodes: [Node] { [.lan, .gateway, .client, .stranger] + (1...hostCount).map { .host($0) } }
+    package var nodes: [Node] { [.lan, .gateway, .client, .stranger, .observer] + (1...hostCount).map { .host($0) } }
 
     /// One machine.
     package func machine(_ node: Node) -> Machine { Machine(node: node, namespace: prefix + node.description) }
@@ -113,6 +114,7 @@ package final class Lab {
     package var gateway: Machine { machine(.gateway) }
     package var client: Machine { machine(.client) }
     package var stranger: Machine { machine(.stranger) }
+    package var observer: Machine { machine(.observer) }
     package var lan: Machine { machine(.lan) }
 
     /// The hosts that have the address on an interface now.

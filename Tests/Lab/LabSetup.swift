@@ -99,6 +99,13 @@ extension Lab {
                 route add default via 203.0.113.1
                 route add ::/0 via fd00:2::1
                 """
+        case .observer:
+            return """
+                link set lo up
+                link set eth0 addrgenmode none
+                link set eth0 up
+                addr add fe80::98/64 dev eth0 nodad
+                """
         case .stranger: return "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up"
         case .host: return "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up\n" + Self.ownAddresses(node)
         }

@@ -15,18 +15,22 @@ package enum Node: Hashable, Sendable, ExpressibleByIntegerLiteral, LosslessStri
     case client
     /// A machine on the LAN that is none of ours, and silent until it is wanted.
     case stranger
+    /// A machine on the LAN without an IPv4 address, from which the witness asks. Not the gateway: the kernel there would
+    /// learn from the answers, and so the witness would change what it is to watch.
+    case observer
     /// The switch that joins them.
     case lan
 
     /// The host of this number.
     package init(integerLiteral number: Int) { self = .host(number) }
 
-    /// `h1`, `gw`, `client`, `stranger`, `switch`
+    /// `h1`, `gw`, `client`, `stranger`, `observer`, `switch`
     package init?(_ text: String) {
         switch text {
         case "gw": self = .gateway
         case "client": self = .client
         case "stranger": self = .stranger
+        case "observer": self = .observer
         case "switch": self = .lan
         default:
             guard text.first == "h", let number = Int(text.dropFirst()), number >= 1 else { return nil }
@@ -40,6 +44,7 @@ package enum Node: Hashable, Sendable, ExpressibleByIntegerLiteral, LosslessStri
         case .gateway: "gw"
         case .client: "client"
         case .stranger: "stranger"
+        case .observer: "observer"
         case .lan: "switch"
         }
     }

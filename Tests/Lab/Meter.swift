@@ -1,4 +1,4 @@
-// Meter and Witness: the lab's instruments as a test uses them: started in the client's or the gateway's namespace as
+// Meter and Witness: the lab's instruments as a test uses them: started in the client's or the observer's namespace as
 // processes of their own (qure-lab meter, qure-lab witness), read while they run, and asked for their sums when stopped.
 
 package import QureCore
@@ -112,7 +112,7 @@ package final class Meter {
     }
 }
 
-/// The gateway, asking who has the address.
+/// The observer on the LAN, asking who has the address.
 package final class Witness {
     /// What it saw, once it is stopped.
     package struct Report: Sendable {
@@ -182,9 +182,9 @@ extension Lab {
         return try Meter(client.start(words + (ipv6 ? ["--ipv6"] : []) + (pages ? ["--pages"] : [])))
     }
 
-    /// The gateway begins to ask who has the address.
+    /// The observer begins to ask who has the address.
     package func startWitness(of address: IPAddress = Plan.address) throws -> Witness {
         let words = [try Toolbox.path(of: "qure-lab"), "witness", "--json", "--interval", "2ms", address.description]
-        return try Witness(gateway.start(words), hosts: hostCount)
+        return try Witness(observer.start(words), hosts: hostCount)
     }
 }

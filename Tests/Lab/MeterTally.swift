@@ -34,6 +34,15 @@ package struct MeterTally: Sendable {
         /// The requests sent meanwhile.
         package var requests: Int
         package var duration: Duration { to - from }
+
+        /// An outage from its parts.
+        package init(from: Instant, to: Instant, before: String, after: String?, requests: Int) {
+            self.from = from
+            self.to = to
+            self.before = before
+            self.after = after
+            self.requests = requests
+        }
     }
 
     /// A time in which one host answered.

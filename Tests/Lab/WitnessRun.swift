@@ -1,5 +1,6 @@
-// WitnessRun: somebody on the link, in the lab the gateway, who asks again and again who has the address, by ARP or neighbour
-// solicitation in packets of its own making, and keeps book of the answers. What it asks changes nobody's caches.
+// WitnessRun: somebody on the link who asks again and again who has the address, by ARP or neighbour solicitation in packets
+// of its own making, and keeps book of the answers. What it asks changes nobody's caches but those of the machine it
+// runs on, whose kernel hears the answers too; in the lab that is one which has nothing to do with the address.
 
 import Glibc
 package import QureCore

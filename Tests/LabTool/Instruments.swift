@@ -74,7 +74,7 @@ struct WitnessCommand: ParsableCommand {
     var json = false
 
     @Option(name: .shortAndLong, help: "The interface to ask by.")
-    var interface = "lan"
+    var interface = "eth0"
 
     @Option(help: "From one question to the next.")
     var interval = DurationArgument(.milliseconds(1))

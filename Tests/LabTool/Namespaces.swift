@@ -43,15 +43,17 @@ enum Namespaces {
         }
     }
 
-    /// The command that enters: with a user namespace if it is allowed, without one for root.
+    /// The command that enters: root needs no user namespace (and in one, programs that give up root, such as tcpdump,
+    /// do not work); everybody else does.
     private static func entrance() throws -> [String] {
         guard Toolbox.isInstalled("unshare") else { throw Failure(.system, "unshare: not found (Debian package util-linux)") }
         let common = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        let asRoot = ["unshare"] + common, asUser = ["unshare", "--user", "--map-root-user"] + common
         var reason = ""
-        for way in [["unshare", "--user", "--map-root-user"] + common, ["unshare"] + common] {
+        for way in geteuid() == 0 ? [asRoot, asUser] : [asUser] {
             let trial = try LabProcess(way + ["true"])
             if trial.wait() == 0 { return way }
-            if reason.isEmpty { reason = trial.errors.split(separator: "\n").joined(separator: "; ") }
+            reason = trial.errors.split(separator: "\n").joined(separator: "; ")
         }
         throw Failure(
             .permission,

@@ -81,7 +81,7 @@ enum ShellFiles {
         let tool = Toolbox.executable
         try script("lab", "exec \(tool) fault \"$@\"")
         try script("meter", "exec ip netns exec client \(tool) meter \"$@\"")
-        try script("witness", "exec ip netns exec gw \(tool) witness \"$@\"")
+        try script("witness", "exec ip netns exec observer \(tool) witness \"$@\"")
         let words = FaultTable.rows.map(\.name).joined(separator: " ")
         let settings = """
             [ -r /etc/bash.bashrc ] && . /etc/bash.bashrc
@@ -108,7 +108,7 @@ enum ShellFiles {
 
           h1 COMMAND, gw COMMAND, client COMMAND    run it on that machine (without COMMAND: a shell there)
           meter                                     the client asks the site 1000 times a second
-          witness                                   the gateway asks who has the address, and whether two do
+          witness                                   a bystander asks who has the address, and whether two do
           lab cut h1, lab loss 30 h1, lab crash h1  faults;  lab  lists them all
 
         Try:  h1 qure-standby 192.168.1.11/24 & h2 qure-standby 192.168.1.11/24 & meter --for 10s & sleep 5; lab crash h1
