@@ -17,7 +17,7 @@ struct LabTool: Tool {
         version: Version.text,
         subcommands: [],
         groupedSubcommands: [
-            CommandGroup(name: "To begin with:", subcommands: [ShellCommand.self]),
+            CommandGroup(name: "To begin with:", subcommands: [DemoCommand.self, ShellCommand.self]),
             CommandGroup(name: "Instruments:", subcommands: [MeterCommand.self, WitnessCommand.self, ServeCommand.self]),
             CommandGroup(name: "In the lab's shell:", subcommands: [FaultCommand.self]),
         ])
