@@ -8,12 +8,14 @@
 //   asking     answered         → asking     once: finished(alive), unless listening to the end
 //                                            monitor: after `rise` probes answered in a row: changed(alive)
 //   asking     deadline         → asking     probe; monitor: after `fall` probes unanswered in a row: changed(silent)
+//   asking     deadline, slept  → asking     nothing, once for each probe: its answer may have had no chance to arrive
 //   asking     last deadline    → finished   once: finished(alive or silent)
 //   asking     unsent           → asking     nothing; the run of unanswered probes starts anew
 //   asking     linkLost         → paused     monitor: changed(unknown) if it had a verdict; nothing is silent that cannot
 //                                            be asked
 //   idle       linkLost         → paused     a start before linkRestored does nothing
-//   paused     linkRestored     → asking     probe; all runs start anew
+//   paused     linkRestored     → asking     probe; all runs start anew, and the time of a question asked once
+//   any        local            → the same   an own address is alive; monitor: changed(alive) where it became one
 
 /// The questions about one address.
 package struct Prober: Sendable {
@@ -127,6 +129,10 @@ package struct Prober: Sendable {
     private var judged = true
     private var nextProbe: Instant?
     private var judgement: Instant?
+    /// Whether the probe that is out has had a second patience, because this machine slept through the first.
+    private var isExtended = false
+    /// The first probe since the link was there.
+    private var firstProbe = 0
 
     private enum State { case idle, asking, paused, finished }
 
@@ -167,7 +173,8 @@ package struct Prober: Sendable {
 
     private mutating func begin(at now: Instant) -> [Output] {
         state = .asking
-        if probes == 0 { startedAt = now }
+        firstProbe = probes
+        if case .once = configuration.mode { startedAt = now } else if probes == 0 { startedAt = now }
         answeredInRow = 0
         unansweredInRow = 0
         slowest = nil
@@ -202,6 +209,7 @@ package struct Prober: Sendable {
         sent[sequence] = now
         sent[sequence - 64] = nil
         judged = isLocal
+        isExtended = false
         nextProbe = now + configuration.interval
         judgement = nil
         switch configuration.mode {
@@ -209,7 +217,7 @@ package struct Prober: Sendable {
             let end = startedAt + timeout
             judgement = end
             // An own address needs no run of probes: what matters is who else answers.
-            if probes >= (isLocal && !listensToEnd ? 1 : count) {
+            if probes - firstProbe >= (isLocal && !listensToEnd ? 1 : count) {
                 if !listensToEnd { judgement = earlier(nextProbe, end) }
                 nextProbe = nil
             }
@@ -256,8 +264,9 @@ package struct Prober: Sendable {
         var outputs: [Output] = []
         if let due = judgement, now >= due {
             if case .once = configuration.mode { return finish(at: now) }
-            if now - due > patience && !judged {
+            if now - due > patience && !judged && !isExtended {
                 // This machine itself has slept past the deadline: the answer may have had no chance yet.
+                isExtended = true
                 judgement = now + patience
                 nextProbe = nextProbe.map { max($0, now + patience) }
                 return []
