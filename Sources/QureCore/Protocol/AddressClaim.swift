@@ -11,6 +11,8 @@
 //   waiting,  a host has it             → idle       refused(held)
 //   probing   a lower MAC claims it     → idle       refused(rival)
 //   probing   deadline                  → probing    probe; after the last: as take(probing: false)
+//   waiting,  link lost                 → waiting    (nobody can be asked)
+//   probing   link restored             → waiting    (from the beginning)
 //   holding   deadline                  → holding    announce on schedule; probe (the check for a second holder); renew
 //   holding   anything, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
 //   holding   link restored             → holding    install, announce; or as after a late lease, if it was away for long
@@ -138,9 +140,9 @@ package struct AddressClaim: Sendable {
     /// Where the claim stands.
     package private(set) var state = State.idle
     private var probesSent = 0
+    private var repetitions = 0
     private var nextProbe: Instant?
     private var takenAt = Instant(nanoseconds: 0)
-    private var announced = 0
     private var nextAnnouncement: Instant?
     private var nextCheck: Instant?
     private var nextRenewal: Instant?
@@ -171,6 +173,8 @@ package struct AddressClaim: Sendable {
     ) -> [Output] {
         if input != .release, let silence = lateness(at: now) {
             // The fence has closed and a successor may be there: nothing is said or done before asking.
+            if input == .linkLost { linkLostAt = linkLostAt ?? now }
+            if input == .linkRestored { linkLostAt = nil }
             return [.withdraw, .report(.asleep(silence))] + wait(at: now, using: &random)
         }
         switch (state, input) {
@@ -183,6 +187,8 @@ package struct AddressClaim: Sendable {
         case (.holding, .vanished): return linkLostAt == nil ? reinstall(at: now) : []
         case (_, .linkLost):
             linkLostAt = linkLostAt ?? now
+            if state == .probing { state = .waiting }
+            if state == .waiting { nextProbe = nil }
             return []
         case (_, .linkRestored): return linkRestored(at: now, using: &random)
         case (_, .handOver(let value)):
@@ -200,19 +206,27 @@ package struct AddressClaim: Sendable {
 
     private mutating func wait(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         guard state == .idle || state == .holding else { return [] }
+        beginToAsk(at: now, using: &random)
+        return []
+    }
+
+    /// Not at once, so that two hosts rarely start together; and not while nobody could hear the question.
+    private mutating func beginToAsk(at now: Instant, using random: inout some RandomNumberGenerator) {
         state = .waiting
         probesSent = 0
-        nextProbe = now + .nanoseconds(Int64.random(in: 0...Self.probeWait.nanoseconds, using: &random))
-        return []
+        repetitions = 0
+        let delay = Duration.nanoseconds(Int64.random(in: 1...Self.probeWait.nanoseconds, using: &random))
+        nextProbe = linkLostAt == nil ? now + delay : nil
     }
 
     private mutating func probe(at now: Instant) -> [Output] {
         guard let due = nextProbe, now >= due else { return [] }
-        // This machine itself slept: an answer to the last probe had no chance to be heard yet.
-        let slept = state == .probing && now - due > Self.probeInterval
+        // This machine itself slept: an answer to the last probe had no chance to be heard yet. One that is always late
+        // must come to an end all the same.
+        let slept = state == .probing && now - due > Self.probeInterval && repetitions < Self.probeNumber
         guard probesSent < Self.probeNumber || slept else { return take(at: now) }
         state = .probing
-        if !slept { probesSent += 1 }
+        if slept { repetitions += 1 } else { probesSent += 1 }
         nextProbe = now + Self.probeInterval
         return [.probe]
     }
@@ -243,10 +257,14 @@ package struct AddressClaim: Sendable {
 
     private mutating func announceAfresh(at now: Instant) -> [Output] {
         takenAt = now
-        announced = 1
-        nextAnnouncement = now + Self.announcements[1]
+        nextAnnouncement = announcementDue(after: now)
         renewed(at: now)
         return [.announce]
+    }
+
+    /// The next announcement of the schedule; one that was missed is left out, not those behind it.
+    private func announcementDue(after now: Instant) -> Instant {
+        Self.announcements.lazy.map { takenAt + $0 }.first { $0 > now } ?? now + Self.announceInterval
     }
 
     private mutating func renewed(at now: Instant) {
@@ -261,6 +279,7 @@ package struct AddressClaim: Sendable {
     private mutating func linkRestored(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         guard let lost = linkLostAt else { return [] }
         linkLostAt = nil
+        if state == .waiting { beginToAsk(at: now, using: &random) }
         guard state == .holding else { return [] }
         let away = now - lost
         guard configuration.authority == .own && away > Self.linkTolerance else { return reinstall(at: now) }
@@ -285,9 +304,7 @@ package struct AddressClaim: Sendable {
             outputs.append(.checkForOthers)
         }
         if let due = nextAnnouncement, now >= due {
-            announced += 1
-            let next = announced < Self.announcements.count ? takenAt + Self.announcements[announced] : now
-            nextAnnouncement = next > now ? next : now + Self.announceInterval
+            nextAnnouncement = announcementDue(after: now)
             if !isHandingOver { outputs.append(.announce) }
         }
         return outputs
