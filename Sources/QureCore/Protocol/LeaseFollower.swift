@@ -5,6 +5,7 @@
 //
 //   state      input                         → state      outputs
 //   released   a line that holds, lease left → held       hold(until, handing over or not)
+//   released   a line that holds, lease over → released   nothing: an old line grants nothing
 //   held       a line that holds             → held       hold(…), or as expired if its lease is over already
 //   held       a line that does not hold     → released   release(state)
 //   held       deadline                      → released   release(expired)
@@ -102,10 +103,14 @@ package struct LeaseFollower: Sendable {
         case true?:
             // A heartbeat from the future would be a lease without end.
             let from = event.at.map { min(Instant(nanoseconds: $0), now) } ?? now
-            until = from + (event.lease ?? defaultLease)
-            let expired = expire(at: now)
-            if expired.isEmpty, let until { return [.hold(until: until, handsOver: event.state == .transferring)] }
-            return expired
+            let end = from + (event.lease ?? defaultLease)
+            guard now < end else {
+                let wasHeld = until != nil
+                until = nil
+                return wasHeld ? [.release(.expired(now - end))] : []
+            }
+            until = end
+            return [.hold(until: end, handsOver: event.state == .transferring)]
         }
     }
 

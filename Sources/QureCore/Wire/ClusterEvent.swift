@@ -80,14 +80,16 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
         guard line.allSatisfy({ $0 > 0x1f && $0 != 0x7f }), let text = String(validating: line, as: UTF8.self) else {
             throw Malformation(description: "control characters or no UTF-8")
         }
-        var parts = text.split(separator: " ")
+        // By bytes, as a shell does: a blank before a combining mark is a blank.
+        var parts = text.utf8.split(separator: UInt8(ascii: " ")).map(Substring.init)
         guard !parts.isEmpty else { throw Malformation(description: "empty") }
         let word = parts.removeFirst()
         guard Self.isName(word) else { throw Malformation(description: "'\(word)' cannot be a state") }
         state = State(rawValue: String(word))
         words = []
         for part in parts {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let pair = part.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+                .map(Substring.init)
             guard pair.count == 2, Self.isName(pair[0]) else {
                 throw Malformation(description: "'\(part)' is not of the form key=value")
             }
@@ -107,20 +109,24 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
             && text.utf8.allSatisfy { (0x61...0x7a).contains($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
     }
 
+    /// Digits only: the standard library's integers take signs, too.
+    private static func isNumber(_ text: String) -> Bool { text.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+
     /// Takes the value of a key that means something here; false if it cannot be one.
     private mutating func take(_ key: String, _ value: String) -> Bool {
         switch key {
         case "term":
-            term = UInt64(value)
+            term = Self.isNumber(value) ? UInt64(value) : nil
             return term != nil
         case "at":
-            at = Int64(value).flatMap { $0 >= 0 ? $0 : nil }
+            at = Self.isNumber(value) ? Int64(value) : nil
             return at != nil
         case "lease":
             lease = Duration(text: value).flatMap { $0 > .zero ? $0 : nil }
             return lease != nil
         case "peers":
-            let macs = value.split(separator: ",").map { MACAddress(String($0)) }
+            let texts = value.isEmpty ? [] : value.split(separator: ",", omittingEmptySubsequences: false)
+            let macs = texts.map { MACAddress(String($0)) }
             peers = macs.compactMap { $0 }
             return !macs.contains(nil)
         case "reason":
