@@ -1,3 +1,0 @@
-// ProtocolTests
-
-import Testing
