@@ -75,6 +75,7 @@ final class GatewayListener {
     private let asked: Int
     private var poller: Poller
     private var socket: NeighborSocket
+    private let watch: LinkWatch
     private var wanted: [IPAddress: Wanted] = [:]
     /// Addresses counted at most; a gateway that scans its own network asks for every one of it.
     private static let maximumAddresses = 4096
@@ -93,6 +94,7 @@ final class GatewayListener {
             interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal, networks: everything)
         try socket.hearAllGroups()
         for descriptor in socket.descriptors { try poller.add(descriptor, token: 0) }
+        watch = try LinkWatch(link, poller: poller, token: 1)
     }
 
     /// Listens; reports each address found. Returns whether there was one.
@@ -102,6 +104,7 @@ final class GatewayListener {
         for gateway in gateways { try socket.probe(gateway) }
         while Clock.now < end {
             _ = try poller.wait(until: end)
+            try watch.check()
             while true {
                 let heard = try socket.receive()
                 if heard.isEmpty { break }

@@ -58,6 +58,7 @@ final class MembershipQuery {
     private let source: IPAddress
     private let socket: PacketSocket
     private var poller: Poller
+    private let watch: LinkWatch
     private var members: [MACAddress: Member] = [:]
     private static let maximumMembers = 4096
 
@@ -81,6 +82,7 @@ final class MembershipQuery {
         }
         poller = try Poller()
         try poller.add(socket.descriptor, token: 0)
+        watch = try LinkWatch(link, poller: poller, token: 1)
         // Our own kernel does not hear our query.
         if let mac = link.mac, LocalGroups.contains(group, on: link.name, index: link.index) {
             members[mac] = Member(address: source, mac: mac, isLocal: true)
@@ -94,6 +96,7 @@ final class MembershipQuery {
             try ask(within: time / 2)
             while Clock.now < halfway {
                 _ = try poller.wait(until: halfway)
+                try watch.check()
                 while true {
                     let frames = try socket.receive()
                     if frames.isEmpty { break }

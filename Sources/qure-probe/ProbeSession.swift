@@ -31,7 +31,7 @@ final class ProbeSession {
     private let indices: [IPAddress: [Int]]
     private var poller: Poller
     private var finder: WayFinder
-    private var monitor: MonitorBox?
+    private let monitor: MonitorBox
     private let sockets: ProbeSockets
     private var awaited: Prober.Verdict?
     private var started = 0
@@ -59,12 +59,9 @@ final class ProbeSession {
         indices = Dictionary(grouping: addresses.indices, by: { addresses[$0] })
         poller = try Poller()
         sockets = ProbeSockets(options.questions, addresses: addresses)
-        if ridesOut {
-            // Before the first look, so that no change is missed.
-            let monitor = try MonitorBox()
-            try poller.add(monitor.descriptor, token: Self.monitorToken)
-            self.monitor = monitor
-        }
+        // Before the first look, so that no change is missed.
+        monitor = try MonitorBox()
+        try poller.add(monitor.descriptor, token: Self.monitorToken)
         finder = try WayFinder(options.questions)
     }
 
@@ -88,9 +85,7 @@ final class ProbeSession {
             try startSome()
             let deadline = targets.reduce(nextStart) { earlier($0, $1.prober.nextDeadline) }
             let events = try poller.wait(until: deadline)
-            if events.contains(.ready(Self.monitorToken)), let changes = try monitor?.read(), !changes.isEmpty {
-                try lookAgain(after: changes)
-            }
+            if events.contains(.ready(Self.monitorToken)) { try lookAgain(after: monitor.read()) }
             try drain()
             // Whatever had arrived by now is in; only then is silence judged.
             let now = Clock.now
@@ -121,8 +116,8 @@ final class ProbeSession {
                 }
             }
         } catch let error as SystemError where error.isLinkTrouble {
-            // The interface went down or away, as the kernel's tables tell too.
-            try lookAgain(after: [])
+            // The interface went down or away, as the kernel tells too.
+            try lookAgain(after: monitor.read())
         }
     }
 
@@ -169,15 +164,29 @@ final class ProbeSession {
 
     /// This host's network has changed: looks where each address is asked for now.
     private func lookAgain(after changes: [Change]) throws {
-        for case .linkRemoved(let link) in changes {
-            sockets.close(link: link)
-            for index in targets.indices where targets[index].knownLink == link { targets[index].knownLink = nil }
-        }
-        if changes.contains(.overrun) { sockets.closeAll() }
-        try finder.look()
         let now = Clock.now
+        for change in changes {
+            switch change {
+            case .link(let link): try noteTrouble(of: link, at: now)
+            case .linkRemoved(let link):
+                sockets.close(link: link)
+                for index in targets.indices where targets[index].knownLink == link { targets[index].knownLink = nil }
+            case .overrun: sockets.closeAll()
+            default: break
+            }
+        }
+        try finder.look()
         for index in targets.indices { try findWay(index, at: now) }
         sockets.close(allBut: targets.compactMap { target in target.way.map { ($0, target.address) } })
+    }
+
+    /// A link that is in trouble may be back by the next look, but what was sent meanwhile is lost.
+    private func noteTrouble(of link: Link, at now: Instant) throws {
+        guard let trouble = link.trouble else { return }
+        for index in targets.indices where targets[index].way?.link?.index == link.index {
+            guard ridesOut || targets[index].way?.isLocal == true else { throw trouble }
+            try lose(index, trouble.description, at: now)
+        }
     }
 
     /// Looks where the address is asked for, and tells its prober what has changed.

@@ -85,6 +85,7 @@ final class NetworkScan {
     private let questions: Questions
     private var poller: Poller
     private let sockets: ProbeSockets
+    private let watch: LinkWatch
 
     /// A scan on the link that covers `network`.
     init(_ network: Prefix, _ questions: Questions) throws {
@@ -98,6 +99,8 @@ final class NetworkScan {
         poller = try Poller()
         sockets = ProbeSockets(questions, networks: [network.network])
         try sockets.open(way, to: network.address, poller: poller)
+        guard let link = way.link else { preconditionFailure("a scan without a link") }
+        watch = try LinkWatch(link, poller: poller, token: 0)
     }
 
     /// Whether the address is this host's own.
@@ -111,6 +114,7 @@ final class NetworkScan {
             for case .probe(let address) in outputs { try sockets.probe(address, 0, way) }
             if outputs.contains(.finished) { return scanner.found }
             _ = try poller.wait(until: scanner.nextDeadline)
+            try watch.check()
             for answer in try sockets.receive() {
                 guard let mac = answer.mac else { continue }
                 _ = scanner.step(.answered(answer.address, by: mac), at: answer.received)

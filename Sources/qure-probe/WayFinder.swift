@@ -156,7 +156,7 @@ struct WayFinder: ~Copyable {
         guard link.hasNeighbors else {
             throw Failure(.usage, "\(link.name): has no neighbours to ask (not Ethernet); use --method icmp")
         }
-        try checkState(of: link)
+        try link.checkState()
         let linkLocal = own.values.lazy.filter { $0.interface == link.index && !$0.isTentative }.compactMap { entry in
             if case .v6(let address) = entry.prefix.address, address.isLinkLocal { address } else { nil }
         }
@@ -167,18 +167,7 @@ struct WayFinder: ~Copyable {
         guard !link.isLoopback else {
             throw Failure(.usage, "\(link.name): the loopback interface leads to no other host")
         }
-        try checkState(of: link)
+        try link.checkState()
         return Way(method: .icmp, link: link)
     }
-
-    /// Nothing is silent that cannot be asked.
-    private func checkState(of link: Link) throws {
-        guard link.isUp else { throw Failure(.unreachable, "\(link.name): the interface is down") }
-        guard link.hasCarrier else { throw Failure(.unreachable, "\(link.name): the interface has no carrier") }
-    }
-}
-
-extension Link {
-    /// Whether it is Ethernet with others on it, to be asked by ARP or neighbour discovery.
-    var hasNeighbors: Bool { mac != nil && supportsARP && !isLoopback }
 }
