@@ -4,6 +4,7 @@
 import CLinux
 import Glibc
 package import QureCore
+import Synchronization
 
 /// Sends and receives whole frames on one interface.
 package final class RawLink {
@@ -53,5 +54,45 @@ package final class RawLink {
         output.write(type)
         output.write(payload)
         return output.bytes
+    }
+}
+
+/// Frames sent in the background at a steady rate, until it is stopped.
+package final class Flood: @unchecked Sendable {
+    private let link: RawLink
+    private let frames: [[UInt8]]
+    private let perSecond: Int
+    private let isStopped = Atomic(false)
+    private let sent = Atomic(0)
+    private let start = Clock.now
+    private var thread = pthread_t()
+
+    /// Starts sending these frames in turn.
+    package init(_ link: RawLink, _ frames: [[UInt8]], perSecond: Int) {
+        self.link = link
+        self.frames = frames
+        self.perSecond = perSecond
+        let context = Unmanaged.passRetained(self).toOpaque()
+        pthread_create(&thread, nil, { Unmanaged<Flood>.fromOpaque($0!).takeRetainedValue().run() }, context)
+    }
+
+    private func run() -> UnsafeMutableRawPointer? {
+        while !isStopped.load(ordering: .relaxed) {
+            let due = Int((Clock.now - start) / .seconds(1) * Double(perSecond))
+            let done = sent.load(ordering: .relaxed)
+            // Never more than a tenth of a second's at once, however long this machine was busy with others.
+            for index in max(done, due - perSecond / 10)..<max(done, due) where link.send(frames[index % frames.count]) {
+                sent.add(1, ordering: .relaxed)
+            }
+            if due <= done { usleep(500) }
+        }
+        return nil
+    }
+
+    /// Stops sending; says how many frames were sent, and in what time.
+    @discardableResult
+    package func stop() -> (frames: Int, time: Duration) {
+        if !isStopped.exchange(true, ordering: .relaxed) { pthread_join(thread, nil) }
+        return (sent.load(ordering: .relaxed), Clock.now - start)
     }
 }

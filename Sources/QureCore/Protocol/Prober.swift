@@ -248,6 +248,7 @@ package struct Prober: Sendable {
             roundTrip = took
             if !judged {
                 judged = true
+                judgement = nil
                 answeredInRow += 1
             }
             guard verdict != .alive, answeredInRow >= rise else { return [] }
