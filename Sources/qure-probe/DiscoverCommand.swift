@@ -15,8 +15,10 @@ struct Discover: ParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(name: [.customShort("w"), .long], help: "How long to listen.", transform: ArgumentText.duration)
-    var timeout = DurationArgument(.seconds(60))
+    @Option(
+        name: [.customShort("w"), .long], help: "How long to listen. (default: \(Self.timeout))",
+        transform: ArgumentText.duration)
+    var timeout = Self.timeout
 
     @Option(
         help: ArgumentHelp("The gateway.  [default: the default gateways of the interface]", valueName: "address"),
@@ -28,6 +30,8 @@ struct Discover: ParsableCommand {
 
     @Flag(help: "Listen for the whole time and print every such address.")
     var all = false
+
+    private static let timeout = DurationArgument(.seconds(60))
 
     mutating func validate() throws {
         guard (1...1000).contains(asked) else { throw ValidationError("--asked takes 1 to 1000, not \(asked)") }

@@ -13,11 +13,17 @@ struct Members: ParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(name: [.customShort("w"), .long], help: "How long hosts may take to report.", transform: ArgumentText.duration)
-    var timeout = DurationArgument(.seconds(1))
+    @Option(
+        name: [.customShort("w"), .long], help: "How long hosts may take to report. (default: \(Self.timeout))",
+        transform: ArgumentText.duration)
+    var timeout = Self.timeout
 
-    @Argument(help: "The group.", transform: ArgumentText.address)
-    var group = IPAddress.v4(IPv4Address(rawValue: 0xe000_007b))
+    @Argument(help: "The group. (default: \(Self.group))", transform: ArgumentText.address)
+    var group = Self.group
+
+    /// The group that qure's own machines use.
+    private static let group = IPAddress.v4(IPv4Address(rawValue: 0xe000_007b))
+    private static let timeout = DurationArgument(.seconds(1))
 
     func run() throws {
         _ = try common.begin()

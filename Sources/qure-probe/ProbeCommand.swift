@@ -29,11 +29,8 @@ struct ProbeCommand: Tool {
 struct ProbeOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
 
-    @Option(name: .shortAndLong, help: "Probes to send.")
-    var count = 3
-
-    @Option(help: "From one probe to the next.", transform: ArgumentText.duration)
-    var interval = DurationArgument(.milliseconds(200))
+    @Option(help: "From one probe to the next. (default: \(Self.interval))", transform: ArgumentText.duration)
+    var interval = Self.interval
 
     @Option(help: "How to ask: by ARP or neighbour discovery on the link, by ICMP echo elsewhere.")
     var method = Method.auto
@@ -43,8 +40,9 @@ struct ProbeOptions: ParsableArguments {
         transform: ArgumentText.address)
     var source: IPAddress?
 
+    private static let interval = DurationArgument(.milliseconds(200))
+
     mutating func validate() throws {
-        guard (1...1000).contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
         guard interval.duration >= .milliseconds(1) else {
             throw ValidationError("--interval takes 1ms or more, not \(interval)")
         }
@@ -52,8 +50,7 @@ struct ProbeOptions: ParsableArguments {
 
     /// The questions that these options ask for.
     var questions: Questions {
-        Questions(
-            interface: common.interface, method: method, source: source, count: count, interval: interval.duration)
+        Questions(interface: common.interface, method: method, source: source, interval: interval.duration)
     }
 
     /// Refuses what cannot be asked about an address: addresses that name no single host, methods and sources of
@@ -73,12 +70,21 @@ struct ProbeOptions: ParsableArguments {
     }
 }
 
+/// How often an address is asked for.
+struct CountOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "Probes to send.")
+    var count = 3
+
+    mutating func validate() throws {
+        guard (1...1000).contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
+    }
+}
+
 /// What the options say about the questions, whichever command asks them.
 struct Questions {
     var interface: String?
     var method = Method.auto
     var source: IPAddress?
-    var count = 3
     var interval = Duration.milliseconds(200)
 }
 
@@ -100,9 +106,12 @@ struct Ask: ParsableCommand {
         abstract: "Alive or silent? 0: all are alive; 1: at least one is silent. (The default.)")
 
     @OptionGroup var options: ProbeOptions
+    @OptionGroup var counts: CountOptions
 
-    @Option(name: [.customShort("w"), .long], help: "The time for the whole question.", transform: ArgumentText.duration)
-    var timeout = DurationArgument(.seconds(1))
+    @Option(
+        name: [.customShort("w"), .long], help: "The time for the whole question. (default: \(Self.timeout))",
+        transform: ArgumentText.duration)
+    var timeout = Self.timeout
 
     @Flag(help: "Wait out the time and name every host that answers.")
     var all = false
@@ -110,11 +119,13 @@ struct Ask: ParsableCommand {
     @Argument(help: "The addresses to ask for.", transform: ArgumentText.address)
     var addresses: [IPAddress]
 
+    private static let timeout = DurationArgument(.seconds(1))
+
     func run() throws {
         let diagnostics = try options.common.begin()
         try options.check(addresses)
         let mode = Prober.Configuration.Mode.once(
-            count: options.count, timeout: timeout.duration, listensToEnd: all)
+            count: counts.count, timeout: timeout.duration, listensToEnd: all)
         let session = try ProbeSession(addresses, mode, options, diagnostics, ridesOut: false)
         try session.runOnce()
     }
@@ -132,7 +143,7 @@ struct Wait: ParsableCommand {
     @OptionGroup var options: ProbeOptions
     @OptionGroup var runs: RunOptions
 
-    @Option(name: .customLong("for"), help: "What to wait for: silent or alive.")
+    @Option(name: .customLong("for"), help: ArgumentHelp("What to wait for.", valueName: "state"))
     var awaited: Awaited
 
     @Argument(help: "The address to ask for.", transform: ArgumentText.address)

@@ -10,6 +10,7 @@ struct Scan: ParsableCommand {
         abstract: "Print every live address of an on-link network, with its hardware address.")
 
     @OptionGroup var options: ProbeOptions
+    @OptionGroup var counts: CountOptions
 
     @Argument(help: "The network, such as 192.168.1.0/24.", transform: ArgumentText.prefix)
     var network: Prefix
@@ -18,7 +19,7 @@ struct Scan: ParsableCommand {
         _ = try options.common.begin()
         try options.check([network.address], isNetwork: true)
         let hosts = try hosts(of: network)
-        let scan = try NetworkScan(network, options.questions)
+        let scan = try NetworkScan(network, options.questions, rounds: counts.count)
         let found = try scan.run(hosts)
         let output = RecordWriter(json: options.common.json)
         for address in hosts where found[address] != nil || scan.isLocal(address) {
@@ -35,6 +36,7 @@ struct Free: ParsableCommand {
         abstract: "Print an address of an on-link network that nobody has: the highest one that stays silent.")
 
     @OptionGroup var options: ProbeOptions
+    @OptionGroup var counts: CountOptions
 
     @Argument(help: "The network or the part of it to choose from.", transform: ArgumentText.prefix)
     var network: Prefix
@@ -46,7 +48,7 @@ struct Free: ParsableCommand {
         _ = try options.common.begin()
         try options.check([network.address], isNetwork: true)
         var rest = try hosts(of: network)[...]
-        let scan = try NetworkScan(network, options.questions)
+        let scan = try NetworkScan(network, options.questions, rounds: counts.count)
         while !rest.isEmpty {
             let candidates = rest.suffix(Self.batch).filter { !scan.isLocal($0) }
             rest = rest.dropLast(Self.batch)
@@ -83,16 +85,18 @@ final class NetworkScan {
     let way: Way
     private let own: Set<IPAddress>
     private let questions: Questions
+    private let rounds: Int
     private var poller: Poller
     private let sockets: ProbeSockets
     private let watch: LinkWatch
 
-    /// A scan on the link that covers `network`.
-    init(_ network: Prefix, _ questions: Questions) throws {
+    /// A scan on the link that covers `network`, asking so many times for what stays silent.
+    init(_ network: Prefix, _ questions: Questions, rounds: Int = 3) throws {
         guard questions.method != .icmp else {
             throw Failure(.usage, "scan and free ask by ARP or neighbour discovery, which hosts cannot drop; not by icmp")
         }
         self.questions = questions
+        self.rounds = rounds
         var finder = try WayFinder(questions)
         way = try finder.link(covering: network)
         own = finder.ownAddresses()
@@ -108,7 +112,7 @@ final class NetworkScan {
 
     /// Asks for all the addresses and returns who answered.
     func run(_ addresses: [IPAddress]) throws -> [IPAddress: Scanner.Found] {
-        var scanner = Scanner(addresses, rounds: questions.count, interval: questions.interval)
+        var scanner = Scanner(addresses, rounds: rounds, interval: questions.interval)
         var outputs = scanner.step(.start, at: Clock.now)
         while true {
             for case .probe(let address) in outputs { try sockets.probe(address, 0, way) }

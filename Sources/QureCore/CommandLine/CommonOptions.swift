@@ -16,7 +16,10 @@ package struct CommonOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "The interface to use.  [default: the one whose on-link route covers the address]")
     package var interface: String?
 
-    @Option(help: "Read options from FILE, one per line: the long option without dashes, a blank, its value.")
+    @Option(
+        help: ArgumentHelp(
+            "Read options from a file, one per line: the long option without dashes, a blank, its value.",
+            valueName: "file"))
     package var config: String?
 
     @Flag(help: "Check the options and the configuration file, then exit.")

@@ -45,15 +45,14 @@ extension Tool {
                 return .system
             }
         }
-        let text = sentence(for: error)
-        let sentence = text.hasSuffix(".") ? String(text.dropLast()) : text
-        diagnostics.say(.error, "\(sentence) (see '\(_commandName) --help')")
+        diagnostics.say(.error, "\(sentence(for: error)) (see '\(_commandName) --help')")
         return .usage
     }
 
-    /// The parser's message; where a value has a sentence of its own, only that.
+    /// The parser's message without its stop; where a value has a sentence of its own, only that.
     private static func sentence(for error: any Error) -> String {
-        let text = message(for: error)
+        let message = message(for: error)
+        let text = message.hasSuffix(".") ? String(message.dropLast()) : message
         guard text.hasPrefix("The value '") else { return text }
         var rest = text[...]
         while let colon = rest.firstIndex(of: ":") {
