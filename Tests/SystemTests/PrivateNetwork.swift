@@ -11,7 +11,7 @@ import Testing
 let networkIsPrivate = PrivateNamespace.isVouchedFor
 
 /// All tests that change the network; one after the other, because they share it.
-@Suite(.serialized, .enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.serialized, .enabled(if: networkIsPrivate, "needs a private network namespace: scripts/test makes one"))
 struct PrivateNetwork {
     /// Gives every test the same network anew: `left` (10.9.0.1/24, fd09::1/64) joined to `right` in `peer`
     /// (10.9.0.2/24, fd09::2/64), both up, nothing else.
