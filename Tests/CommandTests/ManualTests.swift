@@ -71,6 +71,13 @@ struct ManualTests {
         #expect(complaints.contains { $0.contains("Xr nosuch 7") })
     }
 
+    /// groff 1.22, which shows manuals on Debian 12, swallows the rest of a page behind a title that is not quoted.
+    @Test func `the titles of references are quoted`() {
+        let titles = Repository.names("man/*.[78]").flatMap { ManualPage($0).lines.filter { $0.hasPrefix(".%T ") } }
+        #expect(titles.count > 10)
+        #expect(titles.allSatisfy { $0.hasPrefix(".%T \"") && $0.hasSuffix("\"") })
+    }
+
     @Test func `the table of exit statuses is the code's`() {
         let rows = ManualPage("qure.7").section("EXIT STATUS").filter { $0.hasPrefix(".It ") }
         let documented = rows.compactMap { $0.split(separator: " ").dropFirst().first.flatMap { Int32($0) } }
