@@ -21,7 +21,7 @@ check: build ## everything that must pass: a strict build, all tests, the manual
 	@scripts/test
 
 demo: build ## watch three hosts keep an address alive (private namespaces; no root needed)
-	@build/bin/qure-lab demo
+	@build/bin/qure-lab demo --svg build/demo.svg
 
 lab: build  ## a shell in a small LAN of network namespaces
 	@build/bin/qure-lab shell
