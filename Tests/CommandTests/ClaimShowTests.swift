@@ -1,0 +1,131 @@
+// `qure-claim show`: every state that a claim can be in, as text and as JSON, and the exit status that a script asks for.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+/// Each test in a network of its own.
+@Suite(.enabled(if: ClaimNetwork.missing == nil, "\(ClaimNetwork.missing ?? "")"))
+struct ClaimShow {
+    let network = ClaimNetwork()
+
+    /// The output with what no test can know written as N: times and process ids.
+    private func show(_ arguments: String = "") -> ToolResult {
+        var result = network.claim("show \(arguments)")
+        result.output.replace(/pid \d+ for \d+s/, with: "pid N for Ns")
+        result.output.replace(/"(pid|age_ms)":\d+/) { "\"\($0.output.1)\":N" }
+        return result
+    }
+
+    @Test func `nothing is claimed`() {
+        #expect(show() == ToolResult(0))
+        #expect(show("10.9.0.50") == ToolResult(1))
+        #expect(show("fd09::50") == ToolResult(1))
+        #expect(show("-i eth7") == ToolResult(69, errors: "qure-claim: eth7: no such interface\n"))
+    }
+
+    @Test func `added`() {
+        #expect(network.claim("add --announce 0 10.9.0.50/24").status == 0)
+        #expect(network.claim("add --announce 0 --lease 60s fd09::50/64").status == 0)
+        let v4 = "10.9.0.50/24 added eth0 add for 0s\n"
+        let v6 = "fd09::50/64 added eth0 add for 0s lease 60s\n"
+        func once(_ result: ToolResult) -> ToolResult {
+            var copy = result
+            copy.output.replace(/for \d+s/, with: "for 0s")
+            copy.output.replace(/lease 5\ds/, with: "lease 60s")
+            return copy
+        }
+        #expect(once(show()) == ToolResult(0, v4 + v6))
+        #expect(once(show("fd09::50")) == ToolResult(0, v6))
+        #expect(once(show("10.9.0.50/24")) == ToolResult(0, v4))
+        #expect(once(show("10.9.0.50 10.9.0.51")) == ToolResult(1, v4))
+        #expect(once(show("-i eth0 10.9.0.50")) == ToolResult(0, v4))
+        #expect(show("-i lo 10.9.0.50") == ToolResult(1))
+        #expect(
+            show("--json 10.9.0.50")
+                == ToolResult(
+                    0,
+                    #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":"add","pid":null,"age_ms":N,"#
+                        + #""lease_left_s":null,"announcements":0,"conflicts":0,"fenced":false,"verified":false,"#
+                        + #""verification":""}"# + "\n"))
+        // The kernel's mark is enough.
+        network.sh("rm -r /run/qure/claims/netns-$(stat -L -c %i /proc/self/ns/net)")
+        #expect(show("10.9.0.50") == ToolResult(0, "10.9.0.50/24 added eth0\n"))
+        #expect(
+            show("--json 10.9.0.50")
+                == ToolResult(
+                    0,
+                    #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":null,"pid":null,"age_ms":null,"#
+                        + #""lease_left_s":null,"announcements":null,"conflicts":null,"fenced":null,"verified":null,"#
+                        + #""verification":null}"# + "\n"))
+    }
+
+    @Test func `held, and nothing once it is withdrawn`() {
+        let holder = network.startHold("10.9.0.50/24 fd09::50/64", taking: "fd09::50")
+        var shown = show()
+        #expect(
+            eventually {
+                shown = show()
+                return shown.output.components(of: "announced 4 ") == 2
+            })
+        let reason = "not verified: eth0 has no default gateway for it"
+        #expect(
+            shown
+                == ToolResult(
+                    0,
+                    """
+                    10.9.0.50/24 held eth0 hold pid N for Ns lease 2s announced 4 conflicts 0 fenced \(reason)
+                    fd09::50/64 held eth0 hold pid N for Ns lease 2s announced 4 conflicts 0 fenced \(reason)
+
+                    """))
+        #expect(show("10.9.0.50 fd09::50").status == 0)
+        let record = JSONRecord(network.claim("show --json fd09::50").output)
+        #expect(record?.number("pid") == Int64(holder.process))
+        #expect(record?.text("state") == "held" && record?.text("mode") == "hold" && record?["fenced"]?.text == "true")
+        #expect(record?.text("verification") == reason && record?["verified"]?.text == "false")
+        #expect(holder.end().status == 0)
+        #expect(show() == ToolResult(0))
+        #expect(show("10.9.0.50").status == 1)
+    }
+
+    @Test func `standing by, and somebody else's meanwhile`() {
+        let events = EventPipe(network)
+        let follower = network.startClaim("follow 10.9.0.50/24", input: events.path)
+        events.begin()
+        events.say("standby")
+        #expect(eventually { network.claim("show").output.contains("standby") })
+        #expect(
+            show("10.9.0.50") == ToolResult(1, "10.9.0.50/24 standby eth0 follow pid N for Ns announced 0 conflicts 0 unfenced\n"))
+        network.sh("ip addr add 10.9.0.50/24 dev eth0")
+        #expect(show("10.9.0.50").output.hasPrefix("10.9.0.50/24 foreign eth0 follow pid N"))
+        #expect(show("10.9.0.50").status == 1)
+        #expect(follower.isRunning)
+    }
+
+    @Test func `missing while the link cannot carry it`() {
+        let holder = network.startHold("--no-verify fd09::50/64", taking: "fd09::50")
+        network.sh("ip link set eth0 down")
+        #expect(eventually { show("fd09::50").output.hasPrefix("fd09::50/64 missing eth0 hold pid N") })
+        #expect(show("fd09::50").status == 1)
+        #expect(holder.isRunning)
+    }
+
+    @Test func `left behind by a holder that was killed with its guard`() throws {
+        let holder = network.startHold("--no-verify --lease 5s 10.9.0.50/24")
+        let twin = try #require(ClaimNetwork.twin(of: holder))
+        kill(holder.process, SIGSTOP)
+        kill(twin, SIGKILL)
+        #expect(holder.end(with: SIGKILL).status == 137)
+        #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 left eth0 hold pid N") })
+        #expect(show("10.9.0.50").status == 1)
+    }
+
+    @Test func `a standard output that cannot be written is an error`() {
+        #expect(network.claim("add --announce 0 10.9.0.50/24").status == 0)
+        let tool = network.start(["sh", "-c", "\(Executables.path("qure-claim")) show > /dev/full"]).finish()
+        #expect(tool == ToolResult(71, errors: "qure-claim: write standard output: No space left on device\n"))
+        let closed = network.start(["sh", "-c", "\(Executables.path("qure-claim")) show >&-"]).finish()
+        #expect(closed.status == 71 && closed.errors.hasPrefix("qure-claim: write standard output: "))
+    }
+}
