@@ -60,8 +60,9 @@ final class StreamFollowing {
             let events = isPollable ? try session.poller.wait(until: deadline) : [.ready(ClaimSession.Token.input)]
             // First of all: a lease that has run out while this process was not looking.
             try take(.deadlinePassed)
-            if events.contains(.ready(ClaimSession.Token.input)) { try readStream() }
+            // Before the stream: Ctrl-C goes to the elector too, and what ends the stream then is no failure.
             if events.contains(where: { $0 == .signal(SIGTERM) || $0 == .signal(SIGINT) }) { try take(.stop) }
+            if events.contains(.ready(ClaimSession.Token.input)) { try readStream() }
             guard end == nil else { break }
             try session.turn(events)
             // Somebody else has the address: the next line asks for it again.

@@ -160,13 +160,13 @@ final class ClaimNetwork {
         }
     }
 
-    /// The process id of a holder's guard, once it has one.
+    /// The process id of a holder's guard, once it has one that has left everything else of its parent's behind.
     static func twin(of tool: RunningTool, otherThan former: pid_t = 0) -> pid_t? {
         var found: pid_t?
-        _ = eventually {
+        let isReady = eventually {
             found = children(of: tool.process).first { $0 != former }
-            return found != nil
+            return found.map { TextFile.names(in: "/proc/\($0)/fd") == ["0"] } ?? false
         }
-        return found
+        return isReady ? found : nil
     }
 }

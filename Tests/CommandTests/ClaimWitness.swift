@@ -94,6 +94,37 @@ final class AddressMonitor {
     }
 }
 
+/// A stream of echoes from one host to an address of another, a hundred a second.
+final class EchoStream {
+    private let tool: RunningTool
+
+    /// Begins, and waits for the first answer.
+    init(to address: String, from host: Int, of network: ClaimNetwork) {
+        tool = network.start(["ping", "-D", "-n", "-i", "0.01", "-W", "1", address], on: host)
+        #expect(tool.says(" bytes from "), "no echo from \(address)")
+    }
+
+    deinit { _ = tool.end(with: SIGKILL) }
+
+    /// When the last answer came, in seconds of the wall clock.
+    var last: Double {
+        let line = tool.output.split(separator: "\n").last { $0.hasPrefix("[") && $0.contains(" bytes from ") }
+        return line?.firstMatch(of: /\[(\d+\.\d+)\]/).flatMap { Double($0.output.1) } ?? 0
+    }
+
+    /// Waits until there has been no answer for so many seconds, and returns when the last one came.
+    func silence(of seconds: Double) -> Double {
+        #expect(eventually { wallClock - last > seconds }, "it goes on answering")
+        return last
+    }
+
+    /// Whether it is answered from now on.
+    var isAnswered: Bool {
+        let start = wallClock
+        return eventually { last > start }
+    }
+}
+
 /// A figure for whoever reads the log: measured, not asserted.
 func note(_ what: String, _ seconds: Double?) {
     print("figure: \(what): \(seconds.map { "\((($0) * 1e6).rounded() / 1000) ms" } ?? "nothing seen")")
@@ -146,6 +177,8 @@ final class EventPipe {
     /// A pipe in the test's folder.
     init(_ network: ClaimNetwork, _ name: String = "events") {
         path = "\(network.folder)/\(name)"
+        // A reader that went away is to be told by the write.
+        signal(SIGPIPE, SIG_IGN)
         precondition(mkfifo(path, 0o600) == 0)
         // So that the program that opens it does not wait for a writer.
         holder = open(path, O_RDWR | O_CLOEXEC)
@@ -164,9 +197,14 @@ final class EventPipe {
     @discardableResult
     func write(_ text: String) -> Double {
         let time = wallClock
-        let bytes = Array(text.utf8)
-        precondition(Glibc.write(writing >= 0 ? writing : holder, bytes, bytes.count) == bytes.count)
+        #expect(accepts(text), "nobody reads the stream")
         return time
+    }
+
+    /// Writes bytes; false: nobody reads them any more.
+    func accepts(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        return Glibc.write(writing >= 0 ? writing : holder, bytes, bytes.count) == bytes.count
     }
 
     /// Writes a line.
