@@ -36,6 +36,8 @@ final class ClaimSession {
     private var nextWatchdog: Instant?
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
     private var grantedUntil: Instant?
+    /// Until when the fence was last opened.
+    private var openUntil = Instant(nanoseconds: 0)
     private var isHandingOver = false
     private var renewedAt = Instant(nanoseconds: 0)
     /// When the kernel removes the address, at the earliest.
@@ -265,6 +267,8 @@ final class ClaimSession {
 
     private func announce() throws {
         for address in keeper.addresses {
+            // The fence does not see our own frames; and this process may have been frozen a line above.
+            guard Clock.now < openUntil else { return }
             do { try mouth?.announce(address) } catch { guard error.isLinkTrouble else { throw error } }
         }
         registration.update { $0.announcements += 1 }
@@ -273,8 +277,9 @@ final class ClaimSession {
     }
 
     private func openFence() throws {
-        let time = grantedUntil.map { $0 - Clock.now } ?? lease
-        do { try fence?.open(for: max(time, .zero), answering: !isHandingOver) } catch {
+        let now = Clock.now
+        openUntil = grantedUntil ?? now + lease
+        do { try fence?.open(for: max(openUntil - now, .zero), answering: !isHandingOver) } catch {
             diagnostics.say(.error, "\(error), going on without a fence")
             fence = nil
             registration.update { $0.isFenced = false }
