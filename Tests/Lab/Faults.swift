@@ -72,7 +72,8 @@ extension Lab {
     package func lose(_ percent: Int, _ node: Node, _ direction: Direction = .both) throws {
         guard percent > 0 else { return try removeTable(.loss, node) }
         let sides = direction == .both ? ["iifname", "oifname"] : direction == .out ? ["iifname"] : ["oifname"]
-        try setTable(.loss, node, sides.map { "\($0) \"\(node)\" numgen random mod 100 < \(percent) drop" })
+        let chance = percent < 100 ? "numgen random mod 100 < \(percent) " : ""
+        try setTable(.loss, node, sides.map { "\($0) \"\(node)\" \(chance)drop" })
     }
 
     /// The switch falls into parts: nothing passes between machines of different groups. One that is in no group reaches

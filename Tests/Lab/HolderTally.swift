@@ -1,5 +1,6 @@
 // HolderTally: who had the address when, as somebody on the link found by asking: a pure value. Each answer says that its
-// sender has the address then; a holder whose answers stay away for longer than is forgiven has lost it with its last one.
+// sender has the address then; a holder that leaves more questions in a row unanswered than are forgiven has lost it with
+// its last answer. Questions are counted, not time, so that a witness that stalls accuses nobody.
 // Two holders at once are two spans that overlap.
 
 package import QureCore
@@ -11,6 +12,13 @@ package struct HolderTally: Sendable {
         package var mac: MACAddress
         package var from: Instant
         package var to: Instant
+
+        /// A span from its parts.
+        package init(mac: MACAddress, from: Instant, to: Instant) {
+            self.mac = mac
+            self.from = from
+            self.to = to
+        }
     }
 
     /// A time in which two hardware addresses answered.
@@ -19,6 +27,13 @@ package struct HolderTally: Sendable {
         package var from: Instant
         package var to: Instant
         package var duration: Duration { to - from }
+
+        /// An overlap from its parts.
+        package init(macs: [MACAddress], from: Instant, to: Instant) {
+            self.macs = macs
+            self.from = from
+            self.to = to
+        }
     }
 
     /// What is worth telling as it happens.
@@ -29,46 +44,49 @@ package struct HolderTally: Sendable {
         case together(Overlap)
     }
 
-    private let forgiven: Duration
-    private var open: [Span] = []
+    private let forgiven: Int
+    /// The holders of now, each with the number of questions since its last answer.
+    private var open: [(span: Span, missed: Int)] = []
     /// The times of single holders, in the order of their ends.
     package private(set) var spans: [Span] = []
     /// The times of two holders at once.
     package private(set) var overlaps: [Overlap] = []
 
-    /// Nothing seen yet. `forgiven`: how long an answer may stay away.
-    package init(forgiven: Duration) { self.forgiven = forgiven }
+    /// Nothing seen yet. `forgiven`: how many questions in a row may stay unanswered.
+    package init(forgiven: Int) { self.forgiven = forgiven }
 
     /// Who has the address now.
-    package var holders: [MACAddress] { open.map(\.mac) }
+    package var holders: [MACAddress] { open.map(\.span.mac) }
     /// How long two had it, all in all.
     package var together: Duration { overlaps.reduce(.zero) { $0 + $1.duration } }
 
     /// `mac` says that it has the address.
     package mutating func hear(_ mac: MACAddress, at instant: Instant) -> [Event] {
-        let events = advance(to: instant)
-        if let index = open.firstIndex(where: { $0.mac == mac }) {
-            open[index].to = max(open[index].to, instant)
-            return events
+        if let index = open.firstIndex(where: { $0.span.mac == mac }) {
+            open[index].span.to = max(open[index].span.to, instant)
+            open[index].missed = 0
+            return []
         }
-        open.append(Span(mac: mac, from: instant, to: instant))
-        return events + [.taken(mac, at: instant)]
+        open.append((Span(mac: mac, from: instant, to: instant), 0))
+        return [.taken(mac, at: instant)]
     }
 
-    /// Time has passed.
-    package mutating func advance(to now: Instant) -> [Event] {
-        let limit = now - forgiven
-        return close { $0.to < limit }
+    /// A question is about to be asked.
+    package mutating func ask() -> [Event] {
+        let limit = forgiven
+        let events = close { $0.missed >= limit }
+        for index in open.indices { open[index].missed += 1 }
+        return events
     }
 
     /// The witness stops.
     package mutating func finish() -> [Event] { close { _ in true } }
 
-    private mutating func close(_ isOver: (Span) -> Bool) -> [Event] {
+    private mutating func close(_ isOver: ((span: Span, missed: Int)) -> Bool) -> [Event] {
         var events: [Event] = []
         while let index = open.firstIndex(where: isOver) {
-            let span = open.remove(at: index)
-            for other in open {
+            let span = open.remove(at: index).span
+            for other in open.map(\.span) {
                 let overlap = Overlap(
                     macs: [span.mac, other.mac].sorted(), from: max(span.from, other.from),
                     to: min(span.to, other.to))

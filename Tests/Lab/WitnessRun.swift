@@ -36,7 +36,7 @@ package final class WitnessRun {
         self.interval = interval
         start = Clock.now
         end = length.map { [start] in start + $0 }
-        tally = HolderTally(forgiven: max(interval * 8, .milliseconds(20)))
+        tally = HolderTally(forgiven: 10)
     }
 
     /// Asks until the time is over or a signal comes.
@@ -52,11 +52,12 @@ package final class WitnessRun {
             let isStopped = events.contains { if case .signal = $0 { true } else { false } }
             let isOver = isStopped || end.map { now >= $0 } ?? false
             if !isOver && now >= due {
+                news += tally.ask()
                 try ask()
                 // Questions that fell due meanwhile are of no use any more.
                 due = max(due + interval, now)
             }
-            news += isOver ? tally.finish() : tally.advance(to: now)
+            if isOver { news += tally.finish() }
             if !news.isEmpty { try tell(news) }
             if isOver { return }
         }
