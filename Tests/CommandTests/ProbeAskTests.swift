@@ -6,7 +6,7 @@ import QureCore
 import Testing
 
 /// Each test in a network of its own.
-@Suite(.enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeAsk {
     let network = ProbeNetwork()
 
@@ -135,6 +135,18 @@ struct ProbeAsk {
                     == ToolResult(69, errors: "qure-probe: \(address): no route leads to it\n"))
         }
         #expect(network.probe("-i eth0 10.1.0.7 fd01::7").status == 1)
+    }
+
+    @Test func `a host that is just taking the address is not disturbed`() {
+        network.on("here", "ip -6 addr flush dev eth0")
+        network.on("there", "sysctl -qw net.ipv6.conf.eth0.accept_dad=1 net.ipv6.conf.eth0.dad_transmits=3")
+        let tool = network.startProbe("wait --for alive -i eth0 --interval 20ms fd01::7")
+        let witness = network.witness("icmp6 and ip6[40] == 135", "icmpv6.nd.ns.target_address", on: "there")
+        #expect(witness.says("fd01::7"))
+        network.on("there", "ip addr add fd01::7/64 dev eth0")
+        #expect(tool.finish().status == 0)
+        let state = network.on("there", "ip addr show to fd01::7")
+        #expect(state.contains("fd01::7/64 scope global") && !state.contains("dadfailed"), "\(state)")
     }
 
     @Test func `neighbours keep what they know of us`() {

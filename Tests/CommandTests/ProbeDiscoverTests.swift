@@ -7,7 +7,7 @@ import Testing
 
 /// Each test in a network of its own, with the gateway `gate` (10.1.0.4, fd01::4) on the switch. It forwards all that comes
 /// from `outside` to 10.1.0.7, and routes fd01::/64.
-@Suite(.enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeDiscover {
     let network = ProbeNetwork()
 
@@ -126,7 +126,7 @@ struct ProbeDiscover {
 }
 
 /// Each test in a network of its own.
-@Suite(.enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeMembers {
     let network = ProbeNetwork()
 

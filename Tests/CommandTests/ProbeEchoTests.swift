@@ -6,7 +6,7 @@ import QureCore
 import Testing
 
 /// Each test in a network of its own: behind the host `there`, a router, is `far` with 10.2.0.2 and fd02::2.
-@Suite(.enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeEcho {
     let network = ProbeNetwork()
 

@@ -19,7 +19,7 @@ final class ProbeNetwork {
 
     /// A switch with the hosts `here` (1) and `there` (2).
     init() {
-        _ = prepared
+        #expect(throws: Never.self) { try PrivateNamespace.prepare() }
         let number = Self.count.withLock { number -> Int in
             number += 1
             return number
@@ -128,16 +128,6 @@ final class ProbeNetwork {
         return tool
     }
 }
-
-/// Once: named network namespaces live under /run, sysfs shows this namespace.
-private let prepared: Void = {
-    must("mount -t tmpfs none /run")
-    must("mount -t sysfs none /sys")
-    must("ip link set lo up")
-}()
-
-/// Whether the runner vouches for the namespace.
-let networkIsPrivate = getenv("QURE_PRIVATE_NETNS").map { String(cString: $0) } == "1"
 
 extension ToolResult {
     /// The lines of standard output.

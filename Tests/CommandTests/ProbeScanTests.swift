@@ -6,7 +6,7 @@ import QureCore
 import Testing
 
 /// Each test in a network of its own.
-@Suite(.enabled(if: networkIsPrivate, "needs a private network namespace: make netns"))
+@Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeScan {
     let network = ProbeNetwork()
 
