@@ -1,5 +1,5 @@
-// Asker: the two ways in which the meter asks: a datagram to the responders, or a page over a connection of its own. Asking
-// never waits for anything; what comes back is collected when the meter's loop says that something may have.
+// Asker: the two ways in which the meter asks: a datagram to the responders, or a page over a connection of its own.
+// Asking never waits for anything; what comes back is collected when the meter's loop says that something may have.
 
 import Glibc
 package import QureCore
@@ -113,7 +113,8 @@ package final class PageAsker: Asker {
     private static func name(in response: [UInt8]) -> String? {
         let text = String(decoding: response.filter { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.first?.contains(" 200 ") == true, let blank = lines.firstIndex(of: ""), blank + 1 < lines.count else {
+        guard lines.first?.contains(" 200 ") == true, let blank = lines.firstIndex(of: ""), blank + 1 < lines.count
+        else {
             return nil
         }
         return lines[blank + 1].isEmpty ? nil : String(lines[blank + 1])

@@ -1,4 +1,5 @@
-// Runs the independent witnesses of the system tests (ip, nft, ping, arping) and the tools under test and waits for facts with a limit.
+// Runs the independent witnesses of the system tests (ip, nft, ping, arping) and the tools under test, and waits for
+// facts with a limit.
 
 package import Glibc
 import QureCore
@@ -30,30 +31,21 @@ package struct RunningCommand {
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
         let signal = Int(status & 0x7f)
         return CommandResult(
-            status: signal == 0 ? Int(status >> 8 & 0xff) : 128 + signal, output: String(decoding: bytes, as: UTF8.self))
+            status: signal == 0 ? Int(status >> 8 & 0xff) : 128 + signal,
+            output: String(decoding: bytes, as: UTF8.self))
     }
 }
 
 /// Starts a program found in PATH; its output waits in a pipe for `finish`.
 package func start(_ arguments: [String]) -> RunningCommand {
-    var ends: [CInt] = [-1, -1]
-    precondition(pipe(&ends) == 0)
-    _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
-    _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
-    words.append(nil)
-    var process: pid_t = 0
-    let failure = posix_spawnp(&process, arguments[0], &actions, nil, words, environ)
-    for word in words { free(word) }
-    posix_spawn_file_actions_destroy(&actions)
-    close(ends[1])
-    precondition(failure == 0, "cannot start \(arguments[0])")
-    return RunningCommand(process: process, pipe: ends[0])
+    do {
+        let pipe = try Pipe()
+        let process = try spawn(
+            arguments, SpawnStreams(output: pipe.writing.number, errors: pipe.writing.number), ownGroup: false)
+        return RunningCommand(process: process, pipe: fcntl(pipe.reading.number, F_DUPFD_CLOEXEC, 0))
+    } catch {
+        preconditionFailure("cannot start \(arguments[0]): \(error)")
+    }
 }
 
 /// Runs one line, split at spaces, to its end.

@@ -8,14 +8,7 @@ import QureCore
 /// Where the executables are.
 package enum Executables {
     /// The directory: QURE_BIN, or else the one that the running executable (a test bundle, or a tool) is in itself.
-    package static let directory: String = {
-        if let named = getenv("QURE_BIN") { return String(cString: named) }
-        var path = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &path, path.count)
-        precondition(count > 0, "/proc/self/exe cannot be read")
-        let own = String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])
-    }()
+    package static let directory = Toolbox.directories[0]
 
     /// The path of the executable of this name.
     package static func path(_ name: String) -> String {
@@ -53,26 +46,12 @@ package final class RunningTool {
     ) {
         let words = (namespace.map { ["ip", "netns", "exec", $0] } ?? []) + arguments
         files = [Self.unnamedFile(), Self.unnamedFile()]
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, files[0], 1)
-        posix_spawn_file_actions_adddup2(&actions, files[1], 2)
-        if let outputPath { posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY, 0) }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        var process: pid_t = 0
-        let failure = posix_spawnp(&process, words[0], &actions, &attributes, &pointers, environ)
-        for pointer in pointers { free(pointer) }
-        posix_spawnattr_destroy(&attributes)
-        posix_spawn_file_actions_destroy(&actions)
-        precondition(failure == 0, "cannot start \(words[0])")
-        self.process = process
+        let ends = [open(input, O_RDONLY | O_CLOEXEC), outputPath.map { open($0, O_WRONLY | O_CLOEXEC) } ?? -1]
+        defer { for end in ends where end >= 0 { close(end) } }
+        let streams = SpawnStreams(input: ends[0], output: outputPath == nil ? files[0] : ends[1], errors: files[1])
+        do { process = try spawn(words, streams, ownGroup: false) } catch {
+            preconditionFailure("cannot start \(words[0]): \(error)")
+        }
     }
 
     deinit {

@@ -1,7 +1,7 @@
-// Faults: what can go wrong in the lab, by name, each with what undoes it.
-// Everything on the wire is done at the switch, where the machine concerned sees nothing of it but its effects: a port is
-// set down (the machine loses its carrier), or an nft table of its own drops frames (it does not). Tables are named after
-// fault and machine, so that any process can undo what another one did: the commands in the lab's shell, for instance.
+// Faults: what can go wrong in the lab, by name, each with what undoes it. Everything on the wire is done at the
+// switch, where the machine concerned sees nothing of it but its effects: a port is set down (the machine loses its
+// carrier), or an nft table of its own drops frames (it does not). Tables are named after fault and machine, so that
+// any process can undo what another one did: the commands in the lab's shell, for instance.
 
 import Glibc
 package import QureCore
@@ -18,7 +18,8 @@ extension Lab {
         kill(node)
     }
 
-    /// The machine starts afresh: no process of before, its own addresses and no others, its cable plugged in, a responder.
+    /// The machine starts afresh: no process of before, its own addresses and no others, its cable plugged in, a
+    /// responder.
     package func boot(_ host: Int) throws {
         let node = Node.host(host)
         kill(node)
@@ -33,9 +34,9 @@ extension Lab {
     /// The processes go on.
     package func thaw(_ node: Node) { machine(node).signalAll(SIGCONT) }
 
-    /// The machine is suspended, as a paused guest is: nothing runs, nothing reaches it or leaves it, and nothing tells it
-    /// so (its carrier stays). What a lab cannot stop is its kernel's clock: an address with a lifetime goes when that is
-    /// over. Undone by `resume`.
+    /// The machine is suspended, as a paused guest is: nothing runs, nothing reaches it or leaves it, and nothing
+    /// tells it so (its carrier stays). What a lab cannot stop is its kernel's clock: an address with a lifetime goes
+    /// when that is over. Undone by `resume`.
     package func suspend(_ node: Node) throws {
         try isolate(node)
         freeze(node)
@@ -76,8 +77,8 @@ extension Lab {
         try setTable(.loss, node, sides.map { "\($0) \"\(node)\" \(chance)drop" })
     }
 
-    /// The switch falls into parts: nothing passes between machines of different groups. One that is in no group reaches
-    /// them all. Undone by `mend`.
+    /// The switch falls into parts: nothing passes between machines of different groups. One that is in no group
+    /// reaches them all. Undone by `mend`.
     package func partition(_ groups: [Node]...) throws { try partition(groups) }
 
     /// As above.
@@ -119,10 +120,11 @@ extension Lab {
         try feed(lines, to: ["ip", "-batch", "-"], in: self.host(host))
     }
 
-    /// A stranger on the LAN takes the address and says so. It knows nothing of RFC 5227 and does not give way. Undone by
-    /// `strangerLeaves`.
+    /// A stranger on the LAN takes the address and says so. It knows nothing of RFC 5227 and does not give way.
+    /// Undone by `strangerLeaves`.
     package func strangerTakes(_ prefix: String = Plan.shared) throws {
-        // With arp_notify and ndisc_notify set, the kernel announces all addresses whenever the hardware address is set.
+        // With arp_notify and ndisc_notify set, the kernel announces all addresses whenever the hardware address is
+        // set.
         let lines = """
             addr replace \(prefix) dev eth0\(prefix.contains(":") ? " nodad" : "")
             link set eth0 address \(Plan.mac(.stranger))

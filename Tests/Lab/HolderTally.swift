@@ -1,7 +1,7 @@
-// HolderTally: who had the address when, as somebody on the link found by asking: a pure value. Each answer says that its
-// sender has the address then; a holder that leaves more questions in a row unanswered than are forgiven has lost it with
-// its last answer. Questions are counted, not time, so that a witness that stalls accuses nobody.
-// Two holders at once are two spans that overlap.
+// HolderTally: who had the address when, as somebody on the link found by asking: a pure value. Each answer says that
+// its sender has the address then; a holder that leaves more questions in a row unanswered than are forgiven has lost
+// it with its last answer. Questions are counted, not time, so that a witness that stalls accuses nobody. Two holders
+// at once are two spans that overlap.
 
 package import QureCore
 

@@ -1,5 +1,5 @@
-// JSONRecord: one line of JSON Lines as tests read it: an object whose values are looked up by name. It knows as much JSON
-// as our tools write; a line that is not that is no record.
+// JSONRecord: one line of JSON Lines as tests read it: an object whose values are looked up by name. It knows as much
+// JSON as our tools write; a line that is not that is no record.
 
 package import QureCore
 

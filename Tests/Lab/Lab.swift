@@ -5,10 +5,10 @@
 //                                                                 ├─ …
 //                                                                 └─ stranger, observer
 //
-// The gateway translates the LAN's addresses and forwards everything that comes to it from outside to 192.168.1.11 ("DMZ
-// host"); IPv6 is routed. On every host a responder says the host's name to whoever reaches it at the shared address.
-// Everything is made in the private namespaces of the process that builds the lab, under names of its own, so two labs do
-// not meet; when the Lab goes, or its process however it goes, so does everything that ran in it.
+// The gateway translates the LAN's addresses and forwards everything that comes to it from outside to 192.168.1.11
+// ("DMZ host"); IPv6 is routed. On every host a responder says the host's name to whoever reaches it at the shared
+// address. Everything is made in the private namespaces of the process that builds the lab, under names of its own,
+// so two labs do not meet; when the Lab goes, or its process however it goes, so does everything that ran in it.
 
 import Glibc
 package import QureCore
@@ -59,8 +59,8 @@ package final class Lab {
     /// Kept so that they live as long as the lab does.
     private var responders: [Int: LabProcess] = [:]
 
-    /// Builds a lab of `hosts` hosts. `named`: the namespaces' names are `h1`, `gw` …, for a person; otherwise they have a
-    /// prefix that no other lab in these namespaces has. `responders`: whether each host runs one.
+    /// Builds a lab of `hosts` hosts. `named`: the namespaces' names are `h1`, `gw` …, for a person; otherwise they
+    /// have a prefix that no other lab in these namespaces has. `responders`: whether each host runs one.
     package init(hosts: Int, named: Bool = false, responders: Bool = true) throws {
         precondition((1...70).contains(hosts), "a lab has 1 to 70 hosts")
         try PrivateNamespace.prepare()
@@ -76,8 +76,8 @@ package final class Lab {
         }
     }
 
-    /// The lab that was built under plain names in the namespaces that this process is in: for `qure-lab`'s commands in the
-    /// lab's shell. It outlives this value.
+    /// The lab that was built under plain names in the namespaces that this process is in: for `qure-lab`'s commands
+    /// in the lab's shell. It outlives this value.
     package init(attachedTo directory: String = "/run/netns") throws {
         let hosts = TextFile.names(in: directory).compactMap { name -> Int? in
             guard case .host(let number) = Node(name) else { return nil }
@@ -136,6 +136,8 @@ package final class Lab {
             guard isReady, responder.isRunning else {
                 throw LabError("h\(number): the responder does not start: \(responder.errors)")
             }
+            // A lab that is only attached to goes on without us.
+            if keeper == nil { responder.leaveAlone() }
         }
     }
 

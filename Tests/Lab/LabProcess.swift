@@ -17,9 +17,10 @@ package final class LabProcess {
     private var outputBytes: [UInt8] = []
     private var errorBytes: [UInt8] = []
     private var status: Int?
+    private var isLeftAlone = false
 
-    /// Starts `arguments`, the first of which is a path or is found in the lab's PATH. `input`: a descriptor for standard
-    /// input, which stays the caller's; none: /dev/null.
+    /// Starts `arguments`, the first of which is a path or is found in the lab's PATH. `input`: a descriptor for
+    /// standard input, which stays the caller's; none: /dev/null.
     package init(_ arguments: [String], input: CInt? = nil, environment: [String: String] = [:]) throws {
         let output = try Pipe(), errors = try Pipe()
         pid = try spawn(
@@ -36,11 +37,14 @@ package final class LabProcess {
     }
 
     deinit {
-        guard isRunning else { return }
+        guard !isLeftAlone, isRunning else { return }
         kill(pid, SIGKILL)
         var ignored: CInt = 0
         while waitpid(pid, &ignored, 0) < 0 && errno == EINTR {}
     }
+
+    /// Lets it go on when this value goes.
+    package func leaveAlone() { isLeftAlone = true }
 
     /// The end of its standard output that is read here, for a poller.
     package var descriptor: CInt { outputPipe.number }

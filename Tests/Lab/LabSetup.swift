@@ -1,7 +1,7 @@
-// LabSetup: builds the lab's network. One `ip -batch` makes namespaces and cables, then one in each namespace, all at the
-// same time, gives addresses and routes; some tens of milliseconds in all. Nothing here waits for the network: the bridge
-// forwards at once (no spanning tree), and the machines' own IPv6 addresses skip duplicate address detection, while the
-// interfaces keep the kernel's defaults for every address that comes later.
+// LabSetup: builds the lab's network. One `ip -batch` makes namespaces and cables, then one in each namespace, all at
+// the same time, gives addresses and routes; some tens of milliseconds in all. Nothing here waits for the network:
+// the bridge forwards at once (no spanning tree), and the machines' own IPv6 addresses skip duplicate address
+// detection, while the interfaces keep the kernel's defaults for every address that comes later.
 
 import Glibc
 import QureCore
@@ -21,7 +21,8 @@ extension Lab {
     private var cabling: String {
         func name(_ node: Node) -> String { prefix + node.description }
         var lines = nodes.map { "netns add \(name($0))" }
-        lines.append("link add name lan netns \(name(.lan)) address \(Plan.mac(.lan)) type bridge stp_state 0 forward_delay 0")
+        lines.append(
+            "link add name lan netns \(name(.lan)) address \(Plan.mac(.lan)) type bridge stp_state 0 forward_delay 0")
         for node in nodes where node != .lan && node != .client {
             lines.append(
                 "link add name \(node) netns \(name(.lan)) type veth "
@@ -42,7 +43,8 @@ extension Lab {
         guard isReady else { throw LabError("the switch does not forward: no carrier at one of its ports") }
     }
 
-    /// Whether the kernel calls the interface operational (IFF_RUNNING); the bridge enables the port at that same moment.
+    /// Whether the kernel calls the interface operational (IFF_RUNNING); the bridge enables the port at that same
+    /// moment.
     private func isRunning(_ interface: String, _ socket: CInt) -> Bool {
         var request = ifreq()
         withUnsafeMutableBytes(of: &request.ifr_ifrn) { $0.copyBytes(from: interface.utf8.prefix(15)) }
@@ -76,7 +78,8 @@ extension Lab {
         switch node {
         case .lan:
             let ports = nodes.filter { $0 != .lan && $0 != .client }
-            return (["link set lan up"]
+            return
+                (["link set lan up"]
                 + ports.map { "link set \($0) master lan up" }).joined(separator: "\n")
         case .gateway:
             return """
@@ -107,7 +110,8 @@ extension Lab {
                 addr add fe80::98/64 dev eth0 nodad
                 """
         case .stranger: return "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up"
-        case .host: return "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up\n" + Self.ownAddresses(node)
+        case .host:
+            return "link set lo up\nlink set eth0 addrgenmode none\nlink set eth0 up\n" + Self.ownAddresses(node)
         }
     }
 

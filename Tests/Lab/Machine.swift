@@ -15,8 +15,8 @@ package enum Node: Hashable, Sendable, ExpressibleByIntegerLiteral, LosslessStri
     case client
     /// A machine on the LAN that is none of ours, and silent until it is wanted.
     case stranger
-    /// A machine on the LAN without an IPv4 address, from which the witness asks. Not the gateway: the kernel there would
-    /// learn from the answers, and so the witness would change what it is to watch.
+    /// A machine on the LAN without an IPv4 address, from which the witness asks. Not the gateway: the kernel there
+    /// would learn from the answers, and so the witness would change what it is to watch.
     case observer
     /// The switch that joins them.
     case lan
@@ -65,7 +65,9 @@ package struct Machine: Sendable {
     }
 
     /// Starts a program here.
-    package func start(_ arguments: [String], input: CInt? = nil, environment: [String: String] = [:]) throws -> LabProcess {
+    package func start(_ arguments: [String], input: CInt? = nil, environment: [String: String] = [:]) throws
+        -> LabProcess
+    {
         try LabProcess(
             ["ip", "netns", "exec", namespace] + arguments, input: input,
             environment: environment.merging(["QURE_LAB_MACHINE": node.description]) { first, _ in first })

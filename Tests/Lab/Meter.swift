@@ -1,5 +1,6 @@
-// Meter and Witness: the lab's instruments as a test uses them: started in the client's or the observer's namespace as
-// processes of their own (qure-lab meter, qure-lab witness), read while they run, and asked for their sums when stopped.
+// Meter and Witness: the lab's instruments as a test uses them: started in the client's or the observer's namespace
+// as processes of their own (qure-lab meter, qure-lab witness), read while they run, and asked for their sums when
+// stopped.
 
 package import QureCore
 
@@ -51,7 +52,9 @@ package final class Meter {
     package func waitForAnswer(byOtherThan hosts: Int..., within limit: Duration = .seconds(10)) -> Int? {
         var found: Int?
         _ = eventually(within: limit) {
-            guard case .host(let number)? = answerer.flatMap({ Node($0) }), !hosts.contains(number) else { return false }
+            guard case .host(let number)? = answerer.flatMap({ Node($0) }), !hosts.contains(number) else {
+                return false
+            }
             found = number
             return true
         }

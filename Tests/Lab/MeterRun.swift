@@ -1,6 +1,6 @@
-// MeterRun: the meter's loop. It asks at its own pace whatever comes back (open loop): a site that answers slowly is not
-// asked less often, and requests that fell due while this process did not run are sent at once, in a bunch. How late it
-// ever was is part of the report, for those who judge its figures.
+// MeterRun: the meter's loop. It asks at its own pace whatever comes back (open loop): a site that answers slowly is
+// not asked less often, and requests that fell due while this process did not run are sent at once, in a bunch. How
+// late it ever was is part of the report, for those who judge its figures.
 
 import Glibc
 package import QureCore

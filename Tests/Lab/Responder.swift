@@ -1,6 +1,6 @@
-// Responder: what a host of the lab does for the world: it says its own name to whoever asks, by UDP for the meter and as
-// a page by HTTP/1.0 for people. It is bound to the shared address whether the host has that or not (IP_FREEBIND), so
-// that answers leave from the very address that was asked. One thread, one loop.
+// Responder: what a host of the lab does for the world: it says its own name to whoever asks, by UDP for the meter
+// and as a page by HTTP/1.0 for people. It is bound to the shared address whether the host has that or not
+// (IP_FREEBIND), so that answers leave from the very address that was asked. One thread, one loop.
 
 import Glibc
 package import QureCore

@@ -1,6 +1,7 @@
-// WitnessRun: somebody on the link who asks again and again who has the address, by ARP or neighbour solicitation in packets
-// of its own making, and keeps book of the answers. What it asks changes nobody's caches but those of the machine it
-// runs on, whose kernel hears the answers too; in the lab that is one which has nothing to do with the address.
+// WitnessRun: somebody on the link who asks again and again who has the address, by ARP or neighbour solicitation in
+// packets of its own making, and keeps book of the answers. What it asks changes nobody's caches but those of the
+// machine it runs on, whose kernel hears the answers too; in the lab that is one which has nothing to do with the
+// address.
 
 import Glibc
 package import QureCore
@@ -22,7 +23,9 @@ package final class WitnessRun {
             throw LabError("\(name): no such interface, or not an Ethernet one")
         }
         let linkLocal = try netlink.addresses(on: link.index).lazy.compactMap { entry -> IPv6Address? in
-            guard case .v6(let address) = entry.prefix.address, address.isLinkLocal, !entry.isTentative else { return nil }
+            guard case .v6(let address) = entry.prefix.address, address.isLinkLocal, !entry.isTentative else {
+                return nil
+            }
             return address
         }.first
         let single = Prefix(address, length: address.bitWidth)
