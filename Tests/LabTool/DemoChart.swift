@@ -1,6 +1,6 @@
-// DemoChart: the demo's timeline as an SVG picture that stands for itself: a bar for each host while it has the address,
-// a hatched one while it has it but is cut off, every request of the client as a stroke in the colour of the host that
-// answered it, and each outage as a band with its length in milliseconds.
+// DemoChart: the demo's timeline as an SVG picture that stands for itself: a bar for each host while it has the
+// address, a hatched one while it has it but is cut off, every request of the client as a stroke in the colour of the
+// host that answered it, and each outage as a band with its length in milliseconds.
 
 import Lab
 import QureCore
@@ -16,7 +16,9 @@ struct DemoChart {
     private static let top = 96.0
     private static let rowHeight = 46.0
     private static let barHeight = 26.0
-    private static let palette = ["#0b7285", "#e67700", "#862e9c", "#2b8a3e", "#1864ab", "#5c940d", "#a61e4d", "#495057", "#d9480f"]
+    private static let palette = [
+        "#0b7285", "#e67700", "#862e9c", "#2b8a3e", "#1864ab", "#5c940d", "#a61e4d", "#495057", "#d9480f",
+    ]
     private static let red = "#e03131"
     private static let ink = "#212529"
     private static let grey = "#868e96"
@@ -58,16 +60,22 @@ struct DemoChart {
         return Self.left + share * (Self.width - Self.left - Self.right)
     }
 
-    private func rowTop(_ row: Int) -> Double { Self.top + Double(row) * Self.rowHeight + (Self.rowHeight - Self.barHeight) / 2 }
+    private func rowTop(_ row: Int) -> Double {
+        Self.top + Double(row) * Self.rowHeight + (Self.rowHeight - Self.barHeight) / 2
+    }
 
     // MARK: Shapes
 
     private mutating func rectangle(_ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String) {
-        shapes.append("<rect x=\"\(number(x))\" y=\"\(number(y))\" width=\"\(number(max(width, 0.5)))\" height=\"\(number(height))\" \(style)/>")
+        shapes.append(
+            "<rect x=\"\(number(x))\" y=\"\(number(y))\" width=\"\(number(max(width, 0.5)))\" "
+                + "height=\"\(number(height))\" \(style)/>"
+        )
     }
 
     private mutating func line(_ x: Double, _ y: Double, _ x2: Double, _ y2: Double, _ style: String) {
-        shapes.append("<line x1=\"\(number(x))\" y1=\"\(number(y))\" x2=\"\(number(x2))\" y2=\"\(number(y2))\" \(style)/>")
+        shapes.append(
+            "<line x1=\"\(number(x))\" y1=\"\(number(y))\" x2=\"\(number(x2))\" y2=\"\(number(y2))\" \(style)/>")
     }
 
     private mutating func write(_ text: String, _ x: Double, _ y: Double, _ style: String = "") {
@@ -85,7 +93,8 @@ struct DemoChart {
     private mutating func drawGrid() {
         write("One address, \(timeline.hostCount) hosts", Self.left, 34, "font-size=\"20\" font-weight=\"600\"")
         write(
-            "\(Lab.Plan.address) behind a gateway; each host runs qure-standby; a client outside asks for a page 100 times a second",
+            "\(Lab.Plan.address) behind a gateway; each host runs qure-standby; "
+                + "a client outside asks for a page 100 times a second",
             Self.left, 55, "fill=\"\(Self.grey)\"")
         let seconds = Int((end - timeline.start).components.seconds)
         for second in 0...max(seconds, 0) {
@@ -94,7 +103,9 @@ struct DemoChart {
             if isLong { line(place, Self.top, place, rowsBottom, "stroke=\"#dee2e6\"") }
             line(place, rowsBottom, place, rowsBottom + (isLong ? 7 : 4), "stroke=\"\(Self.grey)\"")
             if isLong {
-                write("\(second) s", place, rowsBottom + 22, "text-anchor=\"middle\" fill=\"\(Self.grey)\" font-size=\"12\"")
+                write(
+                    "\(second) s", place, rowsBottom + 22,
+                    "text-anchor=\"middle\" fill=\"\(Self.grey)\" font-size=\"12\"")
             }
         }
         line(Self.left, rowsBottom, Self.width - Self.right, rowsBottom, "stroke=\"\(Self.grey)\"")
@@ -105,7 +116,8 @@ struct DemoChart {
             let from = x(incident.from)
             badge(index + 1, from, Self.top - 12)
             guard let outage = incident.outage else { continue }
-            let begin = x(outage.from), finish = x(outage.to)
+            let begin = x(outage.from)
+            let finish = x(outage.to)
             rectangle(begin, Self.top, finish - begin, rowsBottom - Self.top, "fill=\"\(Self.red)\" opacity=\"0.14\"")
             write(
                 outage.duration.wholeMilliseconds, from + 14, Self.top - 7.5,
@@ -121,11 +133,14 @@ struct DemoChart {
     private mutating func draw(_ host: Int) {
         let top = rowTop(host - 1)
         let middle = top + Self.barHeight / 2
-        write("h\(host)", Self.left - 14, middle + 4.5, "text-anchor=\"end\" font-weight=\"600\" fill=\"\(colour(host))\"")
+        write(
+            "h\(host)", Self.left - 14, middle + 4.5,
+            "text-anchor=\"end\" font-weight=\"600\" fill=\"\(colour(host))\"")
         line(Self.left, middle, Self.width - Self.right, middle, "stroke=\"#ced4da\" stroke-dasharray=\"2 4\"")
         let away = timeline.incidents.filter { $0.host == host }
         for incident in away {
-            let from = x(incident.from), to = x(incident.to ?? end)
+            let from = x(incident.from)
+            let to = x(incident.to ?? end)
             rectangle(from, top, to - from, Self.barHeight, "fill=\"#f1f3f5\" stroke=\"#ced4da\"")
         }
         for hold in timeline.holds where hold.host == host {
@@ -135,8 +150,10 @@ struct DemoChart {
             }
         }
         for incident in away {
-            let from = x(incident.from), to = x(incident.to ?? end)
-            let style = "text-anchor=\"middle\" font-size=\"11.5\" stroke=\"#fff\" stroke-width=\"4\" paint-order=\"stroke\""
+            let from = x(incident.from)
+            let to = x(incident.to ?? end)
+            let style =
+                "text-anchor=\"middle\" font-size=\"11.5\" stroke=\"#fff\" stroke-width=\"4\" paint-order=\"stroke\""
             write(incident.fault.condition, (from + to) / 2, middle + 4, style)
         }
     }
@@ -159,18 +176,19 @@ struct DemoChart {
     private mutating func drawRequests() {
         let top = rowTop(timeline.hostCount)
         write("client", Self.left - 14, top + Self.barHeight / 2 + 4.5, "text-anchor=\"end\" font-weight=\"600\"")
-        // All strokes of a colour in one path.
-        func path(_ requests: [DemoTimeline.Request], _ from: Double, _ length: Double) -> String {
-            requests.map { "M\(number(x($0.sent))) \(number(from))v\(number(length))" }.joined()
-        }
         for host in 1...timeline.hostCount {
-            let answered = timeline.requests.filter { $0.by == host }
-            guard !answered.isEmpty else { continue }
-            shapes.append("<path d=\"\(path(answered, top + 4, Self.barHeight - 8))\" stroke=\"\(colour(host))\" stroke-width=\"0.6\"/>")
+            strokes(timeline.requests.filter { $0.by == host }, top + 4, Self.barHeight - 8, colour(host))
         }
-        let lost = timeline.requests.filter { $0.by == nil }
-        guard !lost.isEmpty else { return }
-        shapes.append("<path d=\"\(path(lost, top - 2, Self.barHeight + 4))\" stroke=\"\(Self.red)\" stroke-width=\"0.6\"/>")
+        strokes(timeline.requests.filter { $0.by == nil }, top - 2, Self.barHeight + 4, Self.red)
+    }
+
+    /// A stroke for each request, all in one path.
+    private mutating func strokes(
+        _ requests: [DemoTimeline.Request], _ top: Double, _ length: Double, _ colour: String
+    ) {
+        guard !requests.isEmpty else { return }
+        let path = requests.map { "M\(number(x($0.sent))) \(number(top))v\(number(length))" }.joined()
+        shapes.append("<path d=\"\(path)\" stroke=\"\(colour)\" stroke-width=\"0.6\"/>")
     }
 
     private mutating func drawLegend() {
@@ -183,7 +201,8 @@ struct DemoChart {
                         + "\(incident.lost) requests lost"
                 } ?? "nobody answers in its place"
             write(
-                "h\(incident.host) \(incident.fault.happening) (\(incident.fault.meaning)): \(outcome)", Self.left + 28,
+                "h\(incident.host) \(incident.fault.happening) (\(incident.fault.meaning)): \(outcome)",
+                Self.left + 28,
                 line)
             line += 24
         }

@@ -1,5 +1,5 @@
-// `qure-lab demo`: a site keeps its address. Three hosts behind a gateway run qure-standby, a client outside asks for a page
-// a hundred times a second, and the host that answers is killed, suspended and unplugged in turn.
+// `qure-lab demo`: a site keeps its address. Three hosts behind a gateway run qure-standby, a client outside asks for
+// a page a hundred times a second, and the host that answers is killed, suspended and unplugged in turn.
 
 import ArgumentParser
 import Glibc
@@ -10,7 +10,9 @@ import QureCore
 struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "See a site keep its address: the host that answers is killed, suspended, unplugged. 1: the site was lost.")
+        abstract:
+            "See a site keep its address: the host that answers is killed, suspended, unplugged. 1: the site was lost."
+    )
 
     @Option(help: "How many hosts stand behind the gateway.")
     var hosts = 3
@@ -91,7 +93,8 @@ enum DemoSummary {
         var lines = [""] + table + [""]
         lines.append("\(answered) of \(timeline.requests.count) requests were answered.")
         if let together = timeline.together {
-            lines.append("Two hosts answered for the address at the same time for \(together.wholeMilliseconds) in all.")
+            lines.append(
+                "Two hosts answered for the address at the same time for \(together.wholeMilliseconds) in all.")
         }
         return lines.joined(separator: "\n")
     }

@@ -1,5 +1,5 @@
-// DemoRun: plays the demo: one loop that hears what the client saw and what each host's kernel says about its addresses,
-// and does to the holder what comes next in the story when the site has been well for a while.
+// DemoRun: plays the demo: one loop that hears what the client saw and what each host's kernel says about its
+// addresses, and does to the holder what comes next in the story when the site has been well for a while.
 
 import Glibc
 import Lab
@@ -49,7 +49,9 @@ final class DemoRun {
         try poller.add(meter.descriptor, token: Token.meter)
         witness = try lab.startWitness()
         watches = try (1...hosts).map { try AddressWatch(lab.host($0), Lab.Plan.address) }
-        for (index, watch) in watches.enumerated() { try poller.add(watch.descriptor, token: Token.firstHost + index) }
+        for (index, watch) in watches.enumerated() {
+            try poller.add(watch.descriptor, token: Token.firstHost + index)
+        }
         self.lab = lab
         self.poller = poller
         timeline = DemoTimeline(start: Clock.now, hostCount: hosts)
@@ -94,7 +96,8 @@ final class DemoRun {
 
     private func startStandby(_ number: Int) throws {
         standbys[number] = try lab.host(number).start(
-            Toolbox.path(of: "qure-standby"), "--interval", "100ms", "--fall", "3", "--state-dir", "/run/qure/h\(number)",
+            Toolbox.path(of: "qure-standby"), "--interval", "100ms", "--fall", "3", "--state-dir",
+            "/run/qure/h\(number)",
             Lab.Plan.shared)
     }
 
@@ -141,12 +144,16 @@ final class DemoRun {
         let outage = MeterTally.Outage(
             from: from, to: to, before: record.text("before") ?? "", after: record.text("after"),
             requests: Int(record.number("requests") ?? 0))
-        if case .fault = scene, let after, let last = timeline.incidents.indices.last, to > timeline.incidents[last].from {
+        if case .fault = scene, let after, let last = timeline.incidents.indices.last,
+            to > timeline.incidents[last].from
+        {
             timeline.incidents[last].successor = after
             timeline.incidents[last].outage = outage
-            timeline.note("h\(after) answers the client, after \(outage.duration.wholeMilliseconds) without an answer", at: to)
+            timeline.note(
+                "h\(after) answers the client, after \(outage.duration.wholeMilliseconds) without an answer", at: to)
         } else if let after {
-            timeline.note("nobody answered the client for \(outage.duration.wholeMilliseconds), then h\(after) did", at: to)
+            timeline.note(
+                "nobody answered the client for \(outage.duration.wholeMilliseconds), then h\(after) did", at: to)
         }
     }
 
@@ -166,7 +173,9 @@ final class DemoRun {
                 scene = .over
                 return
             }
-            guard let holder = answerer else { throw Failure(.no, "nobody answers, and nothing was done to the site") }
+            guard let holder = answerer else {
+                throw Failure(.no, "nobody answers, and nothing was done to the site")
+            }
             timeline.incidents.append(.init(fault: fault, host: holder, from: now))
             timeline.note("h\(holder) \(fault.happening): \(fault.meaning)", at: now)
             try strike(fault, holder)

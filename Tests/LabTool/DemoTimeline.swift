@@ -1,5 +1,5 @@
-// DemoTimeline: what happened in the demo, as values that the terminal view, the plain lines and the chart are drawn from:
-// which host had the address when, what was done to it, each request of the client and what became of it.
+// DemoTimeline: what happened in the demo, as values that the terminal view, the plain lines and the chart are drawn
+// from: which host had the address when, what was done to it, each request of the client and what became of it.
 
 import Lab
 import QureCore

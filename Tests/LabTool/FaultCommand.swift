@@ -1,4 +1,5 @@
-// `qure-lab fault`: what can go wrong, by name, for the lab that this process is in. In the lab's shell it is called `lab`.
+// `qure-lab fault`: what can go wrong, by name, for the lab that this process is in. In the lab's shell it is called
+// `lab`.
 
 import ArgumentParser
 import Lab
@@ -7,7 +8,8 @@ import QureCore
 /// `qure-lab fault`
 struct FaultCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "fault", abstract: "Do a fault by name to the lab around, or undo it; without a name: list them.")
+        commandName: "fault", abstract: "Do a fault by name to the lab around, or undo it; without a name: list them."
+    )
 
     @Argument(help: "The fault and what it is done to.")
     var words: [String] = []
@@ -20,8 +22,10 @@ struct FaultCommand: ParsableCommand {
         guard let row = FaultTable.rows.first(where: { $0.name == name }) else {
             throw Failure(.usage, "'\(name)' is no fault; without a name they are listed")
         }
+        let lab: Lab
+        do { lab = try Lab(attachedTo: "/run/netns") } catch { throw Failure(.unreachable, "\(error)") }
         do {
-            try row.action(Lab(attachedTo: "/run/netns"), Array(words.dropFirst()))
+            try row.action(lab, Array(words.dropFirst()))
         } catch let error as FaultTable.Misuse {
             throw Failure(.usage, "\(row.name) \(row.arguments): \(error.reason)")
         } catch let error as LabError {
@@ -49,7 +53,9 @@ enum FaultTable {
         onHost("boot", "start the host afresh, with its own addresses only") { try $0.boot($1) },
         onMachine("freeze", "stop every process of the machine; its kernel still answers") { $0.freeze($1) },
         onMachine("thaw", "let them go on") { $0.thaw($1) },
-        onMachine("suspend", "freeze it, and nothing reaches it or leaves it; the carrier stays") { try $0.suspend($1) },
+        onMachine("suspend", "freeze it, and nothing reaches it or leaves it; the carrier stays") {
+            try $0.suspend($1)
+        },
         onMachine("resume", "it goes on where it was") { try $0.resume($1) },
         onMachine("cut", "pull its cable") { try $0.cut($1) },
         onMachine("isolate", "let nothing pass through its cable; the carrier stays") { try $0.isolate($1) },
@@ -59,7 +65,9 @@ enum FaultTable {
                 throw Misuse(reason: "a percentage and a machine are wanted")
             }
             let way = words.count == 3 ? words[2] : "both"
-            guard let direction = Lab.Direction(rawValue: way) else { throw Misuse(reason: "'\(way)' is no direction") }
+            guard let direction = Lab.Direction(rawValue: way) else {
+                throw Misuse(reason: "'\(way)' is no direction")
+            }
             try lab.lose(percent, machine(words[1], in: lab), direction)
         },
         Row(
@@ -102,7 +110,9 @@ enum FaultTable {
 
     private static func machine(_ word: String, in lab: Lab) throws -> Node {
         guard let node = Node(word), lab.nodes.contains(node) else {
-            throw Misuse(reason: "'\(word)' is no machine of this lab (\(lab.nodes.map(\.description).joined(separator: ", ")))")
+            throw Misuse(
+                reason:
+                    "'\(word)' is no machine of this lab (\(lab.nodes.map(\.description).joined(separator: ", ")))")
         }
         return node
     }
@@ -130,7 +140,9 @@ enum FaultTable {
         }
     }
 
-    private static func plain(_ name: String, _ help: String, _ action: @escaping @Sendable (Lab) throws -> Void) -> Row {
+    private static func plain(_ name: String, _ help: String, _ action: @escaping @Sendable (Lab) throws -> Void)
+        -> Row
+    {
         Row(name: name, arguments: "", help: help) { lab, words in
             guard words.isEmpty else { throw Misuse(reason: "takes no more words") }
             try action(lab)

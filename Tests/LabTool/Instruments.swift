@@ -1,5 +1,6 @@
 // The instruments of the lab as commands: the meter (asks a site from outside), the witness (asks the link who has an
-// address) and the responder (answers for a host). Each is a loop of the Lab library; here are its options and its records.
+// address) and the responder (answers for a host). Each is a loop of the Lab library; here are its options and its
+// records.
 
 import ArgumentParser
 import Lab
@@ -106,7 +107,9 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "The name to answer with.")
     var name: String
 
-    @Option(name: .customLong("address"), help: "Answer at this address, whether this host has it yet or not.", transform: ArgumentText.address)
+    @Option(
+        name: .customLong("address"), help: "Answer at this address, whether this host has it yet or not.",
+        transform: ArgumentText.address)
     var addresses: [IPAddress] = [Lab.Plan.address, Lab.Plan.address6]
 
     @Option(help: "The UDP port.")

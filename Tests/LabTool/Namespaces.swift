@@ -1,7 +1,7 @@
-// Namespaces: how a command gets into namespaces of its own. qure-lab starts itself anew through unshare(1), as the first
-// process of a process namespace: when that ends, however it ends, the kernel ends everything else in there and removes
-// the namespaces. The first process for its part ends when the one outside does: it reads from a pipe whose other end only that
-// one has. No root is needed where user namespaces are allowed.
+// Namespaces: how a command gets into namespaces of its own. qure-lab starts itself anew through unshare(1), as the
+// first process of a process namespace: when that ends, however it ends, the kernel ends everything else in there and
+// removes the namespaces. The first process for its part ends when the one outside does: it reads from a pipe whose
+// other end only that one has. No root is needed where user namespaces are allowed.
 
 import Glibc
 import Lab
@@ -11,8 +11,8 @@ import QureCore
 enum Namespaces {
     private static let mark = "QURE_LAB_LIFELINE"
 
-    /// Runs `body` in private namespaces. Outside of them this starts the whole command again inside, passes signals on, and
-    /// ends the process with the status of that.
+    /// Runs `body` in private namespaces. Outside of them this starts the whole command again inside, passes signals
+    /// on, and ends the process with the status of that.
     static func run(_ body: (_ lifeline: CInt) throws -> Void) throws {
         guard let value = getenv(mark), let lifeline = CInt(String(cString: value)), getpid() == 1 else {
             try enter()
@@ -46,9 +46,12 @@ enum Namespaces {
     /// The command that enters: root needs no user namespace (and in one, programs that give up root, such as tcpdump,
     /// do not work); everybody else does.
     private static func entrance() throws -> [String] {
-        guard Toolbox.isInstalled("unshare") else { throw Failure(.system, "unshare: not found (Debian package util-linux)") }
+        guard Toolbox.isInstalled("unshare") else {
+            throw Failure(.system, "unshare: not found (Debian package util-linux)")
+        }
         let common = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        let asRoot = ["unshare"] + common, asUser = ["unshare", "--user", "--map-root-user"] + common
+        let asRoot = ["unshare"] + common
+        let asUser = ["unshare", "--user", "--map-root-user"] + common
         var reason = ""
         for way in geteuid() == 0 ? [asRoot, asUser] : [asUser] {
             let trial = try LabProcess(way + ["true"])

@@ -1,5 +1,5 @@
-// `qure-lab shell`: builds a lab and lands a person in it, at a prompt with a word for every machine and every fault; or runs
-// one command there. This process stays behind the shell as the first one of the process namespace.
+// `qure-lab shell`: builds a lab and lands a person in it, at a prompt with a word for every machine and every fault;
+// or runs one command there. This process stays behind the shell as the first one of the process namespace.
 
 import ArgumentParser
 import Glibc
@@ -63,7 +63,8 @@ struct ShellCommand: ParsableCommand {
     }
 }
 
-/// The files that make the shell in the lab convenient: a command for each machine, `lab` for the faults, `meter`, `witness`.
+/// The files that make the shell in the lab convenient: a command for each machine, `lab` for the faults, `meter`,
+/// `witness`.
 enum ShellFiles {
     static let directory = "/run/qure-lab"
 
@@ -111,7 +112,7 @@ enum ShellFiles {
           witness                                   a bystander asks who has the address, and whether two do
           lab cut h1, lab loss 30 h1, lab crash h1  faults;  lab  lists them all
 
-        Try:  h1 qure-standby 192.168.1.11/24 & h2 qure-standby 192.168.1.11/24 & meter --for 10s & sleep 5; lab crash h1
+        Try:  for h in h1 h2; do $h qure-standby 192.168.1.11/24 & done; meter --for 10s & sleep 5; lab crash h1
 
 
         """

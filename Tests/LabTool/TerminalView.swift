@@ -1,6 +1,6 @@
-// TerminalView: the demo on a terminal: a strip for each host (has it the address? is it cut off?), one for what the client
-// outside gets, the latest requests one by one, and the story so far. The block is drawn anew in its place ten times a
-// second. Colours only without NO_COLOR; other signs than ASCII only where the locale says UTF-8.
+// TerminalView: the demo on a terminal: a strip for each host (has it the address? is it cut off?), one for what the
+// client outside gets, the latest requests one by one, and the story so far. The block is drawn anew in its place ten
+// times a second. Colours only without NO_COLOR; other signs than ASCII only where the locale says UTF-8.
 
 import Glibc
 import Lab
@@ -63,7 +63,8 @@ final class TerminalView: DemoView {
         }
         let present = (0..<width).prefix { instant($0) <= now }
         var lines = [
-            bold("One address, \(timeline.hostCount) hosts.") + " Who has \(Lab.Plan.address), and what does a client outside get?",
+            bold("One address, \(timeline.hostCount) hosts.")
+                + " Who has \(Lab.Plan.address), and what does a client outside get?",
             "",
         ]
         for host in 1...timeline.hostCount {
