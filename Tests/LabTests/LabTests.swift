@@ -1,5 +1,5 @@
-// The lab's own tests: that what it builds is what it says, that a fault has the effect of its name and no other, and that
-// nothing is left of it afterwards. The other files of this folder build on it.
+// The lab's own tests: that what it builds is what it says, that a fault has the effect of its name and no other, and
+// that nothing is left of it afterwards. The other files of this folder build on it.
 
 import Glibc
 import Lab
@@ -20,7 +20,10 @@ extension InTheLab {
             try lab.host(host).ip("addr add \(Lab.Plan.shared6) dev eth0 nodad")
         }
 
-        @Test func `the client outside reaches the host that has the shared address, over both families, and as pages`() throws {
+        @Test
+        func `the client outside reaches the host that has the shared address, over both families, and as pages`()
+            throws
+        {
             let lab = try Lab(hosts: 2)
             try give(2, in: lab)
             for meter in [
@@ -76,7 +79,9 @@ extension InTheLab {
         }
 
         @Test(arguments: [Lab.Direction.both, .out, .in])
-        func `a cable that loses 30 percent loses about that, each way that it is told to`(_ way: Lab.Direction) throws {
+        func `a cable that loses 30 percent loses about that, each way that it is told to`(_ way: Lab.Direction)
+            throws
+        {
             let lab = try Lab(hosts: 1)
             try give(1, in: lab)
             // Lost questions of ARP are another matter.
@@ -84,7 +89,8 @@ extension InTheLab {
             try lab.host(1).ip("neigh replace 192.168.1.1 lladdr \(Lab.Plan.mac(.gateway)) dev eth0 nud permanent")
             try lab.lose(30, 1, way)
             let meter = try lab.startMeter()
-            // A second's worth: 1000 trials of probability 0.3 (0.51 both ways) are within 0.1 of it but for 1 in 10^10.
+            // A second's worth: 1000 trials of probability 0.3 (0.51 both ways) are within 0.1 of it but for 1 in
+            // 10^10.
             let deadline = Clock.now + .milliseconds(1200)
             #expect(eventually { Clock.now > deadline })
             let report = try meter.stop()
@@ -106,10 +112,13 @@ extension InTheLab {
             #expect(try reaches(3, "192.168.1.22"))
             #expect(try reaches(3, "192.168.1.1"))
             try lab.mend()
-            #expect(try reaches(1, "192.168.1.22"))
+            // The kernel may still be waiting for an answer that the partition swallowed.
+            #expect(try eventually { try reaches(1, "192.168.1.22") })
         }
 
-        @Test func `a frozen host answers ARP but no question, a crashed one neither, and a booted one has its own address only`()
+        @Test
+        func
+            `a frozen host answers ARP only, a crashed one nothing, and a booted one has its own address only`()
             throws
         {
             let lab = try Lab(hosts: 1)
@@ -206,9 +215,11 @@ extension InTheLab {
         }
 
         @Test func `two labs at once do not meet`() throws {
-            let one = try Lab(hosts: 1), other = try Lab(hosts: 1)
+            let one = try Lab(hosts: 1)
+            let other = try Lab(hosts: 1)
             try give(1, in: one)
-            let meter = try one.startMeter(), otherMeter = try other.startMeter()
+            let meter = try one.startMeter()
+            let otherMeter = try other.startMeter()
             #expect(meter.waitForAnswer(by: 1))
             #expect(otherMeter.waitForSilence())
             try other.crash(1)
@@ -218,7 +229,8 @@ extension InTheLab {
 
         @Test func `a closed lab leaves no namespace and no process`() throws {
             let lab = try Lab(hosts: 2)
-            let stubborn = try lab.host(1).start("sh", "-c", "trap '' TERM HUP INT; echo up; while :; do sleep 1; done")
+            let stubborn = try lab.host(1).start(
+                "sh", "-c", "trap '' TERM HUP INT; echo up; while :; do sleep 1; done")
             #expect(eventually { !stubborn.lines.isEmpty })
             let processes = lab.hosts.flatMap(\.processes)
             #expect(processes.count >= 3)

@@ -21,6 +21,18 @@ final class Site {
         witness = try lab.startWitness(of: ipv6 ? Lab.Plan.address6 : Lab.Plan.address)
         for number in 1...hosts { try startStandby(number, ipv6: ipv6, options) }
         try #require(meter.waitForAnswer(byOtherThan: 0) != nil, "no host takes the address: \(saidByAll)")
+        try #require(isSettled(), "the hosts do not settle: \(saidByAll)")
+    }
+
+    /// Waits until one host holds and all others have been standing by for a while. Loops that were started together
+    /// try to take the address together too, and a fault that comes into that is another story.
+    private func isSettled() -> Bool {
+        func isQuiet() -> Bool {
+            lab.hosts.count { !$0.processes(named: "qure-claim").isEmpty } == 1
+        }
+        return eventually(within: .seconds(10)) {
+            eventually(isQuiet) && !eventually(within: .milliseconds(300)) { !isQuiet() }
+        }
     }
 
     /// Starts the loop on a host.

@@ -126,8 +126,14 @@ private func at(_ milliseconds: Int) -> Instant { Instant(nanoseconds: Int64(mil
     }
 
     @Test mutating func `one after the other is no overlap`() {
-        for time in 0..<5 { _ = tally.ask(); _ = tally.hear(one, at: at(time)) }
-        for time in 5..<10 { _ = tally.ask(); _ = tally.hear(other, at: at(time)) }
+        for time in 0..<5 {
+            _ = tally.ask()
+            _ = tally.hear(one, at: at(time))
+        }
+        for time in 5..<10 {
+            _ = tally.ask()
+            _ = tally.hear(other, at: at(time))
+        }
         _ = tally.finish()
         #expect(tally.overlaps.isEmpty && tally.together == .zero)
     }
@@ -135,14 +141,16 @@ private func at(_ milliseconds: Int) -> Instant { Instant(nanoseconds: Int64(mil
 
 @Suite struct InstrumentTextTests {
     @Test func `a meter's datagram is read as it was written, and nothing else is`() {
-        let question = MeterMessage(run: 7, sequence: 1 << 40), answer = MeterMessage(run: 7, sequence: 9, name: "h12")
+        let question = MeterMessage(run: 7, sequence: 1 << 40)
+        let answer = MeterMessage(run: 7, sequence: 9, name: "h12")
         #expect(MeterMessage(question.bytes) == question && MeterMessage(answer.bytes) == answer)
         for length in 0..<question.bytes.count { #expect(MeterMessage(Array(question.bytes.prefix(length))) == nil) }
         #expect(MeterMessage([UInt8](repeating: 0, count: 40)) == nil)
     }
 
     @Test(arguments: [
-        #"{"event":"answered","by":"h1","at_ns":12}"#, #"{"a":null,"b":true,"c":[1,-2,"x"],"d":{"e":"\u00e9\n\"\\"}}"#, "{}",
+        #"{"event":"answered","by":"h1","at_ns":12}"#,
+        #"{"a":null,"b":true,"c":[1,-2,"x"],"d":{"e":"\u00e9\n\"\\"}}"#, "{}",
     ])
     func `a line of JSON is read, and no part of it is`(_ line: String) {
         #expect(JSONRecord(line) != nil)
