@@ -71,6 +71,6 @@ let package = Package(
         tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),
         tests("CommandTests", ["QureCore", "Lab"]),
         tests("LabTests", ["QureCore", "Lab"]),
-        tests("TidyTests", []),
+        tests("TidyTests", ["QureCore"]),
     ] + fuzzTargets
 )

@@ -145,13 +145,13 @@ private typealias ProberRow = Row<Prober.Input>
             "a take-over shows when the round is over",
             [
                 .init(0, .start, "probe 0"), .init(1, answer(1), "changed alive 1"), .init(200, "probe 1"),
-                .init(201, answer(2)), .init(230, ""), .init(400, "changed alive 2; probe 2"),
+                .init(201, answer(2)), .init(400, "changed alive 2; probe 2"),
             ], deadline: 430),
         ProberRow(
             "a duplicate is two who answer the same probe",
             [
                 .init(0, .start, "probe 0"), .init(1, answer(1), "changed alive 1"), .init(2, answer(2)),
-                .init(200, "changed alive 1 2; probe 1"), .init(201, answer(2)), .init(202, answer(1)), .init(230, ""),
+                .init(200, "changed alive 1 2; probe 1"), .init(201, answer(2)), .init(202, answer(1)),
                 .init(400, "probe 2"),
             ], deadline: 430),
         ProberRow(
@@ -222,9 +222,9 @@ private typealias ProberRow = Row<Prober.Input>
             [
                 .init(0, .start, "probe 0"), .init(1, answer(1)), .init(2, answer(1)), .init(200, "probe 1"),
                 .init(230, ""),
-                .init(400, "probe 2"), .init(401, answer(1)), .init(430, ""), .init(600, "probe 3"),
+                .init(400, "probe 2"), .init(401, answer(1)), .init(600, "probe 3"),
                 .init(601, answer(1), "changed alive 1"),
-            ], deadline: 630)
+            ], deadline: 800)
     ])
     func `watched with a rise of two`(_ row: Row<Prober.Input>) { row.check(Self.monitor(rise: 2)) }
 
