@@ -1,4 +1,5 @@
-// The fence, witnessed from the other end of the cable by arping and ping: what it silences, when, and what it leaves alone.
+// The fence, witnessed from the other end of the cable by arping and ping: what it silences, when, and what it leaves
+// alone.
 
 import Glibc
 import Lab

@@ -41,7 +41,8 @@ extension PrivateNetwork {
                 try netlink.setAddress(AddressRequest(prefix: prefix, interface: link.index, origin: 77))
                 exit(2)
             } catch {
-                exit("\(error)" == "add address 10.9.0.11/24 left: Operation not permitted" && error.isPermission ? 0 : 3)
+                let isExpected = "\(error)" == "add address 10.9.0.11/24 left: Operation not permitted"
+                exit(isExpected && error.isPermission ? 0 : 3)
             }
         }
     }
@@ -58,7 +59,9 @@ extension PrivateNetwork {
         var seen: [Change] = []
         let gone = try eventually {
             seen += try monitor.read()
-            return seen.contains { if case .addressRemoved(let address) = $0 { address.prefix == prefix } else { false } }
+            return seen.contains {
+                if case .addressRemoved(let address) = $0 { address.prefix == prefix } else { false }
+            }
         }
         #expect(gone)
         #expect((.seconds(1) ... .seconds(3)).contains(Clock.now - start))
@@ -224,7 +227,8 @@ extension PrivateNetwork {
         must("ip addr del 10.9.0.55/32 dev left")
         #expect(try sees { if case .addressRemoved(let old) = $0 { old.prefix == Prefix("10.9.0.55") } else { false } })
         must("ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:77 dev left")
-        #expect(try sees { if case .neighbour(let new) = $0 { new.mac == MACAddress("02:00:00:00:00:77") } else { false } })
+        let mac = MACAddress("02:00:00:00:00:77")
+        #expect(try sees { if case .neighbour(let new) = $0 { new.mac == mac } else { false } })
         #expect(seen.contains(.routes))
         must("ip link del left")
         #expect(try sees { $0 == .linkRemoved(index) })

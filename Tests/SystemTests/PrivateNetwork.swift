@@ -1,6 +1,6 @@
-// The network of the system tests: a private namespace, in it `left`, whose other end `right` is in the namespace `peer`.
-// The runner makes the private namespace (`unshare -Urnm`) and says so in QURE_PRIVATE_NETNS; without that word nothing
-// here runs, so that no test can ever touch the interfaces of the machine it is on.
+// The network of the system tests: a private namespace, in it `left`, whose other end `right` is in the namespace
+// `peer`. The runner makes the private namespace (`unshare -Urnm`) and says so in QURE_PRIVATE_NETNS; without that
+// word nothing here runs, so that no test can ever touch the interfaces of the machine it is on.
 
 import Glibc
 import Lab
@@ -21,7 +21,8 @@ struct PrivateNetwork {
         run("ip netns del peer")
         run("nft flush ruleset")
         must("ip netns add peer")
-        must("ip link add left address 02:00:00:00:00:01 type veth peer name right address 02:00:00:00:00:02 netns peer")
+        let peer = "right address 02:00:00:00:00:02 netns peer"
+        must("ip link add left address 02:00:00:00:00:01 type veth peer name \(peer)")
         must("ip addr add 10.9.0.1/24 dev left")
         must("ip addr add fd09::1/64 dev left nodad")
         must("ip link set left up")

@@ -13,7 +13,8 @@ package struct CommonOptions: ParsableArguments {
     @Flag(help: "Print records as JSON Lines, one object each.")
     package var json = false
 
-    @Option(name: .shortAndLong, help: "The interface to use.  [default: the one whose on-link route covers the address]")
+    @Option(
+        name: .shortAndLong, help: "The interface to use.  [default: the one whose on-link route covers the address]")
     package var interface: String?
 
     @Option(
@@ -78,6 +79,7 @@ extension ArgumentText {
 
 /// A positive duration as an argument.
 package struct DurationArgument: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
+    /// Longer than nothing.
     package var duration: Duration
 
     /// `250ms`, `2s`, `1m`; a bare number is seconds.

@@ -8,6 +8,7 @@ package struct ConfigurationFile: Equatable, Sendable {
     package struct Line: Equatable, Sendable {
         /// Counted from 1.
         package var number: Int
+        /// The long option without its dashes.
         package var option: String
         /// Empty for a flag.
         package var value: String
@@ -18,6 +19,7 @@ package struct ConfigurationFile: Equatable, Sendable {
 
     /// The file's name, for messages.
     package var name: String
+    /// In the order of the file.
     package var lines: [Line]
 
     /// Longest line taken, in bytes.
@@ -29,8 +31,12 @@ package struct ConfigurationFile: Equatable, Sendable {
         lines = []
         for (index, bytes) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             func fail(_ why: String) -> Failure { Failure(.usage, "\(name):\(index + 1): \(why)") }
-            guard bytes.count <= Self.maximumLine else { throw fail("the line is longer than \(Self.maximumLine) bytes") }
-            guard let line = String(validating: Array(bytes), as: UTF8.self) else { throw fail("the line is not UTF-8 text") }
+            guard bytes.count <= Self.maximumLine else {
+                throw fail("the line is longer than \(Self.maximumLine) bytes")
+            }
+            guard let line = String(validating: Array(bytes), as: UTF8.self) else {
+                throw fail("the line is not UTF-8 text")
+            }
             guard !line.utf8.contains(where: { $0 < 0x20 && $0 != 9 && $0 != 13 || $0 == 0x7f }) else {
                 throw fail("the line has a control character in it")
             }

@@ -1,6 +1,6 @@
 // Diagnostics: what a tool says on standard error: `TOOL: what: why`, one line each.
-// Never waits: a standard error that nobody reads must not keep a holder from renewing its address, so a line that cannot
-// be written at once is dropped and counted, and the count is told with the next one that can.
+// Never waits: a standard error that nobody reads must not keep a holder from renewing its address, so a line that
+// cannot be written at once is dropped and counted, and the count is told with the next one that can.
 
 import Glibc
 

@@ -28,7 +28,8 @@ package struct RecordWriter: Sendable {
         return Array((text + "\n").utf8)
     }
 
-    /// Writes the record, waiting for a slow reader. A standard output that is closed, full or without a reader is an error.
+    /// Writes the record, waiting for a slow reader. A standard output that is closed, full or without a reader is an
+    /// error.
     package func write(_ record: Record) throws(SystemError) {
         try OutputStream.writeAll(line(record), to: 1)
     }

@@ -74,8 +74,8 @@ extension Tool {
         }
     }
 
-    /// Asks the subcommand's own parser first: that of the whole tool looks at every subcommand there is, which takes longer
-    /// than many a run. What is refused, help and all else, is the whole tool's to answer.
+    /// Asks the subcommand's own parser first: that of the whole tool looks at every subcommand there is, which takes
+    /// longer than many a run. What is refused, help and all else, is the whole tool's to answer.
     private static func parseQuickly(_ arguments: [String]) throws -> any ParsableCommand {
         let named = configuration.subcommands.first { $0._commandName == arguments.first }
         let rest = arguments.dropFirst(named == nil ? 0 : 1)
@@ -133,8 +133,8 @@ extension Tool {
 }
 
 extension CommandConfiguration {
-    /// A subcommand of `tool`. Saying so spares a lone subcommand the search for requests that only a whole tool answers
-    /// (completion scripts), which would take as long as all the rest.
+    /// A subcommand of `tool`. Saying so spares a lone subcommand the search for requests that only a whole tool
+    /// answers (completion scripts), which would take as long as all the rest.
     package static func subcommand(_ name: String, of tool: String, abstract: String) -> CommandConfiguration {
         CommandConfiguration(commandName: name, _superCommandName: tool, abstract: abstract)
     }

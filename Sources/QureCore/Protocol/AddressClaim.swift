@@ -1,8 +1,9 @@
 // AddressClaim: one host's hold on a set of addresses that move as one (RFC 5227, and its sense for IPv6): look whether
 // somebody has them, take them, tell the link, keep them, defend them or give them up.
-// It decides only; the tool puts addresses on interfaces and frames on the link. Used by `qure-claim hold` and `follow`.
-// Probing is a shortened RFC 5227 section 2.1.1: a take-over cannot wait seven seconds. Of two hosts that probe at once the
-// one with the lower hardware address goes on; the RFC would stop both, and two shell loops would do so for ever.
+// It decides only; the tool puts addresses on interfaces and frames on the link. Used by `qure-claim hold` and
+// `follow`. Probing is a shortened RFC 5227 section 2.1.1: a take-over cannot wait seven seconds. Of two hosts that
+// probe at once the one with the lower hardware address goes on; the RFC would stop both, and two shell loops would
+// do so for ever.
 //
 //   state     input                     → state      outputs
 //   idle      take(probing: false)      → holding    install, announce, taken
@@ -13,9 +14,9 @@
 //   probing   deadline                  → probing    probe; after the last: as take(probing: false)
 //   waiting,  link lost                 → waiting    (nobody can be asked)
 //   probing   link restored             → waiting    (from the beginning)
-//   holding   deadline                  → holding    announce on schedule; probe (the check for a second holder); renew
+//   holding   deadline                  → holding    announce on schedule; check for a second holder; renew
 //   holding   anything, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
-//   holding   link restored             → holding    install, announce; or as after a late lease, if it was away for long
+//   holding   link restored             → holding    install, announce; or as after a late lease, if it was away long
 //   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
 //                                       → idle       again, if it gives up: withdraw(conflict)
 //   holding   vanished                  → holding    install, announce
@@ -26,20 +27,22 @@
 package struct AddressClaim: Sendable {
     /// Who decides that this host may hold the addresses.
     package enum Authority: Equatable, Sendable {
-        /// Nobody else: this host looks before it takes, asks now and then whether it is alone, renews its own lease, and
-        /// gives up what it cannot defend (RFC 5227 section 2.4 (b)).
+        /// Nobody else: this host looks before it takes, asks now and then whether it is alone, renews its own lease,
+        /// and gives up what it cannot defend (RFC 5227 section 2.4 (b)).
         case own
-        /// An elector, which renews the lease by its events: nothing is asked, conflicts with members of the cluster are
-        /// its business, and those with strangers never end the claim (section 2.4 (c)), or two forged frames would
-        /// unseat the master.
+        /// An elector, which renews the lease by its events: nothing is asked, conflicts with members of the cluster
+        /// are its business, and those with strangers never end the claim (section 2.4 (c)), or two forged frames
+        /// would unseat the master.
         case elector
     }
 
     /// What to claim.
     package struct Configuration: Sendable {
+        /// At least one; they are taken and given up together.
         package var addresses: [IPAddress]
         /// This host's own hardware address on the link.
         package var identity: MACAddress
+        /// Who may renew the lease.
         package var authority: Authority
         /// How long the addresses may stay without being renewed.
         package var lease: Duration
@@ -107,8 +110,8 @@ package struct AddressClaim: Sendable {
         case reinstated
     }
 
-    // RFC 5227 section 1.1 has PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, ANNOUNCE_WAIT 2 s; those below are ours, for LANs
-    // on which a neighbour answers in milliseconds.
+    // RFC 5227 section 1.1 has PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, ANNOUNCE_WAIT 2 s; those below are ours,
+    // for LANs on which a neighbour answers in milliseconds.
     /// A random wait before the first probe, at most this.
     static let probeWait = Duration.milliseconds(50)
     /// Probes before the addresses are taken for free.

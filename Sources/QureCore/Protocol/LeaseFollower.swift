@@ -1,7 +1,8 @@
 // LeaseFollower: turns the event stream of an elector into "hold" and "do not hold". It grants nothing by itself: what
-// holds an address is a line that says so, for as long as its lease says, counted from the heartbeat it tells of and not
-// from the reading of the line, so that a process that was frozen does not grant itself a lease from old lines.
-// The end of the stream, a lease that runs out, a line that is malformed: no longer held. Used by every follower of the stream.
+// holds an address is a line that says so, for as long as its lease says, counted from the heartbeat it tells of and
+// not from the reading of the line, so that a process that was frozen does not grant itself a lease from old lines.
+// The end of the stream, a lease that runs out, a line that is malformed: no longer held. Used by every follower of
+// the stream.
 //
 //   state      input                         → state      outputs
 //   released   a line that holds, lease left → held       hold(until, handing over or not)

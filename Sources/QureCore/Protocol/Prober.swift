@@ -1,18 +1,19 @@
 // Prober: decides from probes and answers whether one address is alive. It asks once (a few probes, one verdict), or
-// keeps asking (`wait`, `watch`) and reports when a run of probes went unanswered or answered. It knows nothing of ARP or
-// ICMP: the tool sends what `probe` asks for and tells what came back. An address may be this host's own: its kernel
-// does not answer its own questions, so that is told, not probed; another host that answers for it still shows.
+// keeps asking (`wait`, `watch`) and reports when a run of probes went unanswered or answered. It knows nothing of
+// ARP or ICMP: the tool sends what `probe` asks for and tells what came back. An address may be this host's own: its
+// kernel does not answer its own questions, so that is told, not probed; another host that answers for it still
+// shows.
 //
 //   state      input            → state      outputs
 //   idle       start            → asking     probe (again each interval)
 //   asking     answered         → asking     once: finished(alive), unless listening to the end
 //                                            monitor: after `rise` probes answered in a row: changed(alive)
 //   asking     deadline         → asking     probe; monitor: after `fall` probes unanswered in a row: changed(silent)
-//   asking     deadline, slept  → asking     nothing, once for each probe: its answer may have had no chance to arrive
+//   asking     deadline, slept  → asking     nothing, once for each probe: its answer may have had no chance
 //   asking     last deadline    → finished   once: finished(alive or silent)
 //   asking     unsent           → asking     nothing; the run of unanswered probes starts anew
-//   asking     linkLost         → paused     monitor: changed(unknown) if it had a verdict; nothing is silent that cannot
-//                                            be asked
+//   asking     linkLost         → paused     monitor: changed(unknown) if it had a verdict; nothing is silent that
+//                                            cannot be asked
 //   idle       linkLost         → paused     a start before linkRestored does nothing
 //   paused     linkRestored     → asking     probe; all runs start anew, and the time of a question asked once
 //   any        local            → the same   an own address is alive; monitor: changed(alive) where it became one
@@ -29,6 +30,7 @@ package struct Prober: Sendable {
             case monitor(fall: Int, rise: Int)
         }
 
+        /// What ends the questions.
         package var mode: Mode
         /// From one probe to the next.
         package var interval: Duration
@@ -71,13 +73,15 @@ package struct Prober: Sendable {
 
     /// What was found out.
     package struct Report: Equatable, Sendable {
+        /// What is known of the address now.
         package var verdict: Verdict
         /// Who answered, in the order of their first answers. More than one is a duplicate address.
         package var macs: [MACAddress]
         /// From the last probe before the first answer to that answer.
         package var roundTrip: Duration?
-        /// How many probes were sent, and how many answers came.
+        /// How many probes were sent.
         package var probes: Int
+        /// How many answers came, late ones and those of further hosts included.
         package var replies: Int
         /// From the start to now.
         package var elapsed: Duration
@@ -116,8 +120,8 @@ package struct Prober: Sendable {
     private var probes = 0
     private var replies = 0
     private var macs: [MACAddress] = []
-    /// Who answered the probe that is out (monitor). Compared with `macs` when its time is over: a take-over changes who
-    /// answers, a duplicate is two who answer the same probe.
+    /// Who answered the probe that is out (monitor). Compared with `macs` when its time is over: a take-over changes
+    /// who answers, a duplicate is two who answer the same probe.
     private var round: [MACAddress] = []
     private var roundTrip: Duration?
     private var slowest: Duration?

@@ -42,8 +42,8 @@ package struct Scanner: Sendable {
     private var roundStart = Instant(nanoseconds: 0)
     private var asked: [IPAddress: Instant] = [:]
 
-    /// A scan that asks each silent one of `addresses` `rounds` times, each round `interval` after the one before (or after
-    /// as long as it takes to ask them all), and waits for `interval` after the last question.
+    /// A scan that asks each silent one of `addresses` `rounds` times, each round `interval` after the one before (or
+    /// after as long as it takes to ask them all), and waits for `interval` after the last question.
     package init(_ addresses: [IPAddress], rounds: Int, interval: Duration) {
         precondition(rounds > 0 && interval > .zero, "a scan needs a round and an interval")
         self.addresses = addresses
@@ -86,7 +86,8 @@ package struct Scanner: Sendable {
         }
         let isLastOfRound = position == addresses.count
         let isLast = isLastOfRound && round == rounds - 1
-        nextDeadline = isLast ? now + interval : isLastOfRound ? max(roundStart + interval, now + Self.pause) : now + Self.pause
+        let soon = now + Self.pause
+        nextDeadline = isLast ? now + interval : isLastOfRound ? max(roundStart + interval, soon) : soon
         return outputs
     }
 

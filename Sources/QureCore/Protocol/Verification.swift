@@ -1,7 +1,8 @@
-// Verification: does the gateway's traffic for an address really arrive here? After a take-over the gateway may still send to
-// the old holder: it may ignore gratuitous ARP, or have a permanent entry. So it is asked, in the address's name, who it is
-// (a question that corrects its cache), and then for a packet: an echo, or whatever its TCP says to a connection attempt.
-// Only an IP packet that it addresses by its own cache proves the point; its ARP answer alone does not.
+// Verification: does the gateway's traffic for an address really arrive here? After a take-over the gateway may still
+// send to the old holder: it may ignore gratuitous ARP, or have a permanent entry. So it is asked, in the address's
+// name, who it is (a question that corrects its cache), and then for a packet: an echo, or whatever its TCP says to a
+// connection attempt. Only an IP packet that it addresses by its own cache proves the point; its ARP answer alone
+// does not.
 //
 //   state      input        → state      outputs
 //   idle       begin        → asking     ask, echo
@@ -84,7 +85,8 @@ package struct Verification: Sendable {
     }
 
     private mutating func ask(at now: Instant) -> [Output] {
-        let wait = attempts < Self.schedule.count ? Self.schedule[attempts] : hasComplained ? Self.repetition : .seconds(1)
+        let later = hasComplained ? Self.repetition : .seconds(1)
+        let wait = attempts < Self.schedule.count ? Self.schedule[attempts] : later
         attempts += 1
         nextDeadline = now + wait
         return [.ask, .echo(attempts)] + (attempts >= 3 ? [.connect] : [])

@@ -1,21 +1,26 @@
 // ClaimRegistry: what this host's claims say of themselves, for `qure-claim show`, and which addresses qure has put on
-// interfaces, for kernels that cannot mark them (IFA_PROTO, Linux 5.18). One small file for each address, in a folder for
-// each network namespace, because /run is often shared by several. A holder keeps its file locked: a file
-// without a lock is what a dead one left behind.
+// interfaces, for kernels that cannot mark them (IFA_PROTO, Linux 5.18). One small file for each address, in a folder
+// for each network namespace, because /run is often shared by several. A holder keeps its file locked: a file without
+// a lock is what a dead one left behind.
 
 import CLinux
 import Glibc
 
 /// What is known of one claim.
 package struct ClaimEntry: Equatable, Sendable {
+    /// The address that is claimed.
     package var prefix: Prefix
+    /// The interface that it was put on.
     package var interface: String
     /// `add`, `hold` or `follow`.
     package var mode: String
+    /// The process that claims it; 0 where none stays.
     package var pid: Int32
     /// When the address was put there.
     package var since: Instant
+    /// How often it has been announced.
     package var announcements = 0
+    /// How often another host said that it has it.
     package var conflicts = 0
     /// `verified after 12 ms`, or why not.
     package var verification = ""
@@ -133,7 +138,8 @@ package struct HeldEntry: ~Copyable {
     package init(_ registry: ClaimRegistry, _ address: IPAddress) throws(SystemError) {
         try TextFile.makeDirectory(registry.folder)
         let path = registry.path(address)
-        // Between the opening and the locking the file's holder may have removed it, and then the lock is worth nothing.
+        // Between the opening and the locking the file's holder may have removed it, and then the lock is worth
+        // nothing.
         while true {
             let file = FileDescriptor(
                 owning: try check("open", path) { unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) })

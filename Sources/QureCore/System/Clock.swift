@@ -11,8 +11,8 @@ package enum Clock {
     /// Now on the wall clock, in nanoseconds since 1970: for kernel receive stamps and for timestamps that people read.
     package static var realtimeNanoseconds: Int64 { qure_clock_nanoseconds(CLOCK_REALTIME) }
 
-    /// The instant of a kernel receive stamp (SO_TIMESTAMPNS, wall clock, in nanoseconds). A stamp from the future, or older than a
-    /// minute because the wall clock was set meanwhile, is taken for now.
+    /// The instant of a kernel receive stamp (SO_TIMESTAMPNS, wall clock, in nanoseconds). A stamp from the future,
+    /// or older than a minute because the wall clock was set meanwhile, is taken for now.
     static func instant(ofRealtime stamp: Int64) -> Instant {
         let age = realtimeNanoseconds - stamp
         return now - ((0..<60_000_000_000).contains(age) ? .nanoseconds(age) : .zero)

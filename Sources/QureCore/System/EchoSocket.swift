@@ -8,8 +8,11 @@ import Glibc
 package struct EchoSocket: ~Copyable {
     /// A reply to one of this socket's requests.
     package struct Reply: Sendable {
+        /// Who replied.
         package var from: IPAddress
+        /// The sequence number of the request.
         package var sequence: UInt16
+        /// When the kernel received it.
         package var received: Instant
     }
 

@@ -1,7 +1,7 @@
-// Fence: the kernel keeps an address silent once its holder no longer vouches for it, to the millisecond. A process that is
-// killed or frozen can do nothing any more, but a set element of nf_tables runs out by itself: without a living element
-// neither ARP or neighbour answers nor packets leave from the address, even while it is still on the interface.
-// What the tables look like, and why they harm nobody when they are left behind, is in FenceRules.swift.
+// Fence: the kernel keeps an address silent once its holder no longer vouches for it, to the millisecond. A process
+// that is killed or frozen can do nothing any more, but a set element of nf_tables runs out by itself: without a
+// living element neither ARP or neighbour answers nor packets leave from the address, even while it is still on the
+// interface. What the tables look like, and why they harm nobody when they are left behind, is in FenceRules.swift.
 
 import CNetlink
 import Glibc

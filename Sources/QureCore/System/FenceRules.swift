@@ -1,8 +1,8 @@
 // FenceRules: the nf_tables messages of a Fence. One table in each family (arp, ip, ip6), named after the claim's first
-// address, with three sets of addresses: `fenced` says which addresses the rules are about, `sending` which of them may send
-// packets, `answering` which may speak ARP and neighbour discovery. All elements run out; `fenced` last, long after the kernel has
-// removed the address, so that a table that nobody could remove any more is without effect. The frames of qure's own packet
-// sockets do not pass here.
+// address, with three sets of addresses: `fenced` says which addresses the rules are about, `sending` which of them
+// may send packets, `answering` which may speak ARP and neighbour discovery. All elements run out; `fenced` last,
+// long after the kernel has removed the address, so that a table that nobody could remove any more is without effect.
+// The frames of qure's own packet sockets do not pass here.
 
 import CNetlink
 import Glibc
@@ -29,7 +29,8 @@ struct FenceRules: Sendable {
         let v4 = addresses.filter { $0.bitWidth == 32 }
         let v6 = addresses.filter { $0.bitWidth == 128 }
         var parts: [Part] = []
-        if !v4.isEmpty { parts += [Part(family: 3, addresses: v4), Part(family: 2, addresses: v4)] }  // NFPROTO_ARP, _IPV4
+        // NFPROTO_ARP, NFPROTO_IPV4
+        if !v4.isEmpty { parts += [Part(family: 3, addresses: v4), Part(family: 2, addresses: v4)] }
         if !v6.isEmpty { parts.append(Part(family: 10, addresses: v6)) }  // NFPROTO_IPV6
         self.parts = parts
         table = "qure-claim-\(addresses[0])"
@@ -46,7 +47,8 @@ struct FenceRules: Sendable {
             messages.append(whole(NFT_MSG_NEWTABLE, part))
             for set in SetName.allCases { messages.append(newSet(set, part, id: UInt32(messages.count))) }
             messages.append(chain(part))
-            messages.append(rule(part, [load(base: NFT_PAYLOAD_NETWORK_HEADER, at: senderOffset(part), part.keyLength)]))
+            let sender = load(base: NFT_PAYLOAD_NETWORK_HEADER, at: senderOffset(part), part.keyLength)
+            messages.append(rule(part, [sender]))
             if part.family == 10 { messages.append(rule(part, neighbourAdvertisementTarget)) }
         }
         return messages
@@ -70,7 +72,8 @@ struct FenceRules: Sendable {
     static func batch(_ messages: [Message]) -> [UInt8] {
         func bracket(_ type: Int32) -> [UInt8] {
             let header = nfgenmsg(
-                nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: UInt16(NFNL_SUBSYS_NFTABLES).bigEndian)
+                nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0),
+                res_id: UInt16(NFNL_SUBSYS_NFTABLES).bigEndian)
             return NetlinkRequest(Int(type), fixed: header, call: "batch").bytes()
         }
         return bracket(NLMSG_MIN_TYPE) + messages.flatMap { $0 } + bracket(NLMSG_MIN_TYPE + 1)

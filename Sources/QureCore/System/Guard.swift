@@ -1,7 +1,8 @@
 // Guard: the twin of a process that holds an address: when the process is gone, however it went, the guard takes the
-// address off the interface within milliseconds. It is a fork that sleeps on a pipe and shares its parent's memory pages;
-// everything it will send was prepared before (CLinux.c). If the guard itself is killed, its owner hears that from the poller and makes
-// another. When both go at once the fence is still there, and behind it the address's own lifetime.
+// address off the interface within milliseconds. It is a fork that sleeps on a pipe and shares its parent's memory
+// pages; everything it will send was prepared before (CLinux.c). If the guard itself is killed, its owner hears that
+// from the poller and makes another. When both go at once the fence is still there, and behind it the address's own
+// lifetime.
 
 import CLinux
 import Glibc
@@ -13,8 +14,8 @@ package struct Guard: ~Copyable {
     /// The process number of the guard.
     package let pid: Int32
 
-    /// Forks the guard. `route` are whole route netlink requests, one behind the other; `filter` is a batch of nf_tables
-    /// messages, to be sent after them; either may be empty. Must be called from a process with one thread.
+    /// Forks the guard. `route` are whole route netlink requests, one behind the other; `filter` is a batch of
+    /// nf_tables messages, to be sent after them; either may be empty. Must be called from a process with one thread.
     package init(route: [UInt8], filter: [UInt8] = []) throws(SystemError) {
         var ends: (reading: CInt, writing: CInt) = (-1, -1)
         try check("pipe") {

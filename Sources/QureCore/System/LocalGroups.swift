@@ -1,5 +1,5 @@
-// LocalGroups: the multicast groups that this host itself listens to, from /proc/net: netlink tells them from Linux 6.14 on
-// only.
+// LocalGroups: the multicast groups that this host itself listens to, from /proc/net: netlink tells them from Linux
+// 6.14 on only.
 
 /// This host's own group memberships.
 package enum LocalGroups {

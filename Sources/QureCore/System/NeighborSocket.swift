@@ -1,12 +1,14 @@
 // NeighborSocket: asks on one interface who has an address, tells who has it, and hears what others say: ARP for IPv4,
-// neighbour discovery for IPv6, in packets of our own making. Used by qure-probe to ask and by qure-claim to announce and
-// to notice conflicts. Needs CAP_NET_RAW and no address on the interface.
+// neighbour discovery for IPv6, in packets of our own making. Used by qure-probe to ask and by qure-claim to announce
+// and to notice conflicts. Needs CAP_NET_RAW and no address on the interface.
 
 /// Questions, announcements and evidence about the addresses of one link.
 package struct NeighborSocket: ~Copyable {
     /// Evidence and when the kernel received it.
     package struct Heard: Sendable {
+        /// What was said.
         package var sighting: Sighting
+        /// When the kernel received it.
         package var received: Instant
     }
 
@@ -27,8 +29,8 @@ package struct NeighborSocket: ~Copyable {
     private let hears: [Prefix]
     private let identity: MACAddress?
 
-    /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`. `identity` is
-    /// this host's own hardware address where `mac` is one that several hosts share.
+    /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`.
+    /// `identity` is this host's own hardware address where `mac` is one that several hosts share.
     package init(
         interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
         identity: MACAddress? = nil

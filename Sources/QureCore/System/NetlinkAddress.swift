@@ -119,7 +119,9 @@ extension Netlink {
     package static let knowsOrigins: Bool = {
         var names = utsname()
         guard unsafe uname(&names) == 0 else { return false }
-        let release = unsafe withUnsafeBytes(of: names.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let release = unsafe withUnsafeBytes(of: names.release) {
+            unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
         return numbers.count == 2 && (numbers[0], numbers[1]) >= (5, 18)
     }()

@@ -34,8 +34,8 @@ extension Netlink {
         _ = try exchange(Self.configurationRequest(index, values))
     }
 
-    /// The request that does the same, complete and asking for no answer: for the guard process, which sends it when its
-    /// parent is gone (qure_fork_guard).
+    /// The request that does the same, complete and asking for no answer: for the guard process, which sends it when
+    /// its parent is gone (qure_fork_guard).
     package static func configurationMessage(interface index: Int, _ values: [ConfigurationKey: Int32]) -> [UInt8] {
         configurationRequest(index, values).bytes()
     }

@@ -88,7 +88,9 @@ extension Netlink {
 
     /// Makes a macvlan in bridge mode over `parent` and returns it, still down. Errors: EEXIST if the name is taken,
     /// ENODEV if the parent is gone, EBUSY if the parent is a bridge's port, EOPNOTSUPP without the driver.
-    package mutating func addMacvlan(named name: String, over parent: Int, mac: MACAddress) throws(SystemError) -> Link {
+    package mutating func addMacvlan(
+        named name: String, over parent: Int, mac: MACAddress
+    ) throws(SystemError) -> Link {
         let request = NetlinkRequest(
             RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, fixed: ifinfomsg(), call: "add macvlan", object: name)
         request.put(IFLA_IFNAME, name)

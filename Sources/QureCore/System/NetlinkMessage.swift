@@ -13,7 +13,8 @@ import CNetlink
 
     /// An empty request of this `type`; `fixed` is the family's own header. `call` and `object` name it in errors.
     init(
-        _ type: Int, flags: Int32 = 0, fixed: some BitwiseCopyable, call: String, object: String = "", capacity: Int = 1024
+        _ type: Int, flags: Int32 = 0, fixed: some BitwiseCopyable, call: String, object: String = "",
+        capacity: Int = 1024
     ) {
         guard let message = unsafe nlmsg_alloc_size(capacity) else { fatalError("out of memory") }
         unsafe self.message = unsafe message

@@ -22,11 +22,13 @@ package struct Neighbour: Equatable, Sendable {
         package static let permanent = State(rawValue: UInt16(NUD_PERMANENT))
     }
 
+    /// The neighbour.
     package var address: IPAddress
     /// The index of the interface on whose link it is.
     package var interface: Int
     /// nil while it is not known.
     package var mac: MACAddress?
+    /// How far the kernel trusts the entry.
     package var state: State
 }
 

@@ -21,6 +21,7 @@ package struct Route: Equatable, Sendable {
 
 /// A default gateway.
 package struct Gateway: Equatable, Sendable {
+    /// The gateway's own address.
     package var address: IPAddress
     /// The index of the interface on whose link it is.
     package var interface: Int

@@ -29,8 +29,8 @@ import Glibc
     /// The number of its descriptor, for a poller and for socket options.
     var descriptor: CInt { unsafe nl_socket_get_fd(socket) }
 
-    /// Sends a batch of messages that ask for no answer. The kernel acts on them before sendto returns; only refusals are
-    /// answered, so silence is consent. The socket must not block. Errors: the first refusal.
+    /// Sends a batch of messages that ask for no answer. The kernel acts on them before sendto returns; only refusals
+    /// are answered, so silence is consent. The socket must not block. Errors: the first refusal.
     func transact(_ batch: [UInt8], called call: String) throws(SystemError) {
         try send(batch, for: call)
         var refusal: Errno?

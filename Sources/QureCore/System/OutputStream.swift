@@ -22,8 +22,8 @@ package enum OutputStream {
         (try? writeUnlessBlocked(bytes, to: descriptor)) ?? false
     }
 
-    /// As `writeNow`, but a broken stream is an error. A pipe that says it can be written has room for 4096 bytes (pipe(7),
-    /// PIPE_BUF), and a longer line is cut to that.
+    /// As `writeNow`, but a broken stream is an error. A pipe that says it can be written has room for 4096 bytes
+    /// (pipe(7), PIPE_BUF), and a longer line is cut to that.
     @discardableResult
     package static func writeUnlessBlocked(_ bytes: [UInt8], to descriptor: CInt) throws(SystemError) -> Bool {
         guard isWritable(descriptor, within: 0) else { return false }

@@ -104,7 +104,8 @@ package struct PacketSocket: ~Copyable {
         }
     }
 
-    /// What has arrived, oldest first; empty when there is nothing more. Ask again until it is empty before judging silence.
+    /// What has arrived, oldest first; empty when there is nothing more. Ask again until it is empty before judging
+    /// silence.
     package func receive() throws(SystemError) -> [Frame] {
         var frames: [Frame] = []
         while frames.count < Self.batch, let frame = try receiveOne() { frames.append(frame) }

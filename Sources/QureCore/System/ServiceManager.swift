@@ -14,7 +14,8 @@ package struct ServiceManager: Sendable {
     /// Whether anybody listens.
     package var isPresent: Bool { path != nil }
 
-    /// Half of the watchdog's period (WATCHDOG_USEC), the interval at which `WATCHDOG=1` is due; nil without a watchdog.
+    /// Half of the watchdog's period (WATCHDOG_USEC), the interval at which `WATCHDOG=1` is due; nil without a
+    /// watchdog.
     package var watchdogInterval: Duration? {
         guard isPresent, let text = unsafe getenv("WATCHDOG_USEC").map({ unsafe String(cString: $0) }),
             let microseconds = Int64(text), microseconds > 0

@@ -4,7 +4,9 @@ package import Glibc
 
 /// An address, a port, and for link-local IPv6 addresses the index of the interface they are meant on.
 package struct SocketAddress: Hashable, Sendable {
+    /// Of either family.
     package var address: IPAddress
+    /// In the machine's byte order; 0: none, or any.
     package var port: UInt16
     /// The interface of a link-local address, otherwise 0.
     package var scope: UInt32

@@ -16,7 +16,9 @@ package struct ARPPacket: Equatable, Sendable, CustomStringConvertible {
 
     /// A hardware address and the protocol address that goes with it.
     package struct Pair: Equatable, Sendable {
+        /// The hardware address.
         package var mac: MACAddress
+        /// The protocol address.
         package var ip: IPv4Address
         /// `ip` is at `mac`.
         package init(_ mac: MACAddress, _ ip: IPv4Address) {
@@ -25,8 +27,11 @@ package struct ARPPacket: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Question or answer.
     package var operation: Operation
+    /// Who speaks; what receivers learn.
     package var sender: Pair
+    /// Whom it is about; the hardware address means nothing in a request.
     package var target: Pair
 
     /// A packet from its parts.

@@ -1,6 +1,7 @@
 // ClusterEvent: one line of the event stream that an elector prints and its followers read, as qure(7) describes it:
-// a word that says what is so now, then `key=value` words. Words and keys that are not known survive and change nothing,
-// so that the stream can grow; a line that is not of this form, or a known key with a value it cannot have, is an error.
+// a word that says what is so now, then `key=value` words. Words and keys that are not known survive and change
+// nothing, so that the stream can grow; a line that is not of this form, or a known key with a value it cannot have,
+// is an error.
 
 /// One event of a cluster, as one node sees it.
 package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
@@ -41,6 +42,7 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
         "cluster", "term", "node", "name", "master", "address", "peers", "at", "lease", "reason", "members",
     ]
 
+    /// The first word.
     package var state: State
     /// The election's term.
     package var term: UInt64?

@@ -48,7 +48,8 @@ package enum GroupMembership: Equatable, Sendable {
         message.write(UInt16(0))
         message.write(group.octets)
         message.write(UInt32(0))
-        return IPv6Packet(source: source, destination: group, hopLimit: 1, hopByHop: IPv6Packet.routerAlert, message: message)
+        return IPv6Packet(
+            source: source, destination: group, hopLimit: 1, hopByHop: IPv6Packet.routerAlert, message: message)
     }
 
     /// The IGMP message of a packet that never left its link (RFC 9776 section 4).

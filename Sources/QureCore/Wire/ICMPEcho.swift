@@ -14,11 +14,13 @@ package struct ICMPEcho: Equatable, Sendable, CustomStringConvertible {
         package static let v6 = Family(request: 128, reply: 129)
     }
 
+    /// Whether it is the answer.
     package var isReply: Bool
     /// Whose question it is; a ping socket's kernel side puts in its own.
     package var identifier: UInt16
     /// Which of its questions.
     package var sequence: UInt16
+    /// What a reply brings back unchanged.
     package var payload: [UInt8]
 
     /// A request with this identifier and sequence number.

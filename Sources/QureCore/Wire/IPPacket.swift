@@ -12,15 +12,19 @@ package struct IPv4Packet: Equatable, Sendable {
     package var typeOfService: UInt8
     /// Tells the fragments of packets apart; without meaning where the packet may not be fragmented (RFC 6864).
     package var identification: UInt16
+    /// Whether routers must drop it rather than take it apart.
     package var dontFragment: Bool
     /// Time to live, in hops.
     package var timeToLive: UInt8
     /// The payload's protocol: 1 ICMP, 2 IGMP.
     package var protocolNumber: UInt8
+    /// The sender; 0.0.0.0 for a host that has no address.
     package var source: IPv4Address
+    /// A host, a group, or everybody.
     package var destination: IPv4Address
     /// Options, a multiple of four bytes, at most 40.
     package var options: [UInt8]
+    /// What follows the options.
     package var payload: [UInt8]
 
     /// A packet from its parts.
@@ -110,7 +114,9 @@ package struct IPv6Packet: Equatable, Sendable {
     package var flow: UInt32
     /// 255 proves that no router touched it, where the protocol demands that.
     package var hopLimit: UInt8
+    /// The sender; :: for a host that has no address.
     package var source: IPv6Address
+    /// A host or a group.
     package var destination: IPv6Address
     /// The options of a hop-by-hop header in front of the payload, as they are; empty: there is no such header.
     package var hopByHop: [UInt8]

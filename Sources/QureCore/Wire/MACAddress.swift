@@ -48,7 +48,8 @@ package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvert
 
     /// `52:54:00:12:34:56`; dashes are taken for colons.
     package init?(_ text: String) {
-        let parts = text.utf8.split(omittingEmptySubsequences: false) { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "-") }
+        let isSeparator: (UInt8) -> Bool = { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "-") }
+        let parts = text.utf8.split(omittingEmptySubsequences: false, whereSeparator: isSeparator)
         guard parts.count == 6, parts.allSatisfy({ $0.count == 2 && $0.allSatisfy { $0.hexValue != nil } }) else {
             return nil
         }

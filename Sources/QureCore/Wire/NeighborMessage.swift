@@ -24,11 +24,16 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
 
     /// One option: its type and the bytes behind its length octet.
     package struct Option: Equatable, Sendable {
+        /// The hardware address of who asks.
         package static let sourceLinkLayerAddress: UInt8 = 1
+        /// The hardware address of who has the target.
         package static let targetLinkLayerAddress: UInt8 = 2
+        /// A mark that makes a question known to its sender (RFC 7527).
         package static let nonce: UInt8 = 14
 
+        /// Its type; unknown ones survive.
         package var type: UInt8
+        /// The bytes behind its length octet.
         package var body: [UInt8]
 
         /// An option whose body fills whole units of eight bytes together with its two octets in front.
@@ -42,8 +47,11 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
     /// The hop limit that proves a neighbour's own sending (RFC 4861 section 7.1).
     package static let hopLimit: UInt8 = 255
 
+    /// Question or answer.
     package var kind: Kind
+    /// The address that it is about.
     package var target: IPv6Address
+    /// All options as they stood.
     package var options: [Option]
 
     /// A message from its parts.
@@ -143,7 +151,8 @@ package struct NeighborMessage: Equatable, Sendable, CustomStringConvertible {
             let lengthAt = input.offset
             let units = Int(try input.read(UInt8.self, field: "nd.option.length"))
             guard units > 0 else { throw WireError(.unexpected, field: "nd.option.length", offset: lengthAt) }
-            options.append(Option(type: optionType, body: try input.read(count: units * 8 - 2, field: "nd.option.body")))
+            let body = try input.read(count: units * 8 - 2, field: "nd.option.body")
+            options.append(Option(type: optionType, body: body))
         }
     }
 

@@ -13,7 +13,9 @@ package struct Sighting: Equatable, Sendable, CustomStringConvertible {
         case claims
     }
 
+    /// The address that it is about.
     package var address: IPAddress
+    /// What is said about it.
     package var kind: Kind
     /// The hardware address that has, asks for or claims the address.
     package var mac: MACAddress
