@@ -3,9 +3,9 @@
 
     addresses.py [COUNT [SEED]] > addresses.txt
 
-One text a line, a tab, then its canonical form or "-" for no address. An independent witness for the parsers and printers
-of IPv4, IPv6 and prefixes. Where this project means something else on purpose the text is left out here and stands in
-AddressTests.swift: zones, netmasks, prefix lengths with leading zeros.
+One text a line, a tab, then its canonical form or "-" for no address. An independent witness for the parsers and
+printers of IPv4, IPv6 and prefixes. Where this project means something else on purpose the text is left out here and
+stands in AddressTests.swift: zones, netmasks, prefix lengths with leading zeros.
 """
 import ipaddress
 import random
@@ -31,7 +31,8 @@ def canonical(text):
 
 
 def group():
-    return chance.choice(["0", "0", "0", "1", "ff", "db8", "%x" % chance.getrandbits(16), "%04X" % chance.getrandbits(16)])
+    number = chance.getrandbits(16), chance.getrandbits(16)
+    return chance.choice(["0", "0", "0", "1", "ff", "db8", "%x" % number[0], "%04X" % number[1]])
 
 
 def dotted():

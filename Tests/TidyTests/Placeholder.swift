@@ -1,3 +1,0 @@
-// TidyTests
-
-import Testing
