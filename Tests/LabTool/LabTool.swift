@@ -20,7 +20,8 @@ struct LabTool: Tool {
         groupedSubcommands: [
             CommandGroup(name: "To begin with:", subcommands: [DemoCommand.self, ShellCommand.self]),
             CommandGroup(
-                name: "Instruments:", subcommands: [MeterCommand.self, WitnessCommand.self, ServeCommand.self]),
+                name: "Instruments:",
+                subcommands: [MeterCommand.self, WitnessCommand.self, ServeCommand.self, BenchCommand.self]),
             CommandGroup(name: "In the lab's shell:", subcommands: [FaultCommand.self]),
         ])
 
