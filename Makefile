@@ -1,4 +1,4 @@
-# Everything that is done with this tree; `make help` lists it. What takes more than a few lines is a script in scripts/.
+# Everything that is done with this tree; `make help` lists it. What takes more than a few lines is in scripts/.
 
 # Where `install` puts things, and a root to put in front of that for packagers.
 PREFIX = /usr/local

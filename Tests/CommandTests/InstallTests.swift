@@ -1,5 +1,5 @@
-// What is shipped: the release executables are fully static, `make install` puts everything where it belongs and `make uninstall`
-// takes it all away again, the units are ones that systemd understands and that are as confined as they say.
+// What is shipped: the release executables are fully static, `make install` puts everything where it belongs and
+// `make uninstall` takes it all away again, systemd understands the units, and they are as confined as they say.
 
 import Lab
 import Testing
@@ -19,7 +19,8 @@ struct InstallTests {
 
     /// The files below a folder, relative to it.
     private static func files(_ folder: String) -> Set<String> {
-        Set(shell("cd \(folder) && find . -type f -o -type l").output.split(separator: "\n").map { String($0.dropFirst(2)) })
+        let found = shell("cd \(folder) && find . -type f -o -type l").output
+        return Set(found.split(separator: "\n").map { String($0.dropFirst(2)) })
     }
 
     @Test(.enabled(if: isBuilt, "needs the release executables: make build"), arguments: tools)
@@ -71,7 +72,8 @@ struct InstallTests {
 
     @Test func `make help lists every target, each with its line`() {
         let text = Repository.text("Makefile")
-        let phony = text.split(separator: "\n").first { $0.hasPrefix(".PHONY:") }?.split(separator: " ").dropFirst() ?? []
+        let line = text.split(separator: "\n").first { $0.hasPrefix(".PHONY:") }
+        let phony = line?.split(separator: " ").dropFirst() ?? []
         let help = Self.make("help")
         #expect(help.status == 0)
         let lines = help.output.split(separator: "\n").map { $0.split(separator: " ") }
@@ -107,9 +109,9 @@ struct InstallTests {
             // It ends with 0 even where it does not know a key, but it says so.
             let result = shell("systemd-analyze verify --man=no '\(unit)' 2>&1")
             #expect(result.output == "" && result.status == 0)
-            let spoilt = shell("sed 's/NoNewPrivileges/NoNewPrivilege/' '\(unit)' > '\(unit.dropLast(8))2.service'")
-            #expect(spoilt.status == 0)
-            #expect(shell("systemd-analyze verify --man=no '\(unit.dropLast(8))2.service' 2>&1").output.contains("NoNewPrivilege"))
+            let spoilt = "\(unit.dropLast(".service".count))2.service"
+            #expect(shell("sed 's/NoNewPrivileges/NoNewPrivilege/' '\(unit)' > '\(spoilt)'").status == 0)
+            #expect(shell("systemd-analyze verify --man=no '\(spoilt)' 2>&1").output.contains("NoNewPrivilege"))
         }
     }
 
@@ -128,7 +130,8 @@ struct InstallTests {
 
     @Test func `the pages that the units name are in the manual`() {
         for unit in Self.units {
-            let line = Repository.text("systemd/\(unit)").split(separator: "\n").first { $0.hasPrefix("Documentation=") }
+            let lines = Repository.text("systemd/\(unit)").split(separator: "\n")
+            let line = lines.first { $0.hasPrefix("Documentation=") }
             let pages = line?.dropFirst("Documentation=".count).split(separator: " ") ?? []
             #expect(!pages.isEmpty)
             for page in pages {

@@ -1,6 +1,6 @@
-// A page of the manual and the help of a tool, read for what they say of options and commands, so that the one can be held
-// against the other. Of mdoc it knows as much as our pages need: `.It Fl` begins an option's paragraph (with all its names),
-// `.Cm` and `.Op Cm` in the SYNOPSIS begin a command, `.Op Fl` behind it is an option of that command.
+// A page of the manual and the help of a tool, read for what they say of options and commands, so that the one can be
+// held against the other. Of mdoc it knows as much as our pages need: `.It Fl` begins an option's paragraph (with all
+// its names), `.Cm` and `.Op Cm` in the SYNOPSIS begin a command, `.Op Fl` behind it is an option of that command.
 
 import Lab
 
@@ -69,8 +69,7 @@ struct ManualPage {
         var command = ""
         for line in section("SYNOPSIS") {
             if line == ".Nm" { command = "" }
-            let words = line.split(separator: " ")
-            if let name = line.hasPrefix(".Cm ") ? words.dropFirst().first : line.hasPrefix(".Op Cm ") ? words.last : nil {
+            if line.hasPrefix(".Cm ") || line.hasPrefix(".Op Cm "), let name = line.split(separator: " ").last {
                 command = String(name)
                 found[command] = []
             } else {

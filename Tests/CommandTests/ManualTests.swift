@@ -1,5 +1,5 @@
 // The manual says what the tools do: every option and command of a tool is on its page and every one of the page is the
-// tool's, the exit statuses and the words of the event stream are the code's, and mandoc finds nothing to complain about.
+// tool's, the exit statuses and the words of the event stream are the code's, and mandoc has nothing to complain about.
 
 import Lab
 import QureCore
@@ -56,9 +56,10 @@ struct ManualTests {
         "systemd.service 5", "systemd.unit 5",
     ]
 
-    /// Whether the foreign pages are installed, and whether somebody has made an index of them, is none of our business.
+    /// Whether the foreign pages are installed, and whether somebody has made an index of them, is not our business.
     private static func lint(_ command: String) -> [Substring] {
-        shell("cd '\(Repository.path)/man' && \(command) 2>&1").output.split(separator: "\n").filter { line in
+        let output = shell("cd '\(Repository.path)/man' && \(command) 2>&1").output
+        return output.split(separator: "\n").filter { line in
             !line.contains("outdated mandoc.db") && !foreignPages.contains { line.contains("not found: Xr \($0)") }
         }
     }
@@ -93,12 +94,18 @@ struct ManualTests {
         }
     }
 
+    /// What the list of words (with its meaning behind ` Ta `) and the list of keys of qure(7) begin with.
+    private static var streamItems: [String] {
+        let items = ManualPage("qure.7").section("EVENT STREAM").filter { $0.hasPrefix(".It Cm ") }
+        return items.map { String($0.dropFirst(".It Cm ".count)) }
+    }
+
     @Test func `the words of the event stream mean what qure(7) says`() throws {
-        let rows = ManualPage("qure.7").section("EVENT STREAM").filter { $0.hasPrefix(".It Cm ") && $0.contains(" Ta ") }
+        let rows = Self.streamItems.filter { $0.contains(" Ta ") }
         #expect(rows.count == 5)
         var words = 0
         for row in rows {
-            let halves = row.dropFirst(".It Cm ".count).split(separator: " Ta ")
+            let halves = row.split(separator: " Ta ")
             for word in halves[0].split(whereSeparator: { $0 == " " || $0 == "," }) {
                 words += 1
                 let event = try ClusterEvent(word.utf8)
@@ -112,10 +119,11 @@ struct ManualTests {
 
     @Test func `the keys of the event stream are the code's`() throws {
         let values = ["at": "1", "lease": "300ms", "term": "7", "peers": "52:54:00:00:00:21,52:54:00:00:00:22"]
-        let keys = ManualPage("qure.7").section("EVENT STREAM").filter { $0.hasPrefix(".It Cm ") && !$0.contains(" Ta ") }
-            .map { String($0.dropFirst(".It Cm ".count)) }
+        let keys = Self.streamItems.filter { !$0.contains(" Ta ") }
         #expect(keys.count == 11 && keys == keys.sorted())
-        for key in keys { #expect(try ClusterEvent("master \(key)=\(values[key] ?? "x")".utf8).unknown == [], "\(key)") }
+        for key in keys {
+            #expect(try ClusterEvent("master \(key)=\(values[key] ?? "x")".utf8).unknown == [], "\(key)")
+        }
     }
 
     @Test func `the example of the event stream is one`() throws {
@@ -128,11 +136,11 @@ struct ManualTests {
     @Test func `the fields of a record are those of the page`() {
         let result = RunningTool([Executables.path("qure-probe"), "--json", "127.0.0.1"]).finish()
         #expect(result.status == 0)
-        let names = result.output.split(separator: "\"").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
-        let fields = names.filter { result.output.contains("\"\($0)\":") }
+        // What stands in quotes before a colon.
+        let fields = result.output.split(separator: "\"").filter { result.output.contains("\"\($0)\":") }
         #expect(fields.count == 11)
-        let described = ManualPage("qure-probe.8").section("OUTPUT").filter { $0.hasPrefix(".It Li ") }
-            .flatMap { $0.dropFirst(".It Li ".count).split(whereSeparator: { $0 == " " || $0 == "," }).map(String.init) }
+        let items = ManualPage("qure-probe.8").section("OUTPUT").filter { $0.hasPrefix(".It Li ") }
+        let described = items.flatMap { $0.dropFirst(".It Li ".count).split { $0 == " " || $0 == "," } }
         #expect(Set(fields).subtracting(described) == [])
     }
 }

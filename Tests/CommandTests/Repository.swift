@@ -1,5 +1,5 @@
-// Where this repository is, and its files as text: for the tests that hold the manual, the units and the Makefile against
-// what the tools do.
+// Where this repository is, and its files as text: for the tests that hold the manual, the units and the Makefile
+// against what the tools do.
 
 import Glibc
 import Lab

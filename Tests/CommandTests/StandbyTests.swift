@@ -1,5 +1,5 @@
-// `qure-standby` before it does anything: its options, its configuration file, and what it refuses, with the line that is wrong.
-// How it behaves on a link is tested in the lab.
+// `qure-standby` before it does anything: its options, its configuration file, and what it refuses, with the line that
+// is wrong. How it behaves on a link is tested in the lab.
 
 import Lab
 import Testing
@@ -13,7 +13,8 @@ struct StandbyTests {
         var words = ["env", "QURE_BIN=\(Executables.directory)", script]
         if let configuration {
             // As an argument of its own, so that no shell reads it.
-            let written = start(["sh", "-c", "printf '%s' \"$1\" > \(folder.path)/home.conf", "sh", configuration]).finish()
+            let script = "printf '%s' \"$1\" > \(folder.path)/home.conf"
+            let written = start(["sh", "-c", script, "sh", configuration]).finish()
             precondition(written.status == 0, written.output)
             words += ["--config", "\(folder.path)/home.conf"]
         }
@@ -24,7 +25,7 @@ struct StandbyTests {
 
     @Test(arguments: [
         "address 192.168.1.11/24\n",
-        "# the site\n\n  address\t192.168.1.11/24   # the gateway forwards to it\ninterface eth0\ninterval 100ms\nfall 5\n",
+        "# the site\n\n  address\t192.168.1.11/24   # behind a blank\ninterface eth0\ninterval 100ms\nfall 5\n",
         "address 192.168.1.11/24\naddress fd00::11/64\nlease 3s\nstate-dir /run/elsewhere\nverbose\n",
         "virtual-mac\nno-verify\nlabel eth0:qure\nadopt\njson\naddress 192.168.1.11/24",
     ])
