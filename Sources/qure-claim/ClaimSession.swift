@@ -29,6 +29,8 @@ final class ClaimSession {
     private var fence: Fence?
     private var twin: Guard?
     private var verifiers: [Verifier] = []
+    /// The widths of addresses that no gateway is known for.
+    private var unverifiable: [Int] = []
     private var registration: Registration
     private var isLinkUp: Bool
     private let wantsVerification: Bool
@@ -162,7 +164,7 @@ final class ClaimSession {
         if events.contains(.ready(Token.twin)) { replaceTwin() }
         try readChanges()
         try hear()
-        for verifier in verifiers { try verify(verifier) { $0.turn($1, $2) } }
+        for verifier in verifiers { verify(verifier) { $0.turn($1, $2) } }
         try step(.deadlinePassed)
         // Our own changes are told to us as well; they must not wake us once more.
         try readChanges()
@@ -232,7 +234,9 @@ final class ClaimSession {
         case .probe: try speak { socket, address in try socket.probeToClaim(address) }
         case .checkForOthers: try speak { socket, address in try socket.probe(address) }
         case .install: try install()
-        case .announce: try announce()
+        case .announce:
+            try announce()
+            try lookForGateway()
         case .renew:
             try openFence()
             try renewLifetime()
@@ -258,11 +262,13 @@ final class ClaimSession {
             mouth = nil
             dropTwin()
         }
-        if mouth == nil {
-            let socket = try keeper.openMouth(hearing: keeper.gateways())
-            for descriptor in socket.descriptors { try poller.add(descriptor, token: Token.link) }
-            mouth = .some(socket)
-        }
+        if mouth == nil { try openMouth() }
+    }
+
+    private func openMouth() throws {
+        let socket = try keeper.openMouth(hearing: keeper.gateways())
+        for descriptor in socket.descriptors { try poller.add(descriptor, token: Token.link) }
+        mouth = .some(socket)
     }
 
     private func announce() throws {
@@ -333,21 +339,40 @@ final class ClaimSession {
     private func beginVerification() throws {
         guard wantsVerification else { return }
         verifiers = []
+        unverifiable = []
         let gateways = try keeper.gateways()
-        for width in [32, 128] {
-            guard let address = keeper.addresses.first(where: { $0.bitWidth == width }) else { continue }
-            guard let gateway = gateways.first(where: { $0.bitWidth == width }) else {
+        for width in [32, 128] where keeper.addresses.contains(where: { $0.bitWidth == width }) {
+            if let gateway = gateways.first(where: { $0.bitWidth == width }) {
+                try verify(width, by: gateway)
+            } else {
+                unverifiable.append(width)
                 tellVerification(of: width, "not verified: \(keeper.link.name) has no default gateway for it", time: nil)
-                continue
             }
-            verifiers.append(Verifier(address, by: gateway, keeper, token: Token.verification))
         }
-        for verifier in verifiers { try verify(verifier) { $0.begin($1, $2) } }
+    }
+
+    /// A gateway often comes later than the address, from DHCP or a router's advertisement.
+    private func lookForGateway() throws {
+        guard isHolding, !unverifiable.isEmpty else { return }
+        for gateway in try keeper.gateways() where unverifiable.contains(gateway.bitWidth) {
+            unverifiable.removeAll { $0 == gateway.bitWidth }
+            // The one that is open does not hear this gateway.
+            mouth = nil
+            try openMouth()
+            try verify(gateway.bitWidth, by: gateway)
+        }
+    }
+
+    private func verify(_ width: Int, by gateway: IPAddress) throws {
+        guard let address = keeper.addresses.first(where: { $0.bitWidth == width }) else { return }
+        let verifier = Verifier(address, by: gateway, keeper, token: Token.verification)
+        verifiers.append(verifier)
+        verify(verifier) { $0.begin($1, $2) }
     }
 
     private func verify(
         _ verifier: Verifier, _ action: (Verifier, borrowing NeighborSocket, borrowing Poller) -> Verifier.Result?
-    ) throws {
+    ) {
         guard let result = withMouth({ action(verifier, $0, poller) }) ?? nil else { return }
         var time: Duration?
         if case .verified(let after) = result { time = after }

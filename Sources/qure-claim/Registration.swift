@@ -45,12 +45,13 @@ struct Registration {
 
     private mutating func requireAlone(_ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mac: MACAddress?) throws {
         guard let mac else { return }
-        for (entry, isHeld) in registry.entries() where isHeld && entry.mac == mac && entry.pid != getpid() {
-            guard entry.interface == keeper.link.name else { continue }
-            remove()
-            throw Failure(
-                .no, "\(mac): process \(entry.pid) of this host has it for \(entry.prefix.address); addresses that share one must be held by one process")
-        }
+        // What stands in the entries that are held by this process now is what a dead one has left.
+        let others = registry.entries().filter { $0.isHeld && !keeper.addresses.contains($0.entry.prefix.address) }
+        guard let other = others.map(\.entry).first(where: { $0.mac == mac && $0.interface == keeper.link.name }) else { return }
+        remove()
+        throw Failure(
+            .no, "\(mac): process \(other.pid) of this host has it for \(other.prefix.address); "
+                + "addresses that share one must be held by one process")
     }
 
     /// The addresses have been taken.

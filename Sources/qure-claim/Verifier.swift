@@ -78,7 +78,11 @@ final class Verifier {
         var result: Result?
         for output in outputs {
             switch output {
-            case .ask: try? mouth.ask(for: gateway, tell: address)
+            case .ask:
+                try? mouth.ask(for: gateway, tell: address)
+                // An advertisement answers to the address, by what the gateway knows of it. That it is there at all has to
+                // be asked without one.
+                if gateway.bitWidth == 128 { try? mouth.probe(gateway) }
             case .echo(let sequence): try? sendEcho(UInt16(truncatingIfNeeded: sequence), poller)
             case .connect: try? connect(poller)
             case .verified(let time): result = .verified(after: time)
