@@ -88,6 +88,9 @@ final class AddressKeeper {
         return link
     }
 
+    /// Fails unless this process may do what it will have to.
+    func requirePermission() throws { try netlink.requirePermission(toChange: link) }
+
     /// Fails unless the link can carry an announcement now.
     func requireLinkUp() throws {
         let now = try currentLink()
@@ -154,8 +157,7 @@ final class AddressKeeper {
     /// Puts every address on the interface, or renews those that are there. `leavingOthers`: what is there but not ours
     /// stays as it is.
     func install(leavingOthers: Bool = false) throws {
-        try restoreVirtual()
-        if let virtual { try netlink.setUp(virtual.link.index, true) }
+        try raiseVirtual()
         let all = try netlink.addresses()
         if prefixes.contains(where: { $0.address.bitWidth == 32 }) {
             try netlink.setConfiguration(interface: carrier.index, [.promoteSecondaries: 1])
@@ -247,10 +249,13 @@ final class AddressKeeper {
         virtual = nil
     }
 
-    /// Makes a macvlan that somebody has removed once more.
-    private func restoreVirtual() throws {
-        guard let virtual, let mac = virtual.link.mac, try netlink.link(index: virtual.link.index) == nil else { return }
-        self.virtual = try VirtualInterface(mac, over: link, keepsExisting: false, replacing: virtual, &netlink)
+    /// Sets the macvlan up; one that somebody has removed is made once more.
+    func raiseVirtual() throws {
+        guard let lost = virtual, let mac = lost.link.mac else { return }
+        if try netlink.link(index: lost.link.index) == nil {
+            virtual = try VirtualInterface(mac, over: link, keepsExisting: false, replacing: lost, &netlink)
+        }
+        try netlink.setUp(carrier.index, true)
     }
 
     // MARK: On the link

@@ -16,8 +16,14 @@ struct ClaimCommand: Tool {
 
     static func main() { runMain() }
 
+    /// Without a command nothing is done, and that is no success.
+    func run() throws {
+        throw ValidationError("a command is missing: add, del, hold, follow, announce or show")
+    }
+
     /// `--virtual-mac` may stand alone or with a hardware address behind it, which the parser cannot express.
     static func prepare(_ arguments: [String]) -> [String] {
+        let arguments = arguments.map { $0 == "--virtual-mac=" ? $0 + " " : $0 }
         var prepared: [String] = []
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -40,12 +46,16 @@ struct ClaimOptions: ParsableArguments {
     @Option(help: "Where claims are registered.")
     var stateDir = "/run/qure"
 
+    mutating func validate() throws {
+        if stateDir.isEmpty { throw ValidationError("--state-dir needs the name of a directory") }
+    }
+
     @Flag(help: "Take over an address that is there already but was not put there by qure.")
     var adopt = false
 
     var registry: ClaimRegistry { ClaimRegistry(directory: stateDir) }
 
-    /// Diagnostics, after the configuration has been checked; ends here where that was all that was asked for.
+    /// Diagnostics, after the options have been checked; ends here where that was all that was asked for.
     func begin() throws -> Diagnostics {
         if common.checkConfig { throw Failure(.yes, "") }
         return common.diagnostics("qure-claim")
@@ -54,8 +64,13 @@ struct ClaimOptions: ParsableArguments {
 
 /// How an address is put on an interface.
 struct PlacementOptions: ParsableArguments {
-    @Option(help: "Take the address away again after this time unless it is renewed; whole seconds.  [hold, follow: 2s]")
+    @Option(
+        help: "Take the address away again after this time unless it is renewed; whole seconds.  [hold, follow: 2s]",
+        transform: ArgumentText.duration)
     var lease: DurationArgument?
+
+    /// A renewal must not be late on a machine that is busy.
+    private static let leases = Duration.milliseconds(100)...Duration.seconds(86400)
 
     @Option(help: "Label of an IPv4 address, such as eth0:qure.")
     var label: String?
@@ -64,10 +79,12 @@ struct PlacementOptions: ParsableArguments {
     var unlessHeld = false
 
     mutating func validate() throws {
-        if let label, !(1...15).contains(label.utf8.count) {
-            throw ValidationError("'\(label)': a label has 1 to 15 characters")
+        if let label, !(1...15).contains(label.utf8.count) || !label.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
+            throw ValidationError("'\(label)' cannot be a label (1 to 15 characters, no blank)")
         }
-        if let lease, lease.duration > .seconds(86400) { throw ValidationError("--lease takes at most a day") }
+        if let lease, !Self.leases.contains(lease.duration) {
+            throw ValidationError("--lease takes 100ms to a day, not \(lease)")
+        }
     }
 }
 
@@ -79,30 +96,32 @@ struct VirtualOptions: ParsableArguments {
             valueName: "MAC"))
     var virtualMac: String?
 
+    mutating func validate() throws {
+        guard let virtualMac, virtualMac != VirtualMAC.automatic else { return }
+        let mac = try ArgumentText.mac(virtualMac)
+        guard !mac.isMulticast && mac != .zero else {
+            throw ValidationError("\(mac) cannot be an interface's (the lowest bit of its first octet must be 0, and some bit 1)")
+        }
+    }
+
     /// The hardware address for these addresses, if one is wanted.
-    func mac(for prefixes: [Prefix]) throws -> MACAddress? {
-        try virtualMac.map { try VirtualMAC.address($0, for: prefixes[0].address) }
+    func mac(for prefixes: [Prefix]) -> MACAddress? {
+        virtualMac.map { MACAddress($0) ?? VirtualMAC.derived(from: prefixes[0].address) }
     }
 }
 
-/// What users write for a virtual hardware address.
+/// A virtual hardware address that nobody has chosen.
 enum VirtualMAC {
+    /// What stands for it on the command line.
     static let automatic = "auto"
 
-    /// The address given, or one derived from the first address that is claimed: locally administered, the same
-    /// wherever that address is claimed.
-    static func address(_ text: String, for claimed: IPAddress) throws -> MACAddress {
-        guard text != automatic else {
-            // 06 is locally administered; 51 stands for Q. Of an IPv6 address the 32 bits are a hash (FNV-1a).
-            let hash = claimed.octets.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-            let low = claimed.bitWidth == 32 ? UInt32(truncatingIfNeeded: claimed.number) : hash
-            return MACAddress(rawValue: 0x0651_0000_0000 | UInt64(low))
-        }
-        guard let mac = MACAddress(text) else { throw Failure(.usage, "'\(text)' is not a hardware address") }
-        guard !mac.isMulticast && mac != .zero else {
-            throw Failure(.usage, "\(mac): a group's address cannot be an interface's; clear the lowest bit of its first octet")
-        }
-        return mac
+    /// The one derived from the first address that is claimed: locally administered, the same wherever that address is
+    /// claimed.
+    static func derived(from claimed: IPAddress) -> MACAddress {
+        // 06 is locally administered; 51 stands for Q. Of an IPv6 address the 32 bits are a hash (FNV-1a).
+        let hash = claimed.octets.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        let low = claimed.bitWidth == 32 ? UInt32(truncatingIfNeeded: claimed.number) : hash
+        return MACAddress(rawValue: 0x0651_0000_0000 | UInt64(low))
     }
 }
 
@@ -111,6 +130,9 @@ func checkClaimable(_ prefixes: [Prefix]) throws {
     for prefix in prefixes {
         guard prefix.address.isUnicast, !prefix.address.isLoopback else {
             throw Failure(.usage, "\(prefix): no host's address; give the one to claim with its prefix length")
+        }
+        if case .v6(let address) = prefix.address, address.rawValue >> 32 == 0xffff {
+            throw Failure(.usage, "\(prefix): an IPv4 address in the dress of IPv6; write it as \(IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue)))")
         }
         guard prefix.length > 0 else { throw Failure(.usage, "\(prefix): a prefix length of 0 would cover everything") }
         if prefix.address.bitWidth == 32, prefix.length < 31 {

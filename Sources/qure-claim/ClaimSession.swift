@@ -53,7 +53,8 @@ final class ClaimSession {
         options: ClaimOptions, verifies: Bool, _ diagnostics: Diagnostics
     ) throws -> ClaimSession {
         var diagnostics = diagnostics
-        // First of all: what follows would disturb another holder.
+        try keeper.requirePermission()
+        // Before all that would disturb another holder.
         var registration = try Registration(
             keeper, options.registry, authority == .own ? "hold" : "follow", mac: mac, &diagnostics)
         do {
@@ -67,7 +68,7 @@ final class ClaimSession {
                 keeper, authority, lease: lease, json: options.common.json, verifies: verifies, registration, diagnostics)
         } catch {
             keeper.removeVirtual()
-            registration.remove()
+            registration.undo()
             throw error
         }
     }

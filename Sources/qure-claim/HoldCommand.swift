@@ -28,10 +28,10 @@ struct Hold: ParsableCommand {
     var address: [Prefix]
 
     func run() throws {
-        let diagnostics = try options.begin()
         try checkClaimable(address)
+        let diagnostics = try options.begin()
         let lease = placement.lease?.duration ?? StayOptions.defaultLease
-        let mac = try virtual.mac(for: address)
+        let mac = virtual.mac(for: address)
         let keeper = try AddressKeeper(address, options, placement, lease: lease)
         try keeper.requireLinkUp()
         let session = try ClaimSession.begin(

@@ -18,11 +18,12 @@ struct Add: ParsableCommand {
     var address: [Prefix]
 
     func run() throws {
-        var diagnostics = try options.begin()
         try checkClaimable(address)
-        let mac = try virtual.mac(for: address)
+        var diagnostics = try options.begin()
+        let mac = virtual.mac(for: address)
         let keeper = try AddressKeeper(address, options, placement, lease: placement.lease?.duration)
         try keeper.requireLinkUp()
+        try keeper.requirePermission()
         if try isHeld(keeper, &diagnostics) { return }
         if let mac { try keeper.makeVirtual(mac, keepsExisting: true) } else { try keeper.findVirtual() }
         do {
@@ -36,11 +37,18 @@ struct Add: ParsableCommand {
                 var talk = try OneShotTalk(keeper.openEar())
                 try talk.requireFree(keeper)
             }
-            try keeper.install(leavingOthers: true)
+            try installAndAnnounce(keeper, &diagnostics)
         } catch {
             if keeper.virtual?.isNew == true { keeper.removeVirtual() }
             throw error
         }
+    }
+
+    private func installAndAnnounce(_ keeper: AddressKeeper, _ diagnostics: inout Diagnostics) throws {
+        // Before anything is done: without the privilege for it nothing is.
+        try keeper.raiseVirtual()
+        var talk = try OneShotTalk(keeper.openMouth())
+        try keeper.install(leavingOthers: true)
         for prefix in address {
             let entry = ClaimEntry(
                 prefix: prefix, interface: keeper.link.name, mode: "add", pid: 0, since: Clock.now)
@@ -48,7 +56,6 @@ struct Add: ParsableCommand {
                 diagnostics.say(.information, "\(error), not registered; the address itself is marked")
             }
         }
-        var talk = try OneShotTalk(keeper.openMouth())
         try talk.announce(announcing.count, keeper.addresses)
     }
 
@@ -142,18 +149,18 @@ struct Announce: ParsableCommand {
     var address: [Prefix]
 
     func run() throws {
-        var diagnostics = try options.begin()
-        for prefix in address where !prefix.address.isUnicast {
+        for prefix in address where !prefix.address.isUnicast || prefix.address.isLoopback {
             throw Failure(.usage, "\(prefix.address): no host's address")
         }
+        var diagnostics = try options.begin()
         let keeper = try AddressKeeper(address, options, PlacementOptions.none, lease: nil)
         try keeper.requireLinkUp()
         try keeper.findVirtual()
+        var talk = try OneShotTalk(keeper.openMouth())
         let present = try keeper.presentAnywhere()
         for prefix in address where !present.contains(prefix.address) {
             diagnostics.say(.warning, "\(prefix.address): is not on this host; announced all the same")
         }
-        var talk = try OneShotTalk(keeper.openMouth())
         try talk.announce(announcing.count, keeper.addresses)
     }
 }

@@ -30,12 +30,12 @@ struct Registration {
             do {
                 held.append(Held(try HeldEntry(registry, address)))
             } catch where error.errno == .wouldBlock {
-                remove()
+                undo()
                 let owner = registry.entry(of: address).map { "process \($0.entry.pid)" } ?? "another process"
                 throw Failure(.no, "\(address): \(owner) of this host holds it already")
             } catch {
                 diagnostics.say(.warning, "\(error), so 'qure-claim show' will not know of it")
-                remove()
+                undo()
                 return
             }
         }
@@ -48,7 +48,7 @@ struct Registration {
         // What stands in the entries that are held by this process now is what a dead one has left.
         let others = registry.entries().filter { $0.isHeld && !keeper.addresses.contains($0.entry.prefix.address) }
         guard let other = others.map(\.entry).first(where: { $0.mac == mac && $0.interface == keeper.link.name }) else { return }
-        remove()
+        undo()
         throw Failure(
             .no, "\(mac): process \(other.pid) of this host has it for \(other.prefix.address); "
                 + "addresses that share one must be held by one process")
@@ -81,6 +81,12 @@ struct Registration {
         guard hasChanged else { return }
         hasChanged = false
         for (file, entry) in zip(held, entries) { _ = file.entry?.update(entry) }
+    }
+
+    /// Leaves the registry as it was before: what `add` has put there stays known as qure's.
+    mutating func undo() {
+        for file in held { file.entry.take()?.restore() }
+        held = []
     }
 
     /// Removes the entries.

@@ -59,6 +59,7 @@ package enum ArgumentText {
     /// `ADDR/LEN`, or `ADDR` for the single address.
     package static func prefix(_ text: String) throws -> Prefix {
         if let prefix = Prefix(text) { return prefix }
+        if text.contains("%") { throw ValidationError("'\(text)': leave the zone out and name the interface with -i") }
         throw ValidationError("'\(text)' is not an address with a prefix length; write it like 192.168.1.11/24")
     }
 

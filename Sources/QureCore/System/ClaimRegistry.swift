@@ -131,6 +131,8 @@ package struct ClaimRegistry: Sendable {
 package struct HeldEntry: ~Copyable {
     private let file: FileDescriptor
     private let path: String
+    /// What stood there before.
+    private let former: [UInt8]
     /// Entries are padded to this size, so that an update is one write.
     private static let size = 1024
 
@@ -148,6 +150,7 @@ package struct HeldEntry: ~Copyable {
             guard Self.isNamed(path, number) else { continue }
             self.file = file
             self.path = path
+            former = (try? TextFile.read(path)) ?? []
             return
         }
     }
@@ -165,6 +168,13 @@ package struct HeldEntry: ~Copyable {
         var bytes = Array(entry.text.utf8.prefix(Self.size - 1))
         bytes += [UInt8](repeating: UInt8(ascii: "\n"), count: Self.size - bytes.count)
         return unsafe pwrite(file.number, bytes, bytes.count, 0) == bytes.count
+    }
+
+    /// Leaves the entry as it was before it was taken.
+    package consuming func restore() {
+        guard !former.isEmpty else { return remove() }
+        _ = ftruncate(file.number, 0)
+        _ = unsafe pwrite(file.number, former, former.count, 0)
     }
 
     /// Removes the entry.

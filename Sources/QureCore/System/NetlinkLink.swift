@@ -115,6 +115,13 @@ extension Netlink {
         _ = try exchange(NetlinkRequest(RTM_NEWLINK, fixed: header, call: call, object: "\(index)"))
     }
 
+    /// Fails with EPERM where this process may not change the interface; changes nothing.
+    package mutating func requirePermission(toChange link: Link) throws(SystemError) {
+        var header = ifinfomsg()
+        header.ifi_index = Int32(clamping: link.index)
+        _ = try exchange(NetlinkRequest(RTM_NEWLINK, fixed: header, call: "change interface", object: link.name))
+    }
+
     /// Puts a note on an interface, in place of the one that is there. Errors: ENODEV, EPERM, EINVAL beyond 255 bytes.
     package mutating func setAlias(_ alias: String, of index: Int) throws(SystemError) {
         guard let request = linkRequest(RTM_NEWLINK, index, call: "set alias of link") else {
