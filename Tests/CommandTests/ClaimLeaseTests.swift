@@ -43,19 +43,23 @@ struct ClaimLease {
     @Test(arguments: [true, false])
     func `a follower that was frozen grants itself nothing from the lines that waited`(_ hasGuard: Bool) throws {
         let following = ClaimFollowing()
-        let twin = try { () -> pid_t in
-            following.hold()
-            return try #require(ClaimNetwork.twin(of: following.follower))
-        }()
-        let echoes = EchoStream(to: "10.9.0.50", from: 2, of: following.network)
-        following.events.say("alive at=\(at(0)) lease=300ms")
-        // Nothing can be waited for between the reading of this line and the freezing; either order is right.
+        func vouch(_ times: Int) {
+            for _ in 0..<times {
+                following.events.say("alive at=\(at(0)) lease=300ms")
+                usleep(20_000)
+            }
+        }
+        #expect(
+            eventually {
+                vouch(5)
+                return following.follower.output.contains("fd09::50 taken eth0\n")
+            })
+        vouch(10)
+        let twin = try #require(ClaimNetwork.children(of: following.follower.process).first)
+        let echoes = EchoStream(to: "10.9.0.50", from: 2, of: following.network, vouching: { vouch(2) })
         following.follower.signal(SIGSTOP)
         if !hasGuard { kill(twin, SIGSTOP) }
-        for _ in 0..<10 {
-            following.events.say("alive at=\(at(0)) lease=300ms")
-            usleep(20_000)
-        }
+        vouch(10)
         _ = echoes.silence(of: 0.6)
         let witness = Witness(
             "ether src \(ClaimNetwork.mac(1)) and (arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136 and ip6[60:4] = 0x50))",

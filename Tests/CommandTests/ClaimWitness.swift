@@ -98,10 +98,14 @@ final class AddressMonitor {
 final class EchoStream {
     private let tool: RunningTool
 
-    /// Begins, and waits for the first answer.
-    init(to address: String, from host: Int, of network: ClaimNetwork) {
+    /// Begins, and waits for the first answer; meanwhile `vouching` is called over and over.
+    init(to address: String, from host: Int, of network: ClaimNetwork, vouching: () -> Void = {}) {
         tool = network.start(["ping", "-D", "-n", "-i", "0.01", "-W", "1", address], on: host)
-        #expect(tool.says(" bytes from "), "no echo from \(address)")
+        let isAnswered = eventually {
+            vouching()
+            return tool.output.contains(" bytes from ")
+        }
+        #expect(isAnswered, "no echo from \(address)")
     }
 
     deinit { _ = tool.end(with: SIGKILL) }
