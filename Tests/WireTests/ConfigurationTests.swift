@@ -33,6 +33,8 @@ import Testing
         ("ünterface eth0", "home.conf:1: 'ünterface' \(noName)"),
         ("config other.conf", "home.conf:1: a configuration file cannot name another one"),
         ("label a\u{1}", "home.conf:1: the line has a control character in it"),
+        ("t \r# x", "home.conf:1: the line has a control character in it"),
+        ("json\r\r\n", "home.conf:1: the line has a control character in it"),
         ("json\0", "home.conf:1: the line has a control character in it"),
         ("json\u{7f}", "home.conf:1: the line has a control character in it"),
         ("\u{feff}json", "home.conf:1: '\u{feff}json' \(noName)"),

@@ -29,7 +29,10 @@ package struct ConfigurationFile: Equatable, Sendable {
     package init(_ text: [UInt8], name: String) throws(Failure) {
         self.name = name
         lines = []
-        for (index, bytes) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+        let ended = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (index, line) in ended.enumerated() {
+            // A carriage return may stand before the line's end, and nowhere else.
+            let bytes = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
             func fail(_ why: String) -> Failure { Failure(.usage, "\(name):\(index + 1): \(why)") }
             guard bytes.count <= Self.maximumLine else {
                 throw fail("the line is longer than \(Self.maximumLine) bytes")
@@ -37,11 +40,10 @@ package struct ConfigurationFile: Equatable, Sendable {
             guard let line = String(validating: Array(bytes), as: UTF8.self) else {
                 throw fail("the line is not UTF-8 text")
             }
-            guard !line.utf8.contains(where: { $0 < 0x20 && $0 != 9 && $0 != 13 || $0 == 0x7f }) else {
+            guard !line.utf8.contains(where: { $0 < 0x20 && $0 != 9 || $0 == 0x7f }) else {
                 throw fail("the line has a control character in it")
             }
-            let words = Self.withoutComment(line).split(
-                maxSplits: 1, whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" })
+            let words = Self.withoutComment(line).split(maxSplits: 1, whereSeparator: Self.isBlank)
             guard let option = words.first else { continue }
             guard !option.hasPrefix("-") else {
                 throw fail("write '\(option.drop { $0 == "-" })' without dashes")
@@ -59,14 +61,15 @@ package struct ConfigurationFile: Equatable, Sendable {
     private static func withoutComment(_ line: String) -> Substring {
         var previous: Character = " "
         for index in line.indices {
-            if line[index] == "#" && (previous == " " || previous == "\t") { return line[..<index] }
+            if line[index] == "#" && isBlank(previous) { return line[..<index] }
             previous = line[index]
         }
         return line[...]
     }
 
+    private static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+
     private static func trimmed(_ text: Substring) -> String {
-        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
         let start = text.drop(while: isBlank)
         return String(start[..<(start.lastIndex { !isBlank($0) }.map(start.index(after:)) ?? start.startIndex)])
     }
