@@ -112,7 +112,8 @@ struct NetlinkMessage {
     /// What an NLMSG_ERROR or NLMSG_DONE reports: nil for success.
     var failure: Errno? {
         guard let code = payload.load(as: Int32.self), code != 0 else { return nil }
-        return Errno(rawValue: -code)
+        // Wrapping: the most negative number has no opposite.
+        return Errno(rawValue: 0 &- code)
     }
 }
 
