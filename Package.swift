@@ -37,7 +37,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// The fuzz driver links libFuzzer's main, so it exists only where QURE_FUZZ is set (`make fuzz`).
 let fuzzing: [SwiftSetting] =
-    Context.environment["QURE_FUZZ"] == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])]
+    Context.environment["QURE_FUZZ"] == nil ? [] : [
+        .unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library", "-enable-testing"])
+    ]
 let fuzzTargets: [Target] =
     fuzzing.isEmpty
     ? []
