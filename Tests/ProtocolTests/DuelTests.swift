@@ -169,7 +169,7 @@ struct Duel {
             duel.run(until: ms(2000))
             if duel.holders.count != 1 { fail("after two seconds \(duel.holders.count) holders") }
             let holder = duel.holders
-            duel.run(until: ms(20_000))
+            duel.run(until: ms(10_000))
             if duel.holders != holder { fail("the address moved from \(holder) to \(duel.holders) without a reason") }
             if duel.longestDouble > .zero { fail("two holders for \(duel.longestDouble.text)") }
             if duel.count("taken") != 1 { fail("taken \(duel.count("taken")) times") }
@@ -185,14 +185,14 @@ struct Duel {
         for seed in Self.seeds {
             var duel = Duel(seed: seed, traces: Self.replayed != nil)
             func fail(_ why: String) { self.fail(seed, why) }
-            duel.run(until: ms(30_000), faults: true)
+            duel.run(until: ms(25_000), faults: true)
             // The last fault is over after ten seconds.
-            duel.run(until: ms(50_000))
+            duel.run(until: ms(40_000))
             if duel.holders.count != 1 || duel.believers != duel.holders {
                 fail("at the end \(duel.holders) answer and \(duel.believers) believe that they hold the address")
             }
             let holder = duel.holders
-            duel.run(until: ms(60_000))
+            duel.run(until: ms(45_000))
             if duel.holders != holder { fail("the address moved from \(holder) to \(duel.holders) without a reason") }
             if duel.longestDouble > .milliseconds(2500) { fail("two holders for \(duel.longestDouble.text)") }
             if duel.brokeDeadlineLaw { fail("a machine broke the law of deadlines") }

@@ -127,7 +127,8 @@ import Testing
         Sample(.waiting, test, "try await Task.sleep(for: .seconds(1))\n", 1),
         Sample(.waiting, test, "host.sleep(until: end)\nfunc sleep(until end: Instant) {}\n", 0),
         Sample(.waiting, test, "let text = \"sleep(1)\"  // sleep(1)\n", 0),
-        Sample(.waiting, tool, "usleep(1)\n", 0),
+        Sample(.waiting, tool, "usleep(1)\n", 1),
+        Sample(.waiting, "Tests/Lab/Commands.swift", "usleep(1)\n", 0),
     ])
     func `each rule knows what breaks it and what does not`(_ sample: Sample) {
         let complaints = sample.rule.complaints(about: SourceFile(sample.path, sample.text))
