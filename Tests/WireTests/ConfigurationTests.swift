@@ -17,6 +17,7 @@ import Testing
         ("label a #b\n", ["1 --label=a"]), ("label #b", ["1 --label"]),
         ("on-master echo a  b \n", ["1 --on-master=echo a  b"]), ("label --x=y", ["1 --label=--x=y"]),
         ("name Zürich", ["1 --name=Zürich"]),
+        ("name \u{301}a", ["1 --name=\u{301}a"]), ("name\t\u{301}a  #\u{301}b", ["1 --name=\u{301}a"]),
         ("count 1\ncount 2", ["1 --count=1", "2 --count=2"]), ("e2e x", ["1 --e2e=x"]),
     ])
     func `lines become arguments`(_ text: String, _ arguments: [String]) throws {

@@ -43,8 +43,9 @@ package struct ConfigurationFile: Equatable, Sendable {
             guard !line.utf8.contains(where: { $0 < 0x20 && $0 != 9 || $0 == 0x7f }) else {
                 throw fail("the line has a control character in it")
             }
-            let words = Self.withoutComment(line).split(maxSplits: 1, whereSeparator: Self.isBlank)
-            guard let option = words.first else { continue }
+            let text = Self.trimmed(Self.withoutComment(line.utf8[...]))
+            guard !text.isEmpty else { continue }
+            let option = String(Substring(text.prefix { !Self.isBlank($0) }))
             guard !option.hasPrefix("-") else {
                 throw fail("write '\(option.drop { $0 == "-" })' without dashes")
             }
@@ -52,25 +53,27 @@ package struct ConfigurationFile: Equatable, Sendable {
                 throw fail("'\(option)' is not an option's name (one option per line: name, blank, value)")
             }
             guard option != "config" else { throw fail("a configuration file cannot name another one") }
-            let value = words.count == 2 ? Self.trimmed(words[1]) : ""
-            lines.append(Line(number: index + 1, option: String(option), value: value))
+            let value = String(Substring(Self.trimmed(text.dropFirst(option.utf8.count))))
+            lines.append(Line(number: index + 1, option: option, value: value))
         }
     }
 
     /// A `#` at the start or behind a blank begins a comment; within a word it is part of the value.
-    private static func withoutComment(_ line: String) -> Substring {
-        var previous: Character = " "
+    private static func withoutComment(_ line: Substring.UTF8View) -> Substring.UTF8View {
+        var previous = UInt8(ascii: " ")
         for index in line.indices {
-            if line[index] == "#" && isBlank(previous) { return line[..<index] }
+            if line[index] == UInt8(ascii: "#") && isBlank(previous) { return line[..<index] }
             previous = line[index]
         }
-        return line[...]
+        return line
     }
 
-    private static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+    /// Bytes, not characters: a blank before a combining mark is a blank, as it is for the shell.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
-    private static func trimmed(_ text: Substring) -> String {
+    private static func trimmed(_ text: Substring.UTF8View) -> Substring.UTF8View {
         let start = text.drop(while: isBlank)
-        return String(start[..<(start.lastIndex { !isBlank($0) }.map(start.index(after:)) ?? start.startIndex)])
+        guard let last = start.lastIndex(where: { !isBlank($0) }) else { return start[..<start.startIndex] }
+        return start[...last]
     }
 }
