@@ -1,5 +1,6 @@
-// AddressKeeper: the kernel's side of a claim: addresses on an interface, their lifetime, their mark, and the interface of
-// their own where they are to have a hardware address of their own. It does what it is told, when it is told.
+// AddressKeeper: the kernel's side of a claim: addresses on an interface, their lifetime, their mark, and the
+// interface of their own where they are to have a hardware address of their own. It does what it is told, when it is
+// told.
 
 import QureCore
 
@@ -16,8 +17,8 @@ enum AddressMark {
 }
 
 extension Netlink {
-    /// Removes an address; the kernel would take an IPv4 network's other addresses along with its first one unless it is
-    /// told to promote them.
+    /// Removes an address; the kernel would take an IPv4 network's other addresses along with its first one unless it
+    /// is told to promote them.
     mutating func removeKeepingOthers(_ address: InterfaceAddress) throws(SystemError) -> Bool {
         if address.prefix.address.bitWidth == 32 && !address.isSecondary {
             try setConfiguration(interface: address.interface, [.promoteSecondaries: 1])
@@ -28,8 +29,8 @@ extension Netlink {
 
 final class AddressKeeper {
     let prefixes: [Prefix]
-    /// The interface on whose link the addresses are.
-    let link: Link
+    /// The interface on whose link the addresses are, as it is now.
+    var link: Link
     /// This host's link-local address there.
     let linkLocal: IPv6Address?
     /// The macvlan, where the addresses have a hardware address of their own.
@@ -50,10 +51,11 @@ final class AddressKeeper {
         var netlink = try Netlink()
         let link = try Self.link(for: prefixes, options.common.interface, &netlink)
         let own = try netlink.addresses(on: link.index)
-        linkLocal = own.lazy.compactMap { entry -> IPv6Address? in
-            guard case .v6(let address) = entry.prefix.address, address.isLinkLocal else { return nil }
-            return entry.isTentative || entry.hasFailedDAD ? nil : address
-        }.first
+        linkLocal =
+            own.lazy.compactMap { entry -> IPv6Address? in
+                guard case .v6(let address) = entry.prefix.address, address.isLinkLocal else { return nil }
+                return entry.isTentative || entry.hasFailedDAD ? nil : address
+            }.first
         self.prefixes = prefixes
         self.options = options
         self.lease = lease
@@ -64,7 +66,9 @@ final class AddressKeeper {
 
     private static func link(for prefixes: [Prefix], _ name: String?, _ netlink: inout Netlink) throws -> Link {
         if let name {
-            guard let link = try netlink.link(named: name) else { throw Failure(.unreachable, "\(name): no such interface") }
+            guard let link = try netlink.link(named: name) else {
+                throw Failure(.unreachable, "\(name): no such interface")
+            }
             return try usable(link)
         }
         var indices: Set<Int> = []
@@ -83,7 +87,8 @@ final class AddressKeeper {
 
     private static func usable(_ link: Link) throws -> Link {
         guard link.mac != nil, link.supportsARP, !link.isLoopback else {
-            throw Failure(.usage, "\(link.name): not an Ethernet interface, so there is no link to announce an address on")
+            throw Failure(
+                .usage, "\(link.name): not an Ethernet interface, so there is no link to announce an address on")
         }
         return link
     }
@@ -126,7 +131,20 @@ final class AddressKeeper {
     /// Whether all the addresses are there and in order.
     func isIntact() throws -> Bool {
         if let virtual, try netlink.link(index: virtual.link.index)?.isUp != true { return false }
-        return Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(of: addresses)
+        return Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(
+            of: addresses)
+    }
+
+    /// Whether a change may be one of what is kept here.
+    func isConcerned(by change: Change) -> Bool {
+        switch change {
+        case .link(let other): other.index == link.index || other.index == carrier.index
+        case .linkRemoved(let index): index == link.index || index == carrier.index
+        case .address(let address): address.hasFailedDAD && addresses.contains(address.prefix.address)
+        case .addressRemoved(let address): addresses.contains(address.prefix.address)
+        case .overrun: true
+        case .neighbour, .neighbourRemoved, .routes: false
+        }
     }
 
     /// Whether it is qure's to renew or remove.
@@ -146,11 +164,16 @@ final class AddressKeeper {
     /// would answer with two.
     func requireOneMAC() throws {
         let wanted = Set(addresses)
-        let others = try ([link] + VirtualInterface.all(over: link.index, &netlink)).filter { $0.index != carrier.index }
+        let others = try ([link] + VirtualInterface.all(over: link.index, &netlink)).filter {
+            $0.index != carrier.index
+        }
         for entry in try netlink.addresses() where wanted.contains(entry.prefix.address) {
             guard let other = others.first(where: { $0.index == entry.interface }) else { continue }
             throw Failure(
-                .no, "\(entry.prefix): is on \(other.name) already, with the hardware address \(other.mac ?? .zero); remove it first")
+                .no,
+                "\(entry.prefix): is on \(other.name) already, with the hardware address \(other.mac ?? .zero); "
+                    + "remove it first"
+            )
         }
     }
 
@@ -189,7 +212,8 @@ final class AddressKeeper {
         let isCovered = all.contains {
             guard $0.prefix.address != prefix.address, $0.hasPrefixRoute else { return false }
             return $0.prefix.network == prefix.network
-                || ($0.interface == link.index && $0.prefix.length < prefix.length && $0.prefix.contains(prefix.address))
+                || ($0.interface == link.index && $0.prefix.length < prefix.length
+                    && $0.prefix.contains(prefix.address))
         }
         coverage[prefix] = isCovered
         return isCovered
@@ -204,12 +228,13 @@ final class AddressKeeper {
         } catch {
             // A missing capability is EPERM; this is something else.
             guard error.errno == .permissionDenied && prefix.address.bitWidth == 128 else { throw error }
-            throw Failure(.system, "\(error): IPv6 is off on \(carrier.name) (net.ipv6.conf.\(carrier.name).disable_ipv6)")
+            throw Failure(
+                .system, "\(error): IPv6 is off on \(carrier.name) (net.ipv6.conf.\(carrier.name).disable_ipv6)")
         }
     }
 
-    /// Takes every address off, whatever it costs; what is gone already is no error, and what somebody else has put there
-    /// meanwhile stays. The first error is thrown at the end.
+    /// Takes every address off, whatever it costs; what is gone already is no error, and what somebody else has put
+    /// there meanwhile stays. The first error is thrown at the end.
     func withdraw() throws {
         var trouble: SystemError?
         for entry in try present() where isRenewable(entry) {

@@ -1,6 +1,6 @@
 // qure-claim: puts an address on this host and takes it off, tells the link, keeps it there, gives it up safely.
-// The command line: the options and their checks. The commands that do one thing and end are in OneShotCommands.swift, those that
-// stay in HoldCommand.swift and FollowCommand.swift.
+// The command line: the options and their checks. The commands that do one thing and end are in
+// OneShotCommands.swift, those that stay in HoldCommand.swift and FollowCommand.swift.
 
 import ArgumentParser
 import QureCore
@@ -10,7 +10,9 @@ struct ClaimCommand: Tool {
     static let configuration = CommandConfiguration(
         commandName: "qure-claim",
         abstract: "Put an address on this host, tell the link, keep it there, give it up safely.",
-        discussion: "Exit status: 0 done, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. See qure-claim(8).",
+        discussion:
+            "Exit status: 0 done, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. "
+            + "See qure-claim(8).",
         version: Version.text,
         subcommands: [Add.self, Del.self, Hold.self, Follow.self, Announce.self, Show.self])
 
@@ -100,7 +102,8 @@ struct VirtualOptions: ParsableArguments {
         guard let virtualMac, virtualMac != VirtualMAC.automatic else { return }
         let mac = try ArgumentText.mac(virtualMac)
         guard !mac.isMulticast && mac != .zero else {
-            throw ValidationError("\(mac) cannot be an interface's (the lowest bit of its first octet must be 0, and some bit 1)")
+            throw ValidationError(
+                "\(mac) cannot be an interface's (the lowest bit of its first octet must be 0, and some bit 1)")
         }
     }
 
@@ -132,7 +135,8 @@ func checkClaimable(_ prefixes: [Prefix]) throws {
             throw Failure(.usage, "\(prefix): no host's address; give the one to claim with its prefix length")
         }
         if case .v6(let address) = prefix.address, address.rawValue >> 32 == 0xffff {
-            throw Failure(.usage, "\(prefix): an IPv4 address in the dress of IPv6; write it as \(IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue)))")
+            let plain = IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue))
+            throw Failure(.usage, "\(prefix): an IPv4 address in the dress of IPv6; write it as \(plain)")
         }
         guard prefix.length > 0 else { throw Failure(.usage, "\(prefix): a prefix length of 0 would cover everything") }
         if prefix.address.bitWidth == 32, prefix.length < 31 {

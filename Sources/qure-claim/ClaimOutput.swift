@@ -1,5 +1,5 @@
-// What qure-claim's daemons tell: records on standard output, as text and as JSON. They never wait for a reader; one that has
-// gone away is told once and fails the exit status, but it is no reason to take a site off the net.
+// What qure-claim's daemons tell: records on standard output, as text and as JSON. They never wait for a reader; one
+// that has gone away is told once and fails the exit status, but it is no reason to take a site off the net.
 
 import QureCore
 
@@ -26,7 +26,8 @@ struct ClaimOutput {
         let record = Record(
             words.joined(separator: " "),
             [
-                ("address", .string("\(address)")), ("state", .string(state.hasSuffix(",") ? "unverified" : state)), ("interface", .string(interface)),
+                ("address", .string("\(address)")), ("state", .string(state.hasSuffix(",") ? "unverified" : state)),
+                ("interface", .string(interface)),
                 ("mac", mac.map { .string("\($0)") } ?? .null),
                 ("time_us", time.map { .integer($0.microseconds) } ?? .null),
                 ("detail", detail.isEmpty ? .null : .string(detail)),
@@ -57,7 +58,8 @@ extension Verifier.Result {
         case .verified(let time): "verified after \(time.spoken)"
         case .unverified(.gatewaySilent): "not verified: the gateway \(gateway) does not answer on this link"
         case .unverified(.nothingArrives):
-            "not verified: no packet of the gateway \(gateway) arrives here; it may ignore gratuitous ARP or have a fixed entry"
+            "not verified: no packet of the gateway \(gateway) arrives here; "
+                + "it may ignore gratuitous ARP or have a fixed entry"
         }
     }
 }

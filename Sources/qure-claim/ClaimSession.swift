@@ -1,6 +1,6 @@
-// ClaimSession: what `hold` and `follow` have in common: joins the AddressClaim machine with the interface (AddressKeeper), the link
-// (two neighbour sockets), the fence, the guard, the verification and the registry. The command around it waits on the session's poller,
-// adds its own events, and calls `turn` once for each wake-up.
+// ClaimSession: what `hold` and `follow` have in common: joins the AddressClaim machine with the interface
+// (AddressKeeper), the link (two neighbour sockets), the fence, the guard, the verification and the registry. The
+// command around it waits on the session's poller, adds its own events, and calls `turn` once for each wake-up.
 
 import Glibc
 import QureCore
@@ -18,8 +18,8 @@ final class ClaimSession {
     let keeper: AddressKeeper
     var poller: Poller
     var diagnostics: Diagnostics
-    private(set) var end: End?
-    private(set) var output: ClaimOutput
+    var end: End?
+    var output: ClaimOutput
     private var claim: AddressClaim
     private var random = SystemRandomNumberGenerator()
     private var changes: NetlinkMonitor
@@ -28,13 +28,11 @@ final class ClaimSession {
     private var mouth: NeighborSocket?
     private var fence: Fence?
     private var twin: Guard?
-    private var verifiers: [Verifier] = []
-    /// The widths of addresses that no gateway is known for.
-    private var unverifiable: [Int] = []
-    private var registration: Registration
+    /// nil: not wanted.
+    private let verifications: Verifications?
+    var registration: Registration
     private var isLinkUp: Bool
-    private let wantsVerification: Bool
-    private let service = ServiceManager()
+    let service = ServiceManager()
     private var nextWatchdog: Instant?
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
     private var grantedUntil: Instant?
@@ -46,8 +44,9 @@ final class ClaimSession {
     private var lifetimeEnd: Instant { renewedAt + (keeper.renewedLease ?? .zero) }
     private let lease: Duration
 
-    /// A session about the keeper's addresses, which holds nothing yet; on an interface of their own if there is a `mac`.
-    /// Fails with status 1 where another process of this host has to do with one of them, or somebody else has put it there.
+    /// A session about the keeper's addresses, which holds nothing yet; on an interface of their own if there is a
+    /// `mac`. Fails with status 1 where another process of this host has to do with one of them, or somebody else has
+    /// put it there.
     static func begin(
         _ keeper: AddressKeeper, _ authority: AddressClaim.Authority, mac: MACAddress?, lease: Duration,
         options: ClaimOptions, verifies: Bool, _ diagnostics: Diagnostics
@@ -61,11 +60,13 @@ final class ClaimSession {
             try keeper.requireOurs()
             if let mac { try keeper.makeVirtual(mac) }
             if let trouble = keeper.virtual?.trouble {
-                diagnostics.say(.warning, "\(trouble), so router advertisements may give \(keeper.carrier.name) addresses too")
+                diagnostics.say(
+                    .warning, "\(trouble), so router advertisements may give \(keeper.carrier.name) addresses too")
             }
             try keeper.requireOneMAC()
             return try ClaimSession(
-                keeper, authority, lease: lease, json: options.common.json, verifies: verifies, registration, diagnostics)
+                keeper, authority, lease: lease, json: options.common.json, verifies: verifies, registration,
+                diagnostics)
         } catch {
             keeper.removeVirtual()
             registration.undo()
@@ -80,7 +81,7 @@ final class ClaimSession {
         self.keeper = keeper
         self.registration = registration
         self.lease = lease
-        wantsVerification = verifies
+        verifications = verifies ? Verifications(keeper, token: Token.verification) : nil
         output = ClaimOutput(json: json, interface: keeper.link.name)
         claim = AddressClaim(
             .init(addresses: keeper.addresses, identity: keeper.link.mac ?? .zero, authority: authority, lease: lease))
@@ -100,16 +101,18 @@ final class ClaimSession {
     private func makeFence() {
         do { fence = try Fence(keeper.addresses) } catch {
             diagnostics.say(
-                .warning, "\(error): no fence here, so a process that is frozen keeps the address until its lifetime is over")
+                .warning,
+                "\(error): no fence here, so a process that is frozen keeps the address until its lifetime is over")
         }
     }
 
     var isHolding: Bool { claim.state == .holding }
+    var isFenced: Bool { fence != nil }
     var isIdle: Bool { claim.state == .idle }
 
     /// When the session has something to do by itself.
     var nextDeadline: Instant? {
-        verifiers.reduce(earlier(claim.nextDeadline, nextWatchdog)) { earlier($0, $1.nextDeadline) }
+        earlier(earlier(claim.nextDeadline, nextWatchdog), verifications?.nextDeadline)
     }
 
     // MARK: What the command says
@@ -154,7 +157,10 @@ final class ClaimSession {
     }
 
     /// Tells the service manager that the session is up.
-    func isReady() { service.notify("READY=1", "STATUS=\(status)") }
+    func isReady() {
+        writeRegistration()
+        service.notify("READY=1", "STATUS=\(status)")
+    }
 
     // MARK: One wake-up
 
@@ -165,7 +171,7 @@ final class ClaimSession {
         if events.contains(.ready(Token.twin)) { replaceTwin() }
         try readChanges()
         try hear()
-        for verifier in verifiers { verify(verifier) { $0.turn($1, $2) } }
+        try verify { $0.turn($1, $2) }
         try step(.deadlinePassed)
         // Our own changes are told to us as well; they must not wake us once more.
         try readChanges()
@@ -173,23 +179,35 @@ final class ClaimSession {
             service.notify("WATCHDOG=1")
             nextWatchdog = service.watchdogInterval.map { Clock.now + $0 }
         }
-        registration.write()
+        writeRegistration()
+    }
+
+    private func writeRegistration() {
+        guard let trouble = registration.write() else { return }
+        diagnostics.say(.warning, "\(trouble), so 'qure-claim show' may say what is no longer so")
     }
 
     private func readChanges() throws {
         var isConcerned = false
         for change in try changes.read() {
-            switch change {
-            case .link(let link): isConcerned = isConcerned || link.index == keeper.link.index || link.index == keeper.carrier.index
-            case .linkRemoved(let index): isConcerned = isConcerned || index == keeper.link.index || index == keeper.carrier.index
-            case .address(let address):
-                isConcerned = isConcerned || (address.hasFailedDAD && keeper.addresses.contains(address.prefix.address))
-            case .addressRemoved(let address): isConcerned = isConcerned || keeper.addresses.contains(address.prefix.address)
-            case .overrun: isConcerned = true
-            default: break
-            }
+            if case .link(let link) = change { try take(link) }
+            isConcerned = isConcerned || keeper.isConcerned(by: change)
         }
         if isConcerned { try lookAtInterface() }
+    }
+
+    /// The interface has another name, or another hardware address: the link has to hear of it.
+    private func take(_ link: Link) throws {
+        guard link.index == keeper.link.index, link != keeper.link else { return }
+        let former = keeper.link.mac
+        keeper.link = link
+        guard let mac = link.mac, mac != former else { return }
+        diagnostics.say(.notice, "\(link.name): the hardware address is \(mac) now, announcing it")
+        ear = try keeper.openEar()
+        for descriptor in ear.descriptors { try poller.add(descriptor, token: Token.link) }
+        mouth = nil
+        try step(.linkLost)
+        if isLinkUp { try step(.linkRestored) }
     }
 
     private func lookAtInterface() throws {
@@ -215,9 +233,7 @@ final class ClaimSession {
     }
 
     private func take(_ sighting: Sighting) throws {
-        for verifier in verifiers where verifier.gateway == sighting.address && sighting.kind == .holds {
-            verifier.heardGateway()
-        }
+        verifications?.heard(sighting)
         if keeper.addresses.contains(sighting.address) { try step(.heard(sighting)) }
     }
 
@@ -226,7 +242,9 @@ final class ClaimSession {
     private func step(_ input: AddressClaim.Input) throws {
         let before = claim.state
         let outputs = claim.step(input, at: Clock.now, using: &random)
-        if claim.state != before { diagnostics.say(.debug, "\(before.rawValue) -> \(claim.state.rawValue) on \(input)") }
+        if claim.state != before {
+            diagnostics.say(.debug, "\(before.rawValue) -> \(claim.state.rawValue) on \(input)")
+        }
         for output in outputs { try perform(output) }
     }
 
@@ -273,6 +291,7 @@ final class ClaimSession {
     }
 
     private func announce() throws {
+        guard !isHandingOver else { return }
         for address in keeper.addresses {
             // The fence does not see our own frames; and this process may have been frozen a line above.
             guard Clock.now < openUntil else { return }
@@ -303,19 +322,22 @@ final class ClaimSession {
         defer {
             try? fence?.close()
             dropTwin()
-            for verifier in verifiers { verifier.close() }
-            verifiers = []
+            verifications?.close()
             mouth = nil
         }
         try keeper.withdraw()
         for address in keeper.addresses { tell(address, "withdrawn") }
-        registration.update { $0.verification = "" }
+        registration.update {
+            $0.verification = ""
+            $0.isHolding = false
+        }
         service.notify("STATUS=\(status)")
     }
 
     // MARK: The guard
 
-    /// Where no process can be made any more, that is no reason to give an address up: the next announcement tries again.
+    /// Where no process can be made any more, that is no reason to give an address up: the next announcement tries
+    /// again.
     private func makeTwin() {
         do {
             let made = try Guard(route: keeper.removalMessages(), filter: fence?.removalBatch ?? [])
@@ -337,117 +359,28 @@ final class ClaimSession {
 
     // MARK: Verification
 
-    private func beginVerification() throws {
-        guard wantsVerification else { return }
-        verifiers = []
-        unverifiable = []
-        let gateways = try keeper.gateways()
-        for width in [32, 128] where keeper.addresses.contains(where: { $0.bitWidth == width }) {
-            if let gateway = gateways.first(where: { $0.bitWidth == width }) {
-                try verify(width, by: gateway)
-            } else {
-                unverifiable.append(width)
-                tellVerification(of: width, "not verified: \(keeper.link.name) has no default gateway for it", time: nil)
-            }
-        }
+    /// Does something about the verification and tells what it has found; nothing where none is wanted.
+    func verify(
+        _ action: (Verifications, borrowing NeighborSocket, borrowing Poller) throws -> [Verifications.Finding]
+    ) throws {
+        guard mouth != nil, let verifications else { return }
+        for finding in try action(verifications, mouth!, poller) { tell(finding) }
     }
 
     /// A gateway often comes later than the address, from DHCP or a router's advertisement.
     private func lookForGateway() throws {
-        guard isHolding, !unverifiable.isEmpty else { return }
-        for gateway in try keeper.gateways() where unverifiable.contains(gateway.bitWidth) {
-            unverifiable.removeAll { $0 == gateway.bitWidth }
-            // The one that is open does not hear this gateway.
-            mouth = nil
-            try openMouth()
-            try verify(gateway.bitWidth, by: gateway)
-        }
-    }
-
-    private func verify(_ width: Int, by gateway: IPAddress) throws {
-        guard let address = keeper.addresses.first(where: { $0.bitWidth == width }) else { return }
-        let verifier = Verifier(address, by: gateway, keeper, token: Token.verification)
-        verifiers.append(verifier)
-        verify(verifier) { $0.begin($1, $2) }
-    }
-
-    private func verify(
-        _ verifier: Verifier, _ action: (Verifier, borrowing NeighborSocket, borrowing Poller) -> Verifier.Result?
-    ) {
-        guard let result = withMouth({ action(verifier, $0, poller) }) ?? nil else { return }
-        var time: Duration?
-        if case .verified(let after) = result { time = after }
-        tellVerification(of: verifier.address.bitWidth, result.text(verifier.gateway), time: time)
-    }
-
-    private func withMouth<Value>(_ body: (borrowing NeighborSocket) -> Value) -> Value? {
-        guard mouth != nil else { return nil }
-        return body(mouth!)
-    }
-
-    /// Addresses of one family share a gateway, and what is true of one is true of all.
-    private func tellVerification(of width: Int, _ text: String, time: Duration?) {
-        for address in keeper.addresses where address.bitWidth == width {
-            if let time {
-                tell(address, "verified", "after \(time.spoken)", time: time)
-            } else {
-                tell(address, "claimed,", text)
-            }
-        }
-        registration.update { if $0.prefix.address.bitWidth == width { $0.verification = text } }
-        service.notify("STATUS=\(status)")
-    }
-
-    // MARK: Reports
-
-    private func tell(
-        _ address: IPAddress, _ state: String, _ detail: String = "", mac: MACAddress? = nil, time: Duration? = nil
-    ) {
-        guard let error = output.tell(address, state, detail, mac: mac, time: time) else { return }
-        diagnostics.say(.error, "\(error), going on without it")
-    }
-
-    private var status: String {
-        let names = keeper.prefixes.map(\.description).joined(separator: ", ")
-        guard isHolding else { return "not holding \(names)" }
-        return "holding \(names) on \(keeper.link.name), \(registration.verification)"
-    }
-
-    private func report(_ report: AddressClaim.Report) throws {
-        switch report {
-        case .taken:
-            registration.begin(isFenced: fence != nil)
-            for address in keeper.addresses { tell(address, "taken") }
-            service.notify("STATUS=\(status)")
-            try beginVerification()
-        case .reinstated:
-            diagnostics.say(.warning, "\(keeper.prefixes[0]): was gone from \(keeper.carrier.name), put back")
-            for address in keeper.addresses { tell(address, "reinstated") }
-            try beginVerification()
-        case .heldBy(let sighting), .rival(let sighting):
-            end = .refused(sighting)
-        case .conflict(let sighting, let defended):
-            registration.update { $0.conflicts += 1 }
-            tell(
-                sighting.address, "conflict", "\(sighting.identity) \(defended ? "defended" : "left to the elector")",
-                mac: sighting.identity)
-            diagnostics.say(
-                .warning, "\(sighting.address): \(sighting.identity) says that it has it too\(defended ? ", defended" : "")")
-        case .lost(let sighting):
-            end = .lost(sighting)
-        case .asleep(let time):
-            diagnostics.say(
-                .warning, "\(keeper.prefixes[0]): this process did not run for \(time.spoken), longer than its lease; asking again")
-        case .unplugged(let time):
-            diagnostics.say(.warning, "\(keeper.prefixes[0]): the link was away for \(time.spoken); asking again")
-        }
+        guard isHolding, try verifications?.hasGatewayCome() == true else { return }
+        // The one that is open does not hear this gateway.
+        mouth = nil
+        try openMouth()
+        try verify { try $0.begin($1, $2, onlyMissing: true) }
     }
 }
 
 extension NeighborSocket {
     /// What was heard. That an interface goes down is told here as an error, once; the monitor says the same.
     fileprivate mutating func receiveUnlessDown() throws(SystemError) -> [Heard] {
-        do { return try receive() } catch where error.isLinkTrouble { return [] }
+        do { return try receive() } catch  where error.isLinkTrouble { return [] }
     }
 }
 

@@ -22,7 +22,7 @@ struct EventStream {
         do {
             try poller.add(STDIN_FILENO, token: token)
             return true
-        } catch where error.errno == .notPermitted {
+        } catch  where error.errno == .notPermitted {
             return false
         }
     }

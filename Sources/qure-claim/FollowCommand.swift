@@ -1,4 +1,5 @@
-// `qure-claim follow`: holds addresses for as long as the event stream on standard input says so, and not a moment longer.
+// `qure-claim follow`: holds addresses for as long as the event stream on standard input says so, and not a moment
+// longer.
 
 import ArgumentParser
 import Glibc
@@ -8,7 +9,10 @@ import QureCore
 struct Follow: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "follow", of: "qure-claim",
-        abstract: "Hold the addresses while the event stream on standard input says so (qure-elect run | qure-claim follow …).")
+        abstract:
+            "Hold the addresses while the event stream on standard input says so "
+            + "(qure-elect run | qure-claim follow …)."
+    )
 
     @OptionGroup var options: ClaimOptions
     @OptionGroup var placement: PlacementOptions

@@ -7,7 +7,10 @@ import QureCore
 struct Add: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "add", of: "qure-claim",
-        abstract: "Put the address on the interface, announce it, exit. 0: it is on this host now; 1 (--unless-held): another has it.")
+        abstract:
+            "Put the address on the interface, announce it, exit. 0: it is on this host now; "
+            + "1 (--unless-held): another has it."
+    )
 
     @OptionGroup var options: ClaimOptions
     @OptionGroup var placement: PlacementOptions
@@ -59,8 +62,8 @@ struct Add: ParsableCommand {
         try talk.announce(announcing.count, keeper.addresses)
     }
 
-    /// Whether processes of this host hold all the addresses. They keep them better than a command that ends could; that
-    /// one of them is to hold what is not here now is no answer to this command.
+    /// Whether processes of this host hold all the addresses. They keep them better than a command that ends could;
+    /// that one of them is to hold what is not here now is no answer to this command.
     private func isHeld(_ keeper: AddressKeeper, _ diagnostics: inout Diagnostics) throws -> Bool {
         let here = try keeper.presentAnywhere()
         let held = address.compactMap { prefix in
@@ -115,7 +118,10 @@ struct Del: ParsableCommand {
             }
             if let registered, registered.isHeld {
                 diagnostics.say(
-                    .warning, "\(prefix.address): process \(registered.entry.pid) holds it and will put it back; stop that instead")
+                    .warning,
+                    "\(prefix.address): process \(registered.entry.pid) holds it and will put it back; "
+                        + "stop that instead"
+                )
             }
             for entry in found {
                 _ = try netlink.removeKeepingOthers(entry)

@@ -1,5 +1,5 @@
-// OneShotTalk: what the commands that do one thing and end say on the link: the question before an address is taken, and a
-// short train of announcements.
+// OneShotTalk: what the commands that do one thing and end say on the link: the question before an address is taken,
+// and a short train of announcements.
 
 import QureCore
 

@@ -1,5 +1,6 @@
-// Registration: the entries of a session's addresses in the registry, for `qure-claim show`: locked while the session lives, written
-// when something in them has changed. A registry that cannot be written is told once and stops nothing.
+// Registration: the entries of a session's addresses in the registry, for `qure-claim show`: locked while the session
+// lives, written when something in them has changed. A registry that cannot be written is told once and stops
+// nothing.
 
 import Glibc
 import QureCore
@@ -14,6 +15,7 @@ struct Registration {
     private var held: [Held] = []
     private var entries: [ClaimEntry]
     private var hasChanged = true
+    private var hasFailed = false
 
     /// Takes the entries of all the keeper's addresses. Fails with status 1 where another process holds one, or has
     /// `mac`, their hardware address, for another address.
@@ -29,7 +31,7 @@ struct Registration {
         for address in keeper.addresses {
             do {
                 held.append(Held(try HeldEntry(registry, address)))
-            } catch where error.errno == .wouldBlock {
+            } catch  where error.errno == .wouldBlock {
                 undo()
                 let owner = registry.entry(of: address).map { "process \($0.entry.pid)" } ?? "another process"
                 throw Failure(.no, "\(address): \(owner) of this host holds it already")
@@ -40,17 +42,19 @@ struct Registration {
             }
         }
         try requireAlone(keeper, registry, mac)
-        write()
     }
 
     private mutating func requireAlone(_ keeper: AddressKeeper, _ registry: ClaimRegistry, _ mac: MACAddress?) throws {
         guard let mac else { return }
         // What stands in the entries that are held by this process now is what a dead one has left.
         let others = registry.entries().filter { $0.isHeld && !keeper.addresses.contains($0.entry.prefix.address) }
-        guard let other = others.map(\.entry).first(where: { $0.mac == mac && $0.interface == keeper.link.name }) else { return }
+        guard let other = others.map(\.entry).first(where: { $0.mac == mac && $0.interface == keeper.link.name }) else {
+            return
+        }
         undo()
         throw Failure(
-            .no, "\(mac): process \(other.pid) of this host has it for \(other.prefix.address); "
+            .no,
+            "\(mac): process \(other.pid) of this host has it for \(other.prefix.address); "
                 + "addresses that share one must be held by one process")
     }
 
@@ -76,11 +80,16 @@ struct Registration {
         return all.isEmpty ? "not verified yet" : Set(all).sorted().joined(separator: "; ")
     }
 
-    /// Writes what has changed.
-    mutating func write() {
-        guard hasChanged else { return }
+    /// Writes what has changed. Returns why that fails, the first time that it does: a full disk, mostly.
+    mutating func write() -> SystemError? {
+        guard hasChanged else { return nil }
         hasChanged = false
-        for (file, entry) in zip(held, entries) { _ = file.entry?.update(entry) }
+        var trouble: SystemError?
+        for (file, entry) in zip(held, entries) {
+            do { try file.entry?.update(entry) } catch { trouble = error }
+        }
+        defer { hasFailed = trouble != nil }
+        return hasFailed ? nil : trouble
     }
 
     /// Leaves the registry as it was before: what `add` has put there stays known as qure's.

@@ -1,4 +1,5 @@
-// `qure-claim show`: the claims of this host, from the registry and from the kernel, which alone knows what is really there.
+// `qure-claim show`: the claims of this host, from the registry and from the kernel, which alone knows what is really
+// there.
 
 import ArgumentParser
 import QureCore
@@ -28,7 +29,9 @@ struct Show: ParsableCommand {
         var netlink = try Netlink()
         var rows = try rows(&netlink)
         if let name = options.common.interface {
-            guard let link = try netlink.link(named: name) else { throw Failure(.unreachable, "\(name): no such interface") }
+            guard let link = try netlink.link(named: name) else {
+                throw Failure(.unreachable, "\(name): no such interface")
+            }
             let ours = try VirtualInterface.all(over: link.index, &netlink).map(\.name)
             rows.removeAll { $0.interface != name && !ours.contains($0.interface) }
         }
@@ -57,7 +60,8 @@ struct Show: ParsableCommand {
             }
             rows.append(
                 Row(
-                    prefix: present?.prefix ?? entry.prefix, interface: present.map { name($0.interface) } ?? entry.interface,
+                    prefix: present?.prefix ?? entry.prefix,
+                    interface: present.map { name($0.interface) } ?? entry.interface,
                     state: state, entry: entry, lease: present?.validLifetime))
         }
         // Marked by the kernel, though the registry does not know of it.
@@ -87,7 +91,8 @@ struct Show: ParsableCommand {
         return Record(
             words.joined(separator: " "),
             [
-                ("address", .string("\(row.prefix)")), ("state", .string(row.state)), ("interface", .string(row.interface)),
+                ("address", .string("\(row.prefix)")), ("state", .string(row.state)),
+                ("interface", .string(row.interface)),
                 ("mode", entry.map { .string($0.mode) } ?? .null),
                 ("pid", entry.flatMap { $0.pid == 0 ? nil : .integer(Int64($0.pid)) } ?? .null),
                 ("age_ms", age.map { .integer($0.milliseconds) } ?? .null),

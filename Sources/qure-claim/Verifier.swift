@@ -1,5 +1,6 @@
 // Verifier: joins the Verification machine (does the gateway's traffic for an address arrive here?) with the sockets it
-// needs: the claim's own for the question, an echo socket and a connection attempt that both speak from the address itself.
+// needs: the claim's own for the question, an echo socket and a connection attempt that both speak from the address
+// itself.
 
 import QureCore
 
@@ -80,8 +81,8 @@ final class Verifier {
             switch output {
             case .ask:
                 try? mouth.ask(for: gateway, tell: address)
-                // An advertisement answers to the address, by what the gateway knows of it. That it is there at all has to
-                // be asked without one.
+                // An advertisement answers to the address, by what the gateway knows of it. That it is there at all
+                // has to be asked without one.
                 if gateway.bitWidth == 128 { try? mouth.probe(gateway) }
             case .echo(let sequence): try? sendEcho(UInt16(truncatingIfNeeded: sequence), poller)
             case .connect: try? connect(poller)
@@ -108,6 +109,92 @@ final class Verifier {
             to: SocketAddress(gateway, port: Self.port, scope: gateway.isLinkLocalV6 ? scope : 0), interface: interface)
         try poller.addForWriting(probe.descriptor, token: token)
         connection = .some(probe)
+    }
+}
+
+/// All the proofs of one session: one for each family of its addresses, because addresses of one family share a
+/// gateway, and what is true of one is true of all.
+final class Verifications {
+    /// What is to be told about the addresses of one width.
+    struct Finding {
+        var width: Int
+        var text: String
+        /// How long it took, where the traffic does arrive.
+        var time: Duration?
+    }
+
+    private let keeper: AddressKeeper
+    private let token: Int
+    private var verifiers: [Verifier] = []
+    /// The widths of addresses that no gateway is known for.
+    private var missing: [Int] = []
+
+    /// Nothing that has begun; sockets will be polled under `token`.
+    init(_ keeper: AddressKeeper, token: Int) {
+        self.keeper = keeper
+        self.token = token
+    }
+
+    var nextDeadline: Instant? { verifiers.reduce(nil) { earlier($0, $1.nextDeadline) } }
+
+    /// Begins anew; `onlyMissing`: for those addresses that had no gateway.
+    func begin(
+        _ mouth: borrowing NeighborSocket, _ poller: borrowing Poller, onlyMissing: Bool = false
+    ) throws -> [Finding] {
+        let widths = onlyMissing ? missing : [32, 128]
+        if !onlyMissing { close() }
+        var findings: [Finding] = []
+        let gateways = try keeper.gateways()
+        for width in widths {
+            guard let address = keeper.addresses.first(where: { $0.bitWidth == width }) else { continue }
+            missing.removeAll { $0 == width }
+            if let gateway = gateways.first(where: { $0.bitWidth == width }) {
+                let verifier = Verifier(address, by: gateway, keeper, token: token)
+                verifiers.append(verifier)
+                if let result = verifier.begin(mouth, poller) { findings.append(Finding(verifier, result)) }
+            } else {
+                missing.append(width)
+                let text = "not verified: \(keeper.link.name) has no default gateway for it"
+                if !onlyMissing { findings.append(Finding(width: width, text: text)) }
+            }
+        }
+        return findings
+    }
+
+    /// Whether a gateway is known now for addresses that had none.
+    func hasGatewayCome() throws -> Bool {
+        guard !missing.isEmpty else { return false }
+        return try keeper.gateways().contains { missing.contains($0.bitWidth) }
+    }
+
+    /// Takes what has arrived, and deadlines that have come.
+    func turn(_ mouth: borrowing NeighborSocket, _ poller: borrowing Poller) -> [Finding] {
+        var findings: [Finding] = []
+        for verifier in verifiers {
+            if let result = verifier.turn(mouth, poller) { findings.append(Finding(verifier, result)) }
+        }
+        return findings
+    }
+
+    /// Something was heard on the link; that a gateway is there is of interest.
+    func heard(_ sighting: Sighting) {
+        guard sighting.kind == .holds else { return }
+        for verifier in verifiers where verifier.gateway == sighting.address { verifier.heardGateway() }
+    }
+
+    /// Ends all questions.
+    func close() {
+        for verifier in verifiers { verifier.close() }
+        verifiers = []
+        missing = []
+    }
+}
+
+extension Verifications.Finding {
+    fileprivate init(_ verifier: Verifier, _ result: Verifier.Result) {
+        var time: Duration?
+        if case .verified(let after) = result { time = after }
+        self.init(width: verifier.address.bitWidth, text: result.text(verifier.gateway), time: time)
     }
 }
 

@@ -1,8 +1,8 @@
-// VirtualInterface: the macvlan that gives addresses a hardware address of their own, the same wherever they are. It is down,
-// and so silent, until the addresses are put on it.
-// The kernel answers ARP for any of its addresses on any interface unless told otherwise, so the interface below is told
-// not to answer for ours with its own hardware address. What it was told before is noted on the macvlan itself (its
-// alias), so that whoever removes the last macvlan can put it back, also after the maker has been killed.
+// VirtualInterface: the macvlan that gives addresses a hardware address of their own, the same wherever they are. It
+// is down, and so silent, until the addresses are put on it. The kernel answers ARP for any of its addresses on any
+// interface unless told otherwise, so the interface below is told not to answer for ours with its own hardware
+// address. What it was told before is noted on the macvlan itself (its alias), so that whoever removes the last
+// macvlan can put it back, also after the maker has been killed.
 
 import QureCore
 
@@ -33,8 +33,8 @@ struct VirtualInterface {
         try netlink.links().filter { isOurs($0) && $0.parent == parent }
     }
 
-    /// Makes it. One that is there already is used again if `keepsExisting`, made anew otherwise. `lost` is one that somebody
-    /// has removed, and that this one replaces.
+    /// Makes it. One that is there already is used again if `keepsExisting`, made anew otherwise. `lost` is one that
+    /// somebody has removed, and that this one replaces.
     init(
         _ mac: MACAddress, over parent: Link, keepsExisting: Bool, replacing lost: VirtualInterface? = nil,
         _ netlink: inout Netlink
@@ -132,7 +132,9 @@ struct VirtualInterface {
         var settings: [ConfigurationKey: Int32] = [:]
         for word in (note ?? "").split(separator: " ") {
             let pair = word.split(separator: "=")
-            guard pair.count == 2, let key = ConfigurationKey.allCases.first(where: { "\($0)" == pair[0] }) else { continue }
+            guard pair.count == 2, let key = ConfigurationKey.allCases.first(where: { "\($0)" == pair[0] }) else {
+                continue
+            }
             settings[key] = Int32(pair[1])
         }
         return settings

@@ -1,4 +1,5 @@
-// `qure-claim add`, `del` and `announce`: what they do to the interface as `ip` sees it, and to the link as another host does.
+// `qure-claim add`, `del` and `announce`: what they do to the interface as `ip` sees it, and to the link as another
+// host does.
 
 import Glibc
 import Lab
@@ -139,7 +140,9 @@ struct ClaimAdd {
         #expect(
             network.claim("add 10.77.0.50/24")
                 == ToolResult(
-                    64, errors: "qure-claim: 10.77.0.50: no interface's on-link route covers it: name one with --interface\n"))
+                    64,
+                    errors:
+                        "qure-claim: 10.77.0.50: no interface's on-link route covers it: name one with --interface\n"))
         #expect(
             network.claim("add -i eth7 10.77.0.50/24")
                 == ToolResult(69, errors: "qure-claim: eth7: no such interface\n"))
@@ -190,7 +193,8 @@ struct ClaimAdd {
                 == ToolResult(
                     0, errors: "qure-claim: 10.9.0.50: process \(holder.process) holds it already; left as it is\n"))
         #expect(network.address("10.9.0.50")?.contains("valid_lft 2sec") == true)
-        let warning = "qure-claim: 10.9.0.50: process \(holder.process) holds it and will put it back; stop that instead\n"
+        let warning =
+            "qure-claim: 10.9.0.50: process \(holder.process) holds it and will put it back; stop that instead\n"
         #expect(network.claim("del 10.9.0.50") == ToolResult(0, errors: warning))
         #expect(holder.says("10.9.0.50 reinstated eth0\n"))
         #expect(network.has("10.9.0.50"))

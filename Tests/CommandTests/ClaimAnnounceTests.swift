@@ -15,7 +15,8 @@ struct ClaimAnnounce {
         // In the answer both hardware addresses are the sender's.
         let own = "arp[8:4] = 0x02000000 and arp[12:2] = 1"
         let targets = "arp[18:4] = 0x02000000 and arp[22:2] = 1"
-        let witness = Witness("arp and ether broadcast and (arp[6:2] = 1 or (\(own) and \(targets)))", on: 2, of: network)
+        let witness = Witness(
+            "arp and ether broadcast and (arp[6:2] = 1 or (\(own) and \(targets)))", on: 2, of: network)
         #expect(network.claim("announce --announce 1 10.9.0.50") == ToolResult(0))
         #expect(eventually { witness.frames.count == 2 }, "\(witness.frames)")
         let texts = witness.frames.map(\.text)
@@ -33,7 +34,8 @@ struct ClaimAnnounce {
         #expect(witness.frames.count == 1)
         #expect(frame.hasPrefix("02:00:00:00:00:01 > 33:33:00:00:00:01"))
         #expect(frame.contains("hlim 255") && frame.contains("icmp6 sum ok"), "\(frame)")
-        #expect(frame.contains("fd09::50 > ff02::1: ") && frame.contains("tgt is fd09::50, Flags [override]"), "\(frame)")
+        #expect(
+            frame.contains("fd09::50 > ff02::1: ") && frame.contains("tgt is fd09::50, Flags [override]"), "\(frame)")
         #expect(frame.contains("destination link-address option (2), length 8 (1): 02:00:00:00:00:01"), "\(frame)")
     }
 

@@ -1,5 +1,5 @@
-// What `qure-claim hold` does about other hosts: it defends an address once, gives it up to who insists, asks before it takes
-// one if it is told to, and after it has slept.
+// What `qure-claim hold` does about other hosts: it defends an address once, gives it up to who insists, asks before
+// it takes one if it is told to, and after it has slept.
 
 import Glibc
 import Lab
@@ -14,8 +14,12 @@ struct ClaimConflict {
 
     private static let strangerMAC = ClaimNetwork.mac(3)
 
-    @Test(arguments: [("10.9.0.50/24", "who-has 10.9.0.50 tell 10.9.0.50"), ("fd09::50/64", "tgt is fd09::50, Flags [override]")])
-    func `one foreign claim is answered, a second one within ten seconds ends it`(_ prefix: String, _ announcement: String) {
+    @Test(arguments: [
+        ("10.9.0.50/24", "who-has 10.9.0.50 tell 10.9.0.50"), ("fd09::50/64", "tgt is fd09::50, Flags [override]"),
+    ])
+    func `one foreign claim is answered, a second one within ten seconds ends it`(
+        _ prefix: String, _ announcement: String
+    ) {
         let address = String(prefix.prefix { $0 != "/" })
         let holder = network.startHold("--no-verify \(prefix)", taking: address)
         let witness = Witness("arp or (icmp6 and ip6[40] = 136)", on: 2, of: network)
@@ -30,7 +34,8 @@ struct ClaimConflict {
         #expect(network.claim("announce --announce 1 \(address)", on: 3).status == 0)
         let end = holder.finish()
         #expect(end.status == 1)
-        #expect(end.errors.hasSuffix("qure-claim: \(address): given up to \(Self.strangerMAC), which does not give way\n"))
+        #expect(
+            end.errors.hasSuffix("qure-claim: \(address): given up to \(Self.strangerMAC), which does not give way\n"))
         #expect(end.output.hasSuffix("\(address) withdrawn eth0\n"))
         #expect(!network.has(address))
         #expect(network.sh("nft list tables") == "")
@@ -41,7 +46,9 @@ struct ClaimConflict {
         #expect(holder.says("taken"))
         #expect(network.claim("announce --announce 1 10.9.0.50", on: 3).status == 0)
         #expect(holder.says(#""state":"conflict","interface":"eth0","mac":"\#(Self.strangerMAC)""#))
-        let record = holder.output.split(separator: "\n").compactMap { JSONRecord($0) }.first { $0.text("state") == "conflict" }
+        let record = holder.output.split(separator: "\n").compactMap { JSONRecord($0) }.first {
+            $0.text("state") == "conflict"
+        }
         #expect(record?.names == ["address", "state", "interface", "mac", "time_us", "detail"])
         #expect(record?.text("detail") == "\(Self.strangerMAC) defended")
         #expect(holder.end().status == 0)
@@ -126,7 +133,8 @@ struct ClaimConflict {
         #expect(eventually { !network.has(address) })
         let successor = network.startHold("--unless-held --no-verify \(prefix)", on: 2, taking: address)
         #expect(eventually { network.claim("show \(address)", on: 2).output.contains("announced 5 ") })
-        let witness = Witness("ether src \(ClaimNetwork.mac(1)) and (arp or (icmp6 and ip6[40] = 136))", on: 3, of: network)
+        let witness = Witness(
+            "ether src \(ClaimNetwork.mac(1)) and (arp or (icmp6 and ip6[40] = 136))", on: 3, of: network)
         holder.signal(SIGCONT)
         let end = holder.finish()
         kill(twin, SIGCONT)

@@ -1,5 +1,5 @@
-// What is left of a claim when its processes are killed or frozen: the guard takes the address off at once, without it the fence
-// silences the address within its lease, and the kernel's lifetime removes it at last.
+// What is left of a claim when its processes are killed or frozen: the guard takes the address off at once, without
+// it the fence silences the address within its lease, and the kernel's lifetime removes it at last.
 
 import Glibc
 import Lab
@@ -49,21 +49,25 @@ struct ClaimFence {
         #expect(gone - start < 1)
     }
 
-    /// A follower that has been told to hold for the length of a short lease, over and over, and its guard; the kernel's own
-    /// lifetime is long.
+    /// A follower that has been told to hold for the length of a short lease, over and over, and its guard; the
+    /// kernel's own lifetime is long.
     private func beginFollowing(_ prefix: String, _ lease: String) throws -> (RunningTool, pid_t, RunningTool) {
         let events = EventPipe(network)
         let follower = network.startClaim("follow --no-verify --lease 8s \(prefix)", input: events.path)
         events.begin()
-        let elector = RunningTool([
-            "perl", "-e", "$| = 1; while (1) { print STDOUT qq(alive lease=\(lease)\\n) or exit; select undef, undef, undef, 0.1 }",
-        ], outputPath: events.path)
+        let elector = RunningTool(
+            [
+                "perl", "-e",
+                "$| = 1; while (1) { print qq(alive lease=\(lease)\\n) or exit; select undef, undef, undef, 0.1 }",
+            ], outputPath: events.path)
         #expect(follower.says("taken"), "\(follower.errors)")
         return (follower, try #require(ClaimNetwork.twin(of: follower)), elector)
     }
 
     @Test(arguments: both, [SIGKILL, SIGSTOP])
-    func `with both gone at once the fence silences the address within its lease`(_ prefix: String, _ signal: CInt) throws {
+    func `with both gone at once the fence silences the address within its lease`(_ prefix: String, _ signal: CInt)
+        throws
+    {
         let address = address(prefix)
         let (follower, twin, elector) = try beginFollowing(prefix, "700ms")
         let echoes = EchoStream(to: address, from: 2, of: network)
@@ -118,7 +122,9 @@ struct ClaimFence {
         let words = Refusal(call: .netlink(12), error: EPROTONOSUPPORT).words + [Executables.path("qure-claim")]
         let holder = network.start(words + ["hold", "--no-verify", "--lease", "20s", "10.9.0.50/24", "fd09::50/64"])
         #expect(holder.says("taken"))
-        #expect(holder.complains("qure-claim: netlink socket: Protocol not supported: no fence here, so a process that is frozen"))
+        #expect(
+            holder.complains(
+                "qure-claim: netlink socket: Protocol not supported: no fence here, so a process that is frozen"))
         #expect(network.pings("10.9.0.50") && network.pings("fd09::50"))
         #expect(eventually { network.claim("show 10.9.0.50").output.contains(" unfenced") })
         _ = try #require(ClaimNetwork.twin(of: holder))

@@ -45,7 +45,8 @@ struct ClaimFollow {
         ("joining", false), ("standby term=2 master=other", false), ("suspecting", false), ("claiming term=2", true),
         ("master term=2 lease=60s", true), ("alive term=2 lease=60s", true), ("transferring term=2 lease=60s", true),
         ("quarantined", false), ("maintenance", false), ("fault reason=disk", false), ("goodbye", false),
-        ("sleeping term=2", true), ("alive lease=60s cluster=home node=7 name=a address=10.9.0.50 members=3 peers= reason=", true),
+        ("sleeping term=2", true),
+        ("alive lease=60s cluster=home node=7 name=a address=10.9.0.50 members=3 peers= reason=", true),
     ])
     func `what each word means to a holder`(_ line: String, _ holds: Bool) {
         let following = ClaimFollowing()
@@ -65,7 +66,10 @@ struct ClaimFollow {
         #expect(following.follower.isRunning)
     }
 
-    @Test(arguments: ["joining", "standby", "suspecting", "claiming", "quarantined", "maintenance", "fault", "goodbye", "sleeping", "transferring lease=60s"])
+    @Test(arguments: [
+        "joining", "standby", "suspecting", "claiming", "quarantined", "maintenance", "fault", "goodbye", "sleeping",
+        "transferring lease=60s",
+    ])
     func `what grants nothing to one that stands by`(_ line: String) {
         let following = ClaimFollowing()
         following.events.say(line)
@@ -94,16 +98,37 @@ struct ClaimFollow {
     /// What ends a stream that holds, and what is said then.
     static let ends: [(what: String, bytes: String, status: Int, message: String)] = [
         ("the end of the stream", "", 69, "standard input ended while the address was held: address withdrawn"),
-        ("a malformed line", "master lease\n", 64, "standard input: 'lease' is not of the form key=value in 'master lease': address withdrawn"),
-        ("a value that cannot be", "alive lease=-1s\n", 64, "standard input: '-1s' cannot be a value of lease in 'alive lease=-1s': address withdrawn"),
-        ("a key twice", "alive term=1 term=2\n", 64, "standard input: 'term' stands there twice in 'alive term=1 term=2': address withdrawn"),
+        (
+            "a malformed line", "master lease\n", 64,
+            "standard input: 'lease' is not of the form key=value in 'master lease': address withdrawn"
+        ),
+        (
+            "a value that cannot be", "alive lease=-1s\n", 64,
+            "standard input: '-1s' cannot be a value of lease in 'alive lease=-1s': address withdrawn"
+        ),
+        (
+            "a key twice", "alive term=1 term=2\n", 64,
+            "standard input: 'term' stands there twice in 'alive term=1 term=2': address withdrawn"
+        ),
         ("an empty line", "\n", 64, "standard input: empty in '': address withdrawn"),
-        ("a line in capitals", "ALIVE lease=60s\n", 64, "standard input: 'ALIVE' cannot be a state in 'ALIVE lease=60s': address withdrawn"),
+        (
+            "a line in capitals", "ALIVE lease=60s\n", 64,
+            "standard input: 'ALIVE' cannot be a state in 'ALIVE lease=60s': address withdrawn"
+        ),
         ("a control character", "alive\tlease=60s\n", 64, "standard input: control characters or no UTF-8 in "),
         ("a carriage return", "alive lease=60s\r\n", 64, "standard input: control characters or no UTF-8 in "),
-        ("a line that is too long", "alive reason=" + String(repeating: "x", count: 4100) + "\n", 64, "standard input: longer than 4096 bytes in"),
-        ("a line without an end", String(repeating: "alive ", count: 800), 64, "standard input: a line longer than 4096 bytes: address withdrawn"),
-        ("a line that is cut off", "alive lease=60s", 64, "standard input: the stream ended in the middle of a line: address withdrawn"),
+        (
+            "a line that is too long", "alive reason=" + String(repeating: "x", count: 4100) + "\n", 64,
+            "standard input: longer than 4096 bytes in"
+        ),
+        (
+            "a line without an end", String(repeating: "alive ", count: 800), 64,
+            "standard input: a line longer than 4096 bytes: address withdrawn"
+        ),
+        (
+            "a line that is cut off", "alive lease=60s", 64,
+            "standard input: the stream ended in the middle of a line: address withdrawn"
+        ),
     ]
 
     @Test(arguments: ends)
@@ -144,7 +169,10 @@ struct ClaimFollow {
         #expect(eventually { following.holds == true })
     }
 
-    @Test(arguments: [("standby\n", 0, ""), ("", 0, ""), ("nonsense =\n", 64, "standard input: '=' is not of the form key=value in 'nonsense =': address withdrawn")])
+    @Test(arguments: [
+        ("standby\n", 0, ""), ("", 0, ""),
+        ("nonsense =\n", 64, "standard input: '=' is not of the form key=value in 'nonsense =': address withdrawn"),
+    ])
     func `the end of a stream that does not hold is quiet`(_ bytes: String, _ status: Int, _ message: String) {
         let following = ClaimFollowing()
         if !bytes.isEmpty { following.events.write(bytes) }
@@ -168,7 +196,9 @@ struct ClaimFollow {
 
     @Test func `no standard input at all`() {
         let network = ClaimNetwork()
-        let tool = network.start(["sh", "-c", "exec \(Executables.path("qure-claim")) follow --no-verify 10.9.0.50/24 <&-"])
+        let tool = network.start([
+            "sh", "-c", "exec \(Executables.path("qure-claim")) follow --no-verify 10.9.0.50/24 <&-",
+        ])
         #expect(tool.finish() == ToolResult(0))
     }
 

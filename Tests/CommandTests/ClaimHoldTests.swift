@@ -111,7 +111,9 @@ struct ClaimHold {
 
     @Test func `put back a hundred times`() {
         let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
-        network.sh("for i in $(seq 100); do ip addr del 10.9.0.50/24 dev eth0 || :; ip addr del fd09::50/64 dev eth0 || :; done")
+        network.sh(
+            "for i in $(seq 100); do for a in 10.9.0.50/24 fd09::50/64; do ip addr del $a dev eth0 || :; done; done"
+        )
         #expect(eventually { network.pings("10.9.0.50") && network.pings("fd09::50") })
         #expect(holder.end().status == 0)
     }
@@ -181,6 +183,22 @@ struct ClaimHold {
         #expect(holder.end().status == 0)
     }
 
+    @Test func `an interface that gets another hardware address, or another name`() {
+        let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
+        let witness = Witness("arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136)", on: 2, of: network)
+        network.sh("ip link set eth0 address 02:00:00:00:00:99")
+        #expect(holder.complains("qure-claim: eth0: the hardware address is 02:00:00:00:00:99 now, announcing it\n"))
+        for words in ["10.9.0.50 is-at 02:00:00:00:00:99", "tgt is fd09::50"] {
+            #expect(eventually { !witness.frames("02:00:00:00:00:99 >", words).isEmpty })
+        }
+        for address in ["10.9.0.50", "fd09::50"] { #expect(network.answers(address) == "02:00:00:00:00:99") }
+        #expect(network.claim("show 10.9.0.50").output.contains(" conflicts 0 "))
+        network.sh("ip link set eth0 down; ip link set eth0 name wan; ip link set wan up")
+        #expect(eventually { network.pings("10.9.0.50") && network.pings("fd09::50") })
+        #expect(holder.end().status == 0)
+        #expect(!network.has("10.9.0.50") && !network.has("fd09::50"))
+    }
+
     @Test func `an interface that is removed ends it`() {
         network.sh("ip link add wire type veth peer name end; ip link set wire up; ip link set end up")
         #expect(eventually { network.succeeds("ip link show wire | grep -q 'state UP'") })
@@ -194,7 +212,8 @@ struct ClaimHold {
 
     @Test func `one process for an address on one host`() {
         let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
-        let refusal = ToolResult(1, errors: "qure-claim: fd09::50: process \(holder.process) of this host holds it already\n")
+        let refusal = ToolResult(
+            1, errors: "qure-claim: fd09::50: process \(holder.process) of this host holds it already\n")
         #expect(network.claim("hold fd09::50/64") == refusal)
         #expect(network.claim("follow fd09::50/64") == refusal)
         #expect(network.claim("hold 10.9.0.51/24 fd09::50/64") == refusal)
@@ -220,7 +239,9 @@ struct ClaimHold {
         #expect(!network.has(address))
     }
 
-    @Test(arguments: [("10.9.0.50/32", "10.9.0.50/24"), ("fd09::50/128", "fd09::50/64"), ("10.9.0.50/24", "10.9.0.50/24")])
+    @Test(arguments: [
+        ("10.9.0.50/32", "10.9.0.50/24"), ("fd09::50/128", "fd09::50/64"), ("10.9.0.50/24", "10.9.0.50/24"),
+    ])
     func `what add has put there is taken over`(_ added: String, _ held: String) {
         let address = String(held.prefix { $0 != "/" })
         #expect(network.claim("add --announce 0 \(added)").status == 0)
@@ -235,7 +256,8 @@ struct ClaimHold {
 
     @Test func `label, interface and configuration file`() {
         network.sh("printf 'label eth0:site\\nno-verify\\nlease 3s # long\\n' > \(network.folder)/claim.conf")
-        let holder = network.startHold("--config \(network.folder)/claim.conf -i eth0 10.77.0.50/24", taking: "10.77.0.50")
+        let holder = network.startHold(
+            "--config \(network.folder)/claim.conf -i eth0 10.77.0.50/24", taking: "10.77.0.50")
         #expect(network.address("10.77.0.50")?.contains(" eth0:site") == true)
         #expect(network.address("10.77.0.50")?.contains("valid_lft 3sec") == true)
         // Nothing else covers this network.

@@ -30,7 +30,8 @@ struct ClaimIdle {
             usleep(100_000)
         }
         let counted = Self.waits(of: tool.process) - waits
-        print("figure: \(what): \(counted) waits and \(Self.processorTime(of: tool.process) - time) s of processor time in 3 s")
+        let used = Self.processorTime(of: tool.process) - time
+        print("figure: \(what): \(counted) waits and \(used) s of processor time in 3 s")
         return counted
     }
 
@@ -42,7 +43,8 @@ struct ClaimIdle {
         #expect(count("hold", holder) <= 24)
         // Nothing of what is none of its business wakes it.
         let busy = count("hold beside a busy link", holder) {
-            network.sh("ping -c 20 -i 0.002 -q 10.9.0.1 > /dev/null; arping -c 1 -w 1 -f -I eth0 10.9.0.1 > /dev/null", on: 2)
+            network.sh(
+                "ping -c 20 -i 0.002 -q 10.9.0.1 > /dev/null; arping -c 1 -w 1 -f -I eth0 10.9.0.1 > /dev/null", on: 2)
         }
         #expect(busy <= 40)
     }
@@ -53,7 +55,9 @@ struct ClaimIdle {
         #expect(count("follow, standing by", following.follower) <= 3)
         following.hold()
         #expect(eventually { following.network.claim("show 10.9.0.50").output.contains("announced 6 ") })
-        let lines = count("follow, ten lines a second", following.follower) { following.events.say("alive lease=300ms") }
+        let lines = count("follow, ten lines a second", following.follower) {
+            following.events.say("alive lease=300ms")
+        }
         #expect(lines <= 90)
     }
 }

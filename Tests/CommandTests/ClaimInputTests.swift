@@ -1,5 +1,5 @@
-// What qure-claim makes of wrong words: one clear sentence, the right exit status, and nothing done. And what it says where it
-// may not do what it has to.
+// What qure-claim makes of wrong words: one clear sentence, the right exit status, and nothing done. And what it says
+// where it may not do what it has to.
 
 import Glibc
 import Lab
@@ -26,12 +26,14 @@ struct ClaimInput {
         ("add", "Missing expected argument '<address> ...'"), ("hold", "Missing expected argument '<address> ...'"),
         ("follow", "Missing expected argument '<address> ...'"), ("del", "Missing expected argument '<address> ...'"),
         ("announce", "Missing expected argument '<address> ...'"),
-        ("add 10.9.0.50/33", "'10.9.0.50/33' \(prefixAdvice)"), ("add 10.9.0.50/24x", "'10.9.0.50/24x' \(prefixAdvice)"),
+        ("add 10.9.0.50/33", "'10.9.0.50/33' \(prefixAdvice)"),
+        ("add 10.9.0.50/24x", "'10.9.0.50/24x' \(prefixAdvice)"),
         ("add 10.9.0.50/", "'10.9.0.50/' \(prefixAdvice)"), ("add 10.9.0.50/-1", "'10.9.0.50/-1' \(prefixAdvice)"),
         ("add 10.9.0.500/24", "'10.9.0.500/24' \(prefixAdvice)"), ("add 10.9.0/24", "'10.9.0/24' \(prefixAdvice)"),
         ("add 010.9.0.50/24", "'010.9.0.50/24' \(prefixAdvice)"), ("add host/24", "'host/24' \(prefixAdvice)"),
         ("add _", "'' \(prefixAdvice)"), ("add fd09::50/129", "'fd09::50/129' \(prefixAdvice)"),
-        ("add fd09:::50/64", "'fd09:::50/64' \(prefixAdvice)"), ("del 10.9.0.50,10.9.0.51", "'10.9.0.50,10.9.0.51' \(prefixAdvice)"),
+        ("add fd09:::50/64", "'fd09:::50/64' \(prefixAdvice)"),
+        ("del 10.9.0.50,10.9.0.51", "'10.9.0.50,10.9.0.51' \(prefixAdvice)"),
         ("show x", "'x' \(prefixAdvice)"), ("announce x", "'x' \(prefixAdvice)"),
         ("add fd09::50%eth0/64", "'fd09::50%eth0/64': leave the zone out and name the interface with -i"),
         ("hold fe80::50%eth0", "'fe80::50%eth0': leave the zone out and name the interface with -i"),
@@ -47,15 +49,19 @@ struct ClaimInput {
         ("add ::ffff:10.9.0.50/96", "::ffff:10.9.0.50/96: an IPv4 address in the dress of IPv6; write it as 10.9.0.50"),
         ("hold 10.9.0.50/24 fd09::50/64 10.9.0.50/25", "the same address is given twice"),
         ("add -i", "Missing value for '-i <interface>'"), ("add -i _ 10.9.0.50/24", "'' \(name)"),
-        ("add -i eth0/1 10.9.0.50/24", "'eth0/1' \(name)"), ("show -i averyverylongname", "'averyverylongname' \(name)"),
+        ("add -i eth0/1 10.9.0.50/24", "'eth0/1' \(name)"),
+        ("show -i averyverylongname", "'averyverylongname' \(name)"),
         ("add -i lo 10.9.0.50/24", "lo: not an Ethernet interface, so there is no link to announce an address on"),
         ("add 10.77.0.50/24", "10.77.0.50: no interface's on-link route covers it: name one with --interface"),
-        ("add --lease 0 10.9.0.50/24", "'0' \(durationAdvice)"), ("hold --lease 1x 10.9.0.50/24", "'1x' \(durationAdvice)"),
-        ("follow --lease _ 10.9.0.50/24", "'' \(durationAdvice)"), ("add --lease=-1 10.9.0.50/24", "'-1' \(durationAdvice)"),
+        ("add --lease 0 10.9.0.50/24", "'0' \(durationAdvice)"),
+        ("hold --lease 1x 10.9.0.50/24", "'1x' \(durationAdvice)"),
+        ("follow --lease _ 10.9.0.50/24", "'' \(durationAdvice)"),
+        ("add --lease=-1 10.9.0.50/24", "'-1' \(durationAdvice)"),
         ("add --lease 99999999999999999999s 10.9.0.50/24", "'99999999999999999999s' \(durationAdvice)"),
         ("add --lease 25h 10.9.0.50/24", "--lease takes 100ms to a day, not 90000s"),
         ("hold --lease 99ms 10.9.0.50/24", "--lease takes 100ms to a day, not 99ms"),
-        ("add --label _ 10.9.0.50/24", "'' \(label)"), ("add --label 1234567890123456 10.9.0.50/24", "'1234567890123456' \(label)"),
+        ("add --label _ 10.9.0.50/24", "'' \(label)"),
+        ("add --label 1234567890123456 10.9.0.50/24", "'1234567890123456' \(label)"),
         ("add --announce 7 10.9.0.50/24", "--announce takes 0 to 6, not 7"),
         ("announce --announce x 10.9.0.50", "The value 'x' is invalid for '--announce <announce>'"),
         ("add --virtual-mac=xx 10.9.0.50/24", "'xx' \(mac)"), ("add --virtual-mac= 10.9.0.50/24", "' ' \(mac)"),
@@ -63,7 +69,8 @@ struct ClaimInput {
         ("add --virtual-mac ff:ff:ff:ff:ff:ff 10.9.0.50/24", "ff:ff:ff:ff:ff:ff \(badMAC)"),
         ("add --virtual-mac=00:00:00:00:00:00 10.9.0.50/24", "00:00:00:00:00:00 \(badMAC)"),
         ("add --no-verify 10.9.0.50/24", "Unknown option '--no-verify'"),
-        ("add --state-dir= 10.9.0.50/24", ""), ("add --state-dir _ 10.9.0.50/24", "--state-dir needs the name of a directory"),
+        ("add --state-dir= 10.9.0.50/24", ""),
+        ("add --state-dir _ 10.9.0.50/24", "--state-dir needs the name of a directory"),
         ("add --config /nonexistent 10.9.0.50/24", "open /nonexistent: No such file or directory"),
         ("hold --config", "--config needs the name of a file"),
         ("hold --check-config 10.9.0.0/24", "10.9.0.0/24: is the network's own or its broadcast address, not a host's"),
@@ -92,7 +99,8 @@ struct ClaimInput {
     /// Lines of a configuration file, and what is said about it.
     static let files: [(text: String, sentence: String)] = [
         ("lease 2x", "1: '2x' \(durationAdvice)"), ("# a remark\n\nbogus 2", "3: Unknown option '--bogus'"),
-        ("lease 2s\n--label x", "2: write 'label' without dashes"), ("no-verify yes", "1: The option '--no-verify' does not take any value, but 'yes' was specified"),
+        ("lease 2s\n--label x", "2: write 'label' without dashes"),
+        ("no-verify yes", "1: The option '--no-verify' does not take any value, but 'yes' was specified"),
         ("virtual-mac 03:00:00:00:00:01", "1: 03:00:00:00:00:01 \(badMAC)"), ("virtual-mac zz", "1: 'zz' \(mac)"),
         ("interface eth0/1", "1: 'eth0/1' \(name)"), ("label 1234567890123456", "1: '1234567890123456' \(label)"),
         ("config other", "1: a configuration file cannot name another one"),
@@ -115,7 +123,8 @@ struct ClaimInput {
     @Test func `what is missing on this host is status 69`() {
         for words in ["add", "hold", "follow", "announce", "del"] {
             #expect(
-                network.claim("\(words) -i eth7 10.9.0.50/24") == ToolResult(69, errors: "qure-claim: eth7: no such interface\n"))
+                network.claim("\(words) -i eth7 10.9.0.50/24")
+                    == ToolResult(69, errors: "qure-claim: eth7: no such interface\n"))
         }
         requireNothingDone()
     }
@@ -126,7 +135,10 @@ struct ClaimInput {
             let result = network.claim("\(words) -i eth0 fd09::50/64")
             #expect(result.status == 71)
             #expect(
-                result.errors.contains("add address fd09::50/64 eth0: Permission denied: IPv6 is off on eth0 (net.ipv6.conf.eth0.disable_ipv6)\n"),
+                result.errors.contains(
+                    "add address fd09::50/64 eth0: Permission denied: "
+                        + "IPv6 is off on eth0 (net.ipv6.conf.eth0.disable_ipv6)\n"
+                ),
                 "\(result.errors)")
         }
         #expect(network.sh("nft list tables") == "")
@@ -134,10 +146,13 @@ struct ClaimInput {
     }
 
     /// The commands that need a privilege.
-    static let commands = ["add", "add --unless-held", "hold", "hold --unless-held", "follow", "add --virtual-mac", "hold --virtual-mac"]
+    static let commands = [
+        "add", "add --unless-held", "hold", "hold --unless-held", "follow", "add --virtual-mac", "hold --virtual-mac",
+    ]
 
     @Test(arguments: [("net_admin", "change interface eth0"), ("net_raw", "socket")])
-    func `without a capability it says which one is missing, and nothing is done`(_ capability: String, _ call: String) {
+    func `without a capability it says which one is missing, and nothing is done`(_ capability: String, _ call: String)
+    {
         let tool = Executables.path("qure-claim")
         let wanted = "needs CAP_\(capability.uppercased()): run it as root, or once: setcap "
         for words in Self.commands {
@@ -147,7 +162,9 @@ struct ClaimInput {
                         + "\(words) \(address)".split(separator: " ").map(String.init)
                 ).finish()
                 #expect(result.status == 77 && result.output == "", "\(words): \(result)")
-                #expect(result.errors.hasPrefix("qure-claim: \(call): Operation not permitted (\(wanted)"), "\(words): \(result.errors)")
+                #expect(
+                    result.errors.hasPrefix("qure-claim: \(call): Operation not permitted (\(wanted)"),
+                    "\(words): \(result.errors)")
                 #expect(result.errors.components(of: "\n") == 1)
             }
         }
@@ -156,8 +173,10 @@ struct ClaimInput {
         #expect(network.claim("add --announce 0 10.9.0.50/24").status == 0)
         let before = network.claim("show").output
         #expect(
-            network.start(["setpriv", "--bounding-set=-\(capability)", "--inh-caps=-\(capability)", tool, "hold", "10.9.0.50/24"])
-                .finish().status == 77)
+            network.start([
+                "setpriv", "--bounding-set=-\(capability)", "--inh-caps=-\(capability)", tool, "hold", "10.9.0.50/24",
+            ])
+            .finish().status == 77)
         #expect(network.claim("show").output.hasPrefix(before.prefix { $0 != "f" }))
     }
 

@@ -1,5 +1,5 @@
-// The lease of `qure-claim follow`: what it counts from, that a frozen follower never grants itself one from old lines, and that
-// nothing keeps a running one from renewing it.
+// The lease of `qure-claim follow`: what it counts from, that a frozen follower never grants itself one from old
+// lines, and that nothing keeps a running one from renewing it.
 
 import Glibc
 import Lab
@@ -62,7 +62,8 @@ struct ClaimLease {
         vouch(10)
         _ = echoes.silence(of: 0.6)
         let witness = Witness(
-            "ether src \(ClaimNetwork.mac(1)) and (arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136 and ip6[60:4] = 0x50))",
+            "ether src \(ClaimNetwork.mac(1)) and "
+                + "(arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136 and ip6[60:4] = 0x50))",
             on: 2, of: following.network)
         following.follower.signal(SIGCONT)
         #expect(following.follower.complains("address withdrawn\n"), "\(following.follower.errors)")
@@ -105,7 +106,9 @@ struct ClaimLease {
             usleep(900)
         }
         let end = wallClock
-        note("processor time for a line", (ClaimIdle.processorTime(of: following.follower.process) - before) / Double(lines))
+        note(
+            "processor time for a line",
+            (ClaimIdle.processorTime(of: following.follower.process) - before) / Double(lines))
         print("figure: \(Double(lines) / (end - start)) lines a second")
         #expect(following.follower.errors == "")
         let gone = try #require(monitor.time(of: "10.9.0.50", after: end))
@@ -122,7 +125,10 @@ struct ClaimLease {
         let redirections = which.split(separator: " ").filter { $0 != "and" }.map { "\($0)> \(blocked.path)" }
         let tool = Executables.path("qure-claim")
         let follower = network.start(
-            ["sh", "-c", "exec \(tool) follow --no-verify 10.9.0.50/24 fd09::50/64 \(redirections.joined(separator: " "))"],
+            [
+                "sh", "-c",
+                "exec \(tool) follow --no-verify 10.9.0.50/24 fd09::50/64 \(redirections.joined(separator: " "))",
+            ],
             input: events.path)
         events.begin()
         // Reinstating and unknown words are said somewhere; the lifetime of 2 s ends where nobody renews it.
@@ -145,7 +151,9 @@ struct ClaimLease {
     @Test(arguments: [">&-", "> /dev/full"])
     func `a standard output that is broken is told, and no reason to give an address up`(_ redirection: String) {
         let network = ClaimNetwork()
-        let tool = network.start(["sh", "-c", "exec \(Executables.path("qure-claim")) hold --no-verify 10.9.0.50/24 \(redirection)"])
+        let tool = network.start([
+            "sh", "-c", "exec \(Executables.path("qure-claim")) hold --no-verify 10.9.0.50/24 \(redirection)",
+        ])
         #expect(tool.complains("qure-claim: write standard output: "))
         #expect(tool.complains(", going on without it\n"))
         #expect(network.pings("10.9.0.50"))
@@ -159,7 +167,11 @@ struct ClaimLease {
         let network = ClaimNetwork()
         let events = EventPipe(network)
         let tool = network.start(
-            ["sh", "-c", "exec 3> \(network.folder)/status; (\(Executables.path("qure-claim")) follow --no-verify 10.9.0.50/24; echo $? >&3) | true"],
+            [
+                "sh", "-c",
+                "exec 3> \(network.folder)/status; "
+                    + "(\(Executables.path("qure-claim")) follow --no-verify 10.9.0.50/24; echo $? >&3) | true",
+            ],
             input: events.path)
         events.begin()
         events.say("master lease=60s")

@@ -1,7 +1,7 @@
 // The network that qure-claim's tests run in: a switch and some hosts on it, each in a network namespace, made anew for
-// every test under names of its own, so that tests run side by side. Host number n has the MAC address 02:00:00:00:00:0n and
-// the addresses 10.9.0.n/24 and fd09::n/64 on eth0; the tool runs on host 1 unless a test says otherwise, and the addresses that
-// it claims end in 50 and more.
+// every test under names of its own, so that tests run side by side. Host number n has the MAC address
+// 02:00:00:00:00:0n and the addresses 10.9.0.n/24 and fd09::n/64 on eth0; the tool runs on host 1 unless a test says
+// otherwise, and the addresses that it claims end in 50 and more.
 
 import Glibc
 import Lab
@@ -13,7 +13,8 @@ import Testing
 final class ClaimNetwork {
     /// Whether the runner vouches for the namespace, and all that the tests need is there; nil: yes.
     static let missing: String? =
-        PrivateNamespace.missing ?? ["tcpdump", "arping", "ping", "perl"].first { !Repository.has($0) }.map { "needs \($0)" }
+        PrivateNamespace.missing
+        ?? ["tcpdump", "arping", "ping", "perl"].first { !Repository.has($0) }.map { "needs \($0)" }
 
     private static let count = Mutex(0)
     private let number: Int
@@ -53,7 +54,8 @@ final class ClaimNetwork {
             lines += [
                 "ip netns add \(namespace(host))",
                 "ip netns exec \(namespace(host)) sysctl -qw net.ipv6.conf.default.accept_dad=0",
-                "ip -n \(lan) link add h\(host) type veth peer name eth0 address \(Self.mac(host)) netns \(namespace(host))",
+                "ip -n \(lan) link add h\(host) type veth peer name eth0 address \(Self.mac(host)) "
+                    + "netns \(namespace(host))",
                 "ip -n \(lan) link set h\(host) master br0 up",
                 """
                 ip -n \(namespace(host)) -batch - <<END
@@ -140,10 +142,17 @@ final class ClaimNetwork {
     func answers(_ address: String, to host: Int = 2) -> String? {
         let family = address.contains(":") ? "-6" : "-4"
         return RunningTool(
-            ["sh", "-c", """
+            [
+                "sh", "-c",
+                """
                 if [ \(family) = -4 ]; then arping -c 1 -w 1 -f -I eth0 \(address)
-                else ip -6 neigh flush to \(address); ping -6 -c 1 -W 1 \(address) > /dev/null; ip -6 neigh show \(address); fi
-                """], in: namespace(host)
+                else
+                    ip -6 neigh flush to \(address)
+                    ping -6 -c 1 -W 1 \(address) > /dev/null
+                    ip -6 neigh show \(address)
+                fi
+                """,
+            ], in: namespace(host)
         ).finish().output.matches(of: /[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}/).last.map { $0.output.0.lowercased() }
     }
 

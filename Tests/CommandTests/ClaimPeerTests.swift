@@ -1,4 +1,5 @@
-// `qure-claim follow` and the others on the link: members of the cluster, strangers, an heir, a holder that was there first.
+// `qure-claim follow` and the others on the link: members of the cluster, strangers, an heir, a holder that was there
+// first.
 
 import Glibc
 import Lab
@@ -76,7 +77,11 @@ struct ClaimPeer {
         let network = following.network
         following.hold()
         let storm = network.start(
-            ["sh", "-c", "for i in $(seq 300); do \(Executables.path("qure-claim")) announce --announce 1 10.9.0.50 fd09::50; done"], on: 3)
+            [
+                "sh", "-c",
+                "for i in $(seq 300); do "
+                    + "\(Executables.path("qure-claim")) announce --announce 1 10.9.0.50 fd09::50; done",
+            ], on: 3)
         #expect(storm.finish(within: .seconds(60)).status == 0)
         following.events.say("alive lease=60s")
         following.sync()
@@ -84,6 +89,47 @@ struct ClaimPeer {
         // The storm over, the gateway's ARP cache is put right by the next announcement or the defence.
         #expect(eventually(within: .seconds(40)) { network.answers("10.9.0.50", to: 2) == ClaimNetwork.mac(1) })
     }
+
+    @Test func `a flood of forged and of damaged frames does not keep it from its lease`() {
+        let following = ClaimFollowing(hosts: 3)
+        let network = following.network
+        following.events.say("master lease=5s")
+        #expect(following.follower.says("fd09::50 taken eth0\n"))
+        let flood = network.start(["perl", "-e", Self.flood], on: 3)
+        let start = wallClock
+        while wallClock - start < 3 {
+            following.events.say("alive lease=5s")
+            usleep(50_000)
+        }
+        let before = wallClock
+        following.sync()
+        note("a line read in the middle of a flood", wallClock - before)
+        let sent = flood.end(with: SIGTERM).output
+        print("figure: \(sent.split(separator: "\n").last ?? "0") frames of the flood in 3 s")
+        #expect(following.holds == true && following.follower.isRunning)
+        #expect(!following.follower.output.contains("withdrawn"))
+        #expect(eventually(within: .seconds(40)) { network.answers("10.9.0.50") == ClaimNetwork.mac(1) })
+    }
+
+    /// Gratuitous ARP for the address from all kinds of senders, and frames of random length and content of both
+    /// EtherTypes, as fast as they can be sent; prints how many.
+    private static let flood = """
+        $| = 1;
+        socket(my $s, 17, 3, 0) or die $!;
+        my $index = 0; open my $f, '<', '/sys/class/net/eth0/ifindex' and $index = <$f>;
+        ($index) = `ip -o link show eth0` =~ /^(\\d+):/;
+        bind($s, pack('SnlSCCa8', 17, 0x0806, $index, 0, 0, 6, '')) or die $!;
+        my $sent = 0;
+        $SIG{TERM} = sub { print "$sent\\n"; exit };
+        while (1) {
+            my $mac = pack 'CCN', 2, 0x66, rand 2**32;
+            my $arp = pack 'nnCCna6Na6N', 1, 0x800, 6, 4, 1 + $sent % 2, $mac, 0x0a090032, $mac, 0x0a090032;
+            my $junk = join '', map { chr rand 256 } 0 .. rand 60;
+            for ([0x0806, $arp], [0x0806, substr($arp, 0, rand 28)], [0x86dd, $junk], [0x0806, $junk]) {
+                send $s, "\\xff" x 6 . $mac . pack('n', $$_[0]) . $$_[1], 0 and $sent++;
+            }
+        }
+        """
 
     @Test func `unless held, a stranger's address is not taken, and is asked for again`() {
         let following = ClaimFollowing("--unless-held --no-verify", hosts: 3)

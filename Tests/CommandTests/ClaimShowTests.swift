@@ -1,4 +1,5 @@
-// `qure-claim show`: every state that a claim can be in, as text and as JSON, and the exit status that a script asks for.
+// `qure-claim show`: every state that a claim can be in, as text and as JSON, and the exit status that a script asks
+// for.
 
 import Glibc
 import Lab
@@ -56,9 +57,9 @@ struct ClaimShow {
             show("--json 10.9.0.50")
                 == ToolResult(
                     0,
-                    #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":null,"pid":null,"age_ms":null,"#
-                        + #""lease_left_s":null,"announcements":null,"conflicts":null,"fenced":null,"verified":null,"#
-                        + #""verification":null}"# + "\n"))
+                    #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":null,"pid":null,"#
+                        + #""age_ms":null,"lease_left_s":null,"announcements":null,"conflicts":null,"fenced":null,"#
+                        + #""verified":null,"verification":null}"# + "\n"))
     }
 
     @Test func `held, and nothing once it is withdrawn`() {
@@ -96,7 +97,14 @@ struct ClaimShow {
         events.say("standby")
         #expect(eventually { network.claim("show").output.contains("standby") })
         #expect(
-            show("10.9.0.50") == ToolResult(1, "10.9.0.50/24 standby eth0 follow pid N for Ns announced 0 conflicts 0 unfenced\n"))
+            show("10.9.0.50")
+                == ToolResult(1, "10.9.0.50/24 standby eth0 follow pid N for Ns announced 0 conflicts 0 unfenced\n"))
+        // The same after it was held.
+        events.say("master lease=60s")
+        #expect(follower.says("taken"))
+        #expect(eventually { show("10.9.0.50").output.contains(" held eth0 follow ") })
+        events.say("standby")
+        #expect(eventually { show("10.9.0.50").output.contains(" standby eth0 follow ") })
         network.sh("ip addr add 10.9.0.50/24 dev eth0")
         #expect(show("10.9.0.50").output.hasPrefix("10.9.0.50/24 foreign eth0 follow pid N"))
         #expect(show("10.9.0.50").status == 1)
@@ -119,6 +127,27 @@ struct ClaimShow {
         #expect(holder.end(with: SIGKILL).status == 137)
         #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 left eth0 hold pid N") })
         #expect(show("10.9.0.50").status == 1)
+    }
+
+    @Test func `a registry on a full disk is told, once, and is no reason to give an address up`() {
+        network.sh("mkdir \(network.folder)/small")
+        let tool = Executables.path("qure-claim")
+        let holder = network.start([
+            "unshare", "-m", "sh", "-c",
+            """
+            mount -t tmpfs -o size=64k none \(network.folder)/small
+            cp /bin/sh \(network.folder)/small/full 2> /dev/null
+            exec \(tool) hold --no-verify --state-dir \(network.folder)/small 10.9.0.50/24
+            """,
+        ])
+        #expect(holder.complains("No space left on device"), "\(holder.errors)")
+        #expect(holder.says("taken"))
+        network.sh("ip addr del 10.9.0.50/24 dev eth0")
+        #expect(holder.says("reinstated"))
+        #expect(network.pings("10.9.0.50"))
+        let end = holder.end()
+        #expect(end.status == 0)
+        #expect(end.errors.components(of: "No space left on device") == 1, "\(end.errors)")
     }
 
     @Test func `a standard output that cannot be written is an error`() {

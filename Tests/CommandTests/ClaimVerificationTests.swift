@@ -1,4 +1,5 @@
-// Whether the gateway's traffic really arrives here, as `qure-claim` finds out with gateways of every kind. Host 2 is the gateway.
+// Whether the gateway's traffic really arrives here, as `qure-claim` finds out with gateways of every kind. Host 2 is
+// the gateway.
 
 import Glibc
 import Lab
@@ -35,7 +36,8 @@ struct ClaimVerification {
                 fd09::50 verified after TIME eth0
 
                 """), "\(holder.output)")
-        #expect(eventually { timeless(network.claim("show 10.9.0.50").output).hasSuffix(" fenced verified after TIME\n") })
+        #expect(
+            eventually { timeless(network.claim("show 10.9.0.50").output).hasSuffix(" fenced verified after TIME\n") })
         let record = JSONRecord(network.claim("show --json fd09::50").output)
         #expect(record?["verified"]?.text == "true")
         #expect(timeless(record?.text("verification") ?? "") == "verified after TIME")
@@ -47,7 +49,9 @@ struct ClaimVerification {
         useGateway()
         let holder = network.startClaim("hold --json 10.9.0.50/24")
         #expect(holder.says("verified"))
-        let record = holder.output.split(separator: "\n").compactMap { JSONRecord($0) }.first { $0.text("state") == "verified" }
+        let record = holder.output.split(separator: "\n").compactMap { JSONRecord($0) }.first {
+            $0.text("state") == "verified"
+        }
         #expect((record?.number("time_us") ?? -1) >= 0)
         #expect(timeless(record?.text("detail") ?? "") == "after TIME")
     }
@@ -63,7 +67,8 @@ struct ClaimVerification {
         useGateway()
         network.sh(
             "nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; "
-                + "add rule inet t in icmp type echo-request drop; add rule inet t in icmpv6 type echo-request drop'", on: 2)
+                + "add rule inet t in icmp type echo-request drop; add rule inet t in icmpv6 type echo-request drop'",
+            on: 2)
         let holder = network.startHold(prefix, taking: address(prefix))
         #expect(holder.says("\(address(prefix)) verified after"), "\(holder.output)")
     }
@@ -77,7 +82,8 @@ struct ClaimVerification {
                 + "add rule inet t in meta l4proto tcp drop'", on: 2)
         let holder = network.startHold(prefix, taking: address(prefix))
         let reason =
-            "not verified: no packet of the gateway \(gateway(prefix)) arrives here; it may ignore gratuitous ARP or have a fixed entry"
+            "not verified: no packet of the gateway \(gateway(prefix)) arrives here; "
+            + "it may ignore gratuitous ARP or have a fixed entry"
         #expect(holder.says("\(address(prefix)) claimed, \(reason) eth0\n"), "\(holder.output)")
         #expect(eventually { network.claim("show").output.contains(" fenced \(reason)\n") })
         // It is held all the same, and it is asked for ever; the day that something comes is told.
@@ -116,7 +122,9 @@ struct ClaimVerification {
         let entry = "\(address(prefix)) lladdr \(ClaimNetwork.mac(3)) dev eth0"
         network.sh("ip neigh add \(entry) nud permanent", on: 2)
         let holder = network.startHold(prefix, taking: address(prefix))
-        #expect(holder.says("\(address(prefix)) claimed, not verified: no packet of the gateway \(gateway(prefix)) arrives"))
+        #expect(
+            holder.says("\(address(prefix)) claimed, not verified: no packet of the gateway \(gateway(prefix)) arrives")
+        )
         #expect(!holder.output.contains(" verified after"))
         network.sh("ip neigh del \(entry)", on: 2)
         #expect(holder.says("\(address(prefix)) verified after"), "\(holder.output)")
@@ -127,7 +135,9 @@ struct ClaimVerification {
         useGateway("10.9.0.99", "fd09::99")
         let holder = network.startHold(prefix, taking: address(prefix))
         let silent = prefix.contains(":") ? "fd09::99" : "10.9.0.99"
-        #expect(holder.says("\(address(prefix)) claimed, not verified: the gateway \(silent) does not answer on this link eth0\n"))
+        #expect(
+            holder.says(
+                "\(address(prefix)) claimed, not verified: the gateway \(silent) does not answer on this link eth0\n"))
         #expect(holder.end().status == 0)
     }
 
@@ -143,7 +153,8 @@ struct ClaimVerification {
 
     @Test func `not wanted, nothing is asked and nothing said`() {
         useGateway()
-        let witness = Witness("src 10.9.0.50 and icmp or (arp and arp[14:4] = 0x0a090032 and arp[24:4] = 0x0a090002)", on: 2, of: network)
+        let witness = Witness(
+            "src 10.9.0.50 and icmp or (arp and arp[14:4] = 0x0a090032 and arp[24:4] = 0x0a090002)", on: 2, of: network)
         let holder = network.startHold("--no-verify 10.9.0.50/24")
         #expect(eventually { network.claim("show 10.9.0.50").output.contains("announced 5 ") })
         #expect(network.claim("show 10.9.0.50").output.hasSuffix(" fenced\n"))

@@ -1,5 +1,5 @@
-// `--virtual-mac`: addresses with a hardware address of their own, on a macvlan. What tcpdump sees of it on another host, what
-// becomes of the settings of the interface below, and who removes what in the end.
+// `--virtual-mac`: addresses with a hardware address of their own, on a macvlan. What tcpdump sees of it on another
+// host, what becomes of the settings of the interface below, and who removes what in the end.
 
 import Glibc
 import Lab
@@ -24,10 +24,13 @@ struct ClaimVirtual {
     }
 
     @Test(arguments: [
-        ("10.9.0.50/24", "06:51:0a:09:00:32"), ("10.9.0.51/24", "06:51:0a:09:00:33"), ("fd09::50/64", "06:51:e4:b6:bd:4b"),
+        ("10.9.0.50/24", "06:51:0a:09:00:32"), ("10.9.0.51/24", "06:51:0a:09:00:33"),
+        ("fd09::50/64", "06:51:e4:b6:bd:4b"),
         ("fd09::51/64", "06:51:e3:b6:bb:b8"),
     ])
-    func `derived, it is the same on every host, local, and another one for another address`(_ prefix: String, _ mac: String) {
+    func `derived, it is the same on every host, local, and another one for another address`(
+        _ prefix: String, _ mac: String
+    ) {
         let address = String(prefix.prefix { $0 != "/" })
         for host in [1, 2] {
             let holder = network.startHold("--no-verify --virtual-mac \(prefix)", on: host, taking: address)
@@ -52,7 +55,8 @@ struct ClaimVirtual {
         }
         #expect(eventually { witness.frames("10.9.0.50 is-at \(Self.own)").count > 3 })
         let below = witness.frames("\(ClaimNetwork.mac(1)) >").filter {
-            ($0.text.contains("10.9.0.50 is-at") || $0.text.contains("tell 10.9.0.50") || $0.text.contains("advertisement"))
+            ($0.text.contains("10.9.0.50 is-at") || $0.text.contains("tell 10.9.0.50")
+                || $0.text.contains("advertisement"))
                 && ($0.text.contains("10.9.0.50") || $0.text.contains("tgt is fd09::50"))
         }
         #expect(below.isEmpty, "\(below)")
@@ -90,7 +94,9 @@ struct ClaimVirtual {
         network.sh("sysctl -qw net.ipv4.conf.eth0.arp_ignore=2 net.ipv4.conf.eth0.arp_announce=1")
         let before = settings()
         let holder = network.startHold("--no-verify --virtual-mac 10.9.0.50/24")
-        #expect(network.sh("cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce") == "2\n2\n")
+        #expect(
+            network.sh("cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce")
+                == "2\n2\n")
         #expect(holder.end().status == 0)
         #expect(settings() == before)
     }
@@ -149,7 +155,8 @@ struct ClaimVirtual {
         let holder = network.startHold("--no-verify --virtual-mac \(Self.own) 10.9.0.50/24")
         #expect(
             network.claim("hold --virtual-mac 10.9.0.50/24")
-                == ToolResult(1, errors: "qure-claim: 10.9.0.50: process \(holder.process) of this host holds it already\n"))
+                == ToolResult(
+                    1, errors: "qure-claim: 10.9.0.50: process \(holder.process) of this host holds it already\n"))
         #expect(
             network.claim("hold --virtual-mac \(Self.own) 10.9.0.51/24")
                 == ToolResult(
@@ -166,7 +173,9 @@ struct ClaimVirtual {
         let address = String(prefix.prefix { $0 != "/" })
         let first = network.startHold("--no-verify --virtual-mac \(prefix)", on: 1, taking: address)
         let second = network.startHold("--no-verify --virtual-mac \(prefix)", on: 2, taking: address)
-        #expect(first.says("\(address) conflict ") || second.says("\(address) conflict "), "\(first.output)\(second.output)")
+        #expect(
+            first.says("\(address) conflict ") || second.says("\(address) conflict "), "\(first.output)\(second.output)"
+        )
         #expect(eventually { !first.isRunning || !second.isRunning })
         #expect((first.isRunning ? second : first).finish().status == 1)
     }
@@ -176,7 +185,9 @@ struct ClaimVirtual {
         let address = String(prefix.prefix { $0 != "/" })
         let holder = network.startHold("--no-verify --virtual-mac \(prefix)", on: 2, taking: address)
         let refused = network.claim("hold --unless-held --no-verify --virtual-mac \(prefix)")
-        #expect(refused.status == 1 && refused.errors.hasPrefix("qure-claim: \(address): held by 06:51:"), "\(refused.errors)")
+        #expect(
+            refused.status == 1 && refused.errors.hasPrefix("qure-claim: \(address): held by 06:51:"),
+            "\(refused.errors)")
         #expect(virtuals() == "")
         #expect(network.claim("add --unless-held --virtual-mac \(prefix)").status == 1)
         #expect(virtuals() == "")
@@ -188,7 +199,8 @@ struct ClaimVirtual {
     @Test func `members that hand it over leave conflicts to the elector`() {
         let pipes = [1, 2].map { EventPipe(network, "events\($0)") }
         let followers = zip([1, 2], pipes).map { host, events in
-            network.startClaim("follow --no-verify --virtual-mac 10.9.0.50/24 fd09::50/64", on: host, input: events.path)
+            network.startClaim(
+                "follow --no-verify --virtual-mac 10.9.0.50/24 fd09::50/64", on: host, input: events.path)
         }
         for events in pipes {
             events.begin()
@@ -207,7 +219,9 @@ struct ClaimVirtual {
         let before = settings()
         for _ in 0..<2 {
             #expect(network.claim("add --announce 1 --virtual-mac 10.9.0.50/24 fd09::50/64") == ToolResult(0))
-            #expect(network.answers("10.9.0.50") == "06:51:0a:09:00:32" && network.answers("fd09::50") == "06:51:0a:09:00:32")
+            #expect(
+                network.answers("10.9.0.50") == "06:51:0a:09:00:32"
+                    && network.answers("fd09::50") == "06:51:0a:09:00:32")
         }
         // It is here; that is all that was asked for, and it stays where it is.
         #expect(network.claim("add --announce 1 10.9.0.50/24") == ToolResult(0))
@@ -229,7 +243,10 @@ struct ClaimVirtual {
             network.claim("hold --virtual-mac 10.9.0.50/24")
                 == ToolResult(
                     1,
-                    errors: "qure-claim: 10.9.0.50/24: is on eth0 already, with the hardware address \(ClaimNetwork.mac(1)); remove it first\n"))
+                    errors:
+                        "qure-claim: 10.9.0.50/24: is on eth0 already, "
+                        + "with the hardware address \(ClaimNetwork.mac(1)); remove it first\n"
+                ))
         #expect(virtuals() == "")
         #expect(network.answers("10.9.0.50") == ClaimNetwork.mac(1))
     }
@@ -239,7 +256,8 @@ struct ClaimVirtual {
         let tool = Executables.path("qure-claim")
         let holder = network.start([
             "unshare", "-m", "sh", "-c",
-            "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \(tool) hold --no-verify --virtual-mac 10.9.0.50/24",
+            "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
+                + "exec \(tool) hold --no-verify --virtual-mac 10.9.0.50/24",
         ])
         #expect(holder.says("taken"), "\(holder.errors)")
         #expect(network.answers("10.9.0.50") == "06:51:0a:09:00:32")
@@ -258,7 +276,9 @@ struct ClaimVirtual {
 
     @Test func `the link below flaps`() {
         let holder = network.startHold("--no-verify --virtual-mac 10.9.0.50/24 fd09::50/64")
-        for lines in ["ip link set eth0 down; ip link set eth0 up", "ip link set eth0 down; sleep 0.3; ip link set eth0 up"] {
+        for lines in [
+            "ip link set eth0 down; ip link set eth0 up", "ip link set eth0 down; sleep 0.3; ip link set eth0 up",
+        ] {
             network.sh(lines)
             #expect(eventually { network.answers("10.9.0.50") == "06:51:0a:09:00:32" })
             #expect(eventually { network.pings("fd09::50") })

@@ -24,7 +24,9 @@ final class Witness {
         // As root of a user namespace with one user, tcpdump cannot become another and would end.
         let words = Refusal(call: .setgroups, error: 0).words
         tool = network.start(
-            words + ["tcpdump", "-Z", "root", "-i", interface, "-nn", "-tt", "-e", "-v", "-l", "--immediate-mode", filter],
+            words + [
+                "tcpdump", "-Z", "root", "-i", interface, "-nn", "-tt", "-e", "-v", "-l", "--immediate-mode", filter,
+            ],
             on: host)
         precondition(tool.complains("listening on"), "tcpdump does not listen: \(tool.errors)")
     }
@@ -67,8 +69,11 @@ final class AddressMonitor {
 
     deinit { _ = tool.end(with: SIGKILL) }
 
-    /// When an address was removed or, with `removed: false`, put there, after `start`, in seconds of the wall clock; waits for it.
-    func time(of address: String, removed: Bool = true, after start: Double, within limit: Duration = .seconds(10)) -> Double? {
+    /// When an address was removed or, with `removed: false`, put there, after `start`, in seconds of the wall clock;
+    /// waits for it.
+    func time(of address: String, removed: Bool = true, after start: Double, within limit: Duration = .seconds(10))
+        -> Double?
+    {
         var found: Double?
         _ = eventually(within: limit) {
             for line in tool.output.split(separator: "\n") where line.contains(" \(address)/") {
@@ -159,13 +164,15 @@ struct Refusal {
         case .setgroups: instructions = "[0x20,0,0,0],[0x15,0,1,\(numbers.setgroups)]"
         case .netlink(let family):
             instructions =
-                "[0x20,0,0,0],[0x15,0,5,\(numbers.socket)],[0x20,0,0,16],[0x15,0,3,16],[0x20,0,0,32],[0x15,0,1,\(family)]"
+                "[0x20,0,0,0],[0x15,0,5,\(numbers.socket)],[0x20,0,0,16],[0x15,0,3,16],"
+                + "[0x20,0,0,32],[0x15,0,1,\(family)]"
         }
         let script = """
             my @p = (\(instructions),[6,0,0,\(0x50000 + error)],[6,0,0,0x7fff0000]);
             my $f = join '', map { pack 'SCCL', @$_ } @p;
             my $g = pack 'SxxxxxxP', scalar @p, $f;
-            syscall(\(numbers.prctl), 38, 1, 0, 0, 0) == 0 and syscall(\(numbers.prctl), 22, 2, $g, 0, 0) == 0 or die $!;
+            syscall(\(numbers.prctl), 38, 1, 0, 0, 0) == 0 or die $!;
+            syscall(\(numbers.prctl), 22, 2, $g, 0, 0) == 0 or die $!;
             exec @ARGV or die $!;
             """
         words = ["perl", "-e", script, "--"]

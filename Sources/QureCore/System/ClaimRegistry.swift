@@ -163,11 +163,11 @@ package struct HeldEntry: ~Copyable {
         return open.st_ino == named.st_ino && open.st_dev == named.st_dev
     }
 
-    /// Writes the entry. A full disk is no reason to stop holding an address, so it is told, not thrown: false.
-    package func update(_ entry: ClaimEntry) -> Bool {
+    /// Writes the entry. Errors: ENOSPC, and whatever else a file system may have.
+    package func update(_ entry: ClaimEntry) throws(SystemError) {
         var bytes = Array(entry.text.utf8.prefix(Self.size - 1))
         bytes += [UInt8](repeating: UInt8(ascii: "\n"), count: Self.size - bytes.count)
-        return unsafe pwrite(file.number, bytes, bytes.count, 0) == bytes.count
+        try check("write", path) { unsafe pwrite(file.number, bytes, bytes.count, 0) }
     }
 
     /// Leaves the entry as it was before it was taken.

@@ -29,9 +29,9 @@ struct FenceRules: Sendable {
         let v4 = addresses.filter { $0.bitWidth == 32 }
         let v6 = addresses.filter { $0.bitWidth == 128 }
         var parts: [Part] = []
-        // NFPROTO_ARP, NFPROTO_IPV4
+        // NFPROTO_ARP, _IPV4, _IPV6
         if !v4.isEmpty { parts += [Part(family: 3, addresses: v4), Part(family: 2, addresses: v4)] }
-        if !v6.isEmpty { parts.append(Part(family: 10, addresses: v6)) }  // NFPROTO_IPV6
+        if !v6.isEmpty { parts.append(Part(family: 10, addresses: v6)) }
         self.parts = parts
         table = "qure-claim-\(addresses[0])"
     }
