@@ -22,10 +22,13 @@ package enum Toolbox {
         return String(cString: path)
     }()
 
-    /// PATH for everything that runs in a lab: our own tools before the system's.
+    /// PATH for everything that runs in a lab: our own tools before the system's, our scripts behind them, for some of
+    /// those have the names of the system's (`install`, `test`).
     package static let searchPath: String = {
         let system = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        return (directories + [system, "/usr/sbin", "/sbin"]).joined(separator: ":")
+        let tools = directories.filter { !$0.hasSuffix("/scripts") }
+        let scripts = directories.filter { $0.hasSuffix("/scripts") }
+        return (tools + [system, "/usr/sbin", "/sbin"] + scripts).joined(separator: ":")
     }()
 
     /// The path of one of our tools or scripts.
