@@ -128,6 +128,17 @@ import Testing
     }
 }
 
+@Suite struct DiagnosticsTests {
+    @Test(arguments: [
+        ("eth0: no such interface", "eth0: no such interface"), ("a\nb\tc", "a b c"), ("\r\n", "\u{fffd} "),
+        ("\u{1b}[31mred\u{9b}0m\u{7f}\0", "\u{fffd}[31mred\u{fffd}0m\u{fffd}\u{fffd}"), ("Zürich €", "Zürich €"),
+        ("\u{202e}txt", "\u{fffd}txt"), ("\u{2028}", "\u{fffd}"), ("e\u{301}", "e\u{301}"),
+    ])
+    func `nothing that a terminal would obey is said`(_ text: String, _ printed: String) {
+        #expect(Diagnostics.printable(text).unicodeScalars.elementsEqual(printed.unicodeScalars))
+    }
+}
+
 @Suite struct RecordTests {
     private let record = Record(
         "192.0.2.11 alive eth0",

@@ -34,9 +34,22 @@ package struct Diagnostics: Sendable {
     package mutating func say(_ level: Level, _ what: @autoclosure () -> String) {
         guard shows(level) else { return }
         let note = dropped > 0 ? " (\(dropped) lines before this one were lost: standard error was blocked)" : ""
-        let text = what().split(separator: "\n").joined(separator: " ")
-        let line = "\(isJournal ? "<\(level.rawValue)>" : "")\(tool): \(text)\(note)\n"
+        let line = "\(isJournal ? "<\(level.rawValue)>" : "")\(tool): \(Self.printable(what()))\(note)\n"
         if OutputStream.writeNow(Array(line.utf8), to: 2) { dropped = 0 } else { dropped += 1 }
+    }
+
+    /// The text on one line, and with nothing in it that a terminal would obey: what others have sent may be quoted
+    /// in it.
+    package static func printable(_ text: String) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control where scalar == "\n" || scalar == "\t": result.append(" ")
+            case .control, .format, .lineSeparator, .paragraphSeparator: result.append("\u{fffd}")
+            default: result.append(scalar)
+            }
+        }
+        return String(result)
     }
 
     /// systemd.exec(5): JOURNAL_STREAM holds the device and inode of the journal's stream.
