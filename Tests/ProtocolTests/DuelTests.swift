@@ -21,8 +21,8 @@ struct Duel {
     /// What ends a fault, and when.
     private var repairs: [(at: Instant, kind: Fault, host: Int)] = []
     private(set) var counts: [String: Int] = [:]
-    /// For how long two hosts have answered at once while nothing was wrong.
-    private var quietSince = ms(0)
+    private var turnsAtOnce = 0
+    /// Since when two hosts have answered at once while nothing was wrong, and for how long at the longest.
     private var twoSince: Instant?
     private(set) var longestDouble = Duration.zero
 
@@ -45,7 +45,7 @@ struct Duel {
     var holders: [Int] { hosts.indices.filter { hosts[$0].answers(at: now) } }
     /// The hosts whose processes believe that they hold it.
     var believers: [Int] { hosts.indices.filter { hosts[$0].believes } }
-    var brokeDeadlineLaw: Bool { hosts.contains { $0.brokeDeadlineLaw } }
+    var brokeDeadlineLaw: Bool { turnsAtOnce >= 10_000 || hosts.contains { $0.brokeDeadlineLaw } }
     /// How often a fault of this kind came, or a claim reported this.
     func count(_ event: String) -> Int {
         hosts.reduce(counts[event, default: 0]) { $0 + $1.events.count { $0 == event } }
@@ -59,6 +59,9 @@ struct Duel {
             let nextRepair = repairs.map(\.at).min()
             let next = [wake, link.nextArrival, nextRepair, nextFault].compactMap { $0 }.min() ?? end
             guard next < end else { break }
+            // A host that wants a turn again and again without time going by would keep this loop for ever.
+            turnsAtOnce = next > now ? 0 : turnsAtOnce + 1
+            guard turnsAtOnce < 10_000 else { break }
             now = max(now, next)
             if let due = nextFault, now >= due {
                 fault()
@@ -90,7 +93,6 @@ struct Duel {
 
     private mutating func measure() {
         let isQuiet = repairs.isEmpty && hosts.allSatisfy { now >= $0.stoppedUntil && now >= $0.asleepUntil }
-        if !isQuiet { quietSince = now }
         guard isQuiet, holders.count > 1 else {
             twoSince = nil
             return

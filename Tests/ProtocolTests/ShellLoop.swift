@@ -97,6 +97,7 @@ struct ShellLoop {
     /// When the process does something next; nil: when something arrives.
     var nextDeadline: Instant? {
         let frozen = max(stoppedUntil, asleepUntil)
+        if case .starting(let instant) = process { return max(instant, frozen) }
         if !inbox.isEmpty || toldLink != hasLink { return frozen }
         let deadline: Instant? =
             switch process {
