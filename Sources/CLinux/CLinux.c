@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +23,16 @@ int qure_effective_capabilities(uint64_t *capabilities) {
 }
 
 int qure_enter_network(int descriptor) { return setns(descriptor, CLONE_NEWNET); }
+
+void qure_close_in_background(int descriptor) {
+    struct io_uring_params parameters = {0};
+    int ring = (int)syscall(SYS_io_uring_setup, 1u, &parameters);
+    if (ring >= 0) {
+        (void)syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, &descriptor, 1u);
+        close(ring);
+    }
+    close(descriptor);
+}
 
 int qure_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
 

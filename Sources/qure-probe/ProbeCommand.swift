@@ -23,6 +23,10 @@ struct ProbeCommand: Tool {
         defaultSubcommand: Ask.self)
 
     static func main() { runMain() }
+
+    static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)? {
+        AddressQuestion(plain: arguments).map { question in { try question.run($0) } }
+    }
 }
 
 /// The options of every question about an address.
@@ -40,10 +44,10 @@ struct ProbeOptions: ParsableArguments {
         transform: ArgumentText.address)
     var source: IPAddress?
 
-    private static let interval = DurationArgument(.milliseconds(200))
+    private static let interval = DurationArgument(Questions().interval)
 
     mutating func validate() throws {
-        guard interval.duration >= .milliseconds(1) else {
+        guard interval.duration >= Questions.shortestInterval else {
             throw ValidationError("--interval takes 1ms or more, not \(interval)")
         }
     }
@@ -52,40 +56,16 @@ struct ProbeOptions: ParsableArguments {
     var questions: Questions {
         Questions(interface: common.interface, method: method, source: source, interval: interval.duration)
     }
-
-    /// Refuses what cannot be asked about an address: addresses that name no single host, methods and sources of
-    /// the other family.
-    func check(_ addresses: [IPAddress], isNetwork: Bool = false) throws {
-        for address in addresses {
-            guard isNetwork || address.isUnicast else {
-                throw Failure(.usage, "\(address): names no single host; give a host's own address")
-            }
-            let isV6 = address.bitWidth == 128
-            if method == .arp && isV6 { throw Failure(.usage, "\(address): ARP knows IPv4 only; use --method ndp or icmp") }
-            if method == .ndp && !isV6 { throw Failure(.usage, "\(address): NDP knows IPv6 only; use --method arp or icmp") }
-        }
-        if let source, let other = addresses.first(where: { $0.bitWidth != source.bitWidth }) {
-            throw Failure(.usage, "--source \(source): not of the same family as \(other)")
-        }
-    }
 }
 
 /// How often an address is asked for.
 struct CountOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "Probes to send.")
-    var count = 3
+    var count = AddressQuestion().count
 
     mutating func validate() throws {
-        guard (1...1000).contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
+        guard AddressQuestion.counts.contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
     }
-}
-
-/// What the options say about the questions, whichever command asks them.
-struct Questions {
-    var interface: String?
-    var method = Method.auto
-    var source: IPAddress?
-    var interval = Duration.milliseconds(200)
 }
 
 extension CommonOptions {
@@ -96,8 +76,7 @@ extension CommonOptions {
     }
 }
 
-/// How to ask.
-enum Method: String, ExpressibleByArgument, CaseIterable { case auto, arp, ndp, icmp }
+extension Method: ExpressibleByArgument {}
 
 /// `qure-probe ADDRESS...`
 struct Ask: ParsableCommand {
@@ -119,15 +98,15 @@ struct Ask: ParsableCommand {
     @Argument(help: "The addresses to ask for.", transform: ArgumentText.address)
     var addresses: [IPAddress]
 
-    private static let timeout = DurationArgument(.seconds(1))
+    private static let timeout = DurationArgument(AddressQuestion().timeout)
 
     func run() throws {
+        try options.questions.check(addresses)
         let diagnostics = try options.common.begin()
-        try options.check(addresses)
-        let mode = Prober.Configuration.Mode.once(
-            count: counts.count, timeout: timeout.duration, listensToEnd: all)
-        let session = try ProbeSession(addresses, mode, options, diagnostics, ridesOut: false)
-        try session.runOnce()
+        let question = AddressQuestion(
+            addresses: addresses, questions: options.questions, count: counts.count, timeout: timeout.duration, all: all,
+            json: options.common.json)
+        try question.run(diagnostics)
     }
 }
 
@@ -150,9 +129,10 @@ struct Wait: ParsableCommand {
     var address: IPAddress
 
     func run() throws {
+        try options.questions.check([address])
         let diagnostics = try options.common.begin()
-        try options.check([address])
-        let session = try ProbeSession([address], runs.mode, options, diagnostics, ridesOut: true)
+        let session = try ProbeSession(
+            [address], runs.mode, options.questions, json: options.common.json, diagnostics, ridesOut: true)
         try session.runUntil(awaited == .silent ? .silent : .alive)
     }
 }
@@ -170,11 +150,12 @@ struct Watch: ParsableCommand {
     var addresses: [IPAddress]
 
     func run() throws {
+        try options.questions.check(addresses)
         let diagnostics = try options.common.begin()
-        try options.check(addresses)
         // Every record is one write of its own and there is nothing to put back, so this can be anywhere.
         for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(ExitStatus.yes.rawValue) } }
-        let session = try ProbeSession(addresses, runs.mode, options, diagnostics, ridesOut: true)
+        let session = try ProbeSession(
+            addresses, runs.mode, options.questions, json: options.common.json, diagnostics, ridesOut: true)
         try session.runUntil(nil)
     }
 }

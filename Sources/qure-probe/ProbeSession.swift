@@ -23,7 +23,7 @@ struct ProbeTarget {
 }
 
 final class ProbeSession {
-    private let options: ProbeOptions
+    private let questions: Questions
     private let ridesOut: Bool
     private let output: RecordWriter
     private var diagnostics: Diagnostics
@@ -46,23 +46,23 @@ final class ProbeSession {
 
     /// A session about `addresses`. With `ridesOut`, a link that is down or missing is waited for.
     init(
-        _ addresses: [IPAddress], _ mode: Prober.Configuration.Mode, _ options: ProbeOptions,
+        _ addresses: [IPAddress], _ mode: Prober.Configuration.Mode, _ questions: Questions, json: Bool,
         _ diagnostics: Diagnostics, ridesOut: Bool
     ) throws {
-        self.options = options
+        self.questions = questions
         self.ridesOut = ridesOut
         self.diagnostics = diagnostics
-        output = RecordWriter(json: options.common.json)
+        output = RecordWriter(json: json)
         targets = addresses.map {
-            ProbeTarget(address: $0, prober: Prober(.init(mode, interval: options.interval.duration)))
+            ProbeTarget(address: $0, prober: Prober(.init(mode, interval: questions.interval)))
         }
         indices = Dictionary(grouping: addresses.indices, by: { addresses[$0] })
         poller = try Poller()
-        sockets = ProbeSockets(options.questions, addresses: addresses)
+        sockets = ProbeSockets(questions, addresses: addresses)
         // Before the first look, so that no change is missed.
         monitor = try MonitorBox()
         try poller.add(monitor.descriptor, token: Self.monitorToken)
-        finder = try WayFinder(options.questions)
+        finder = try WayFinder(questions)
     }
 
     /// Asks once; prints a record for each address in the order given. Throws status 1 if one is silent.
@@ -146,7 +146,7 @@ final class ProbeSession {
 
     private func record(_ index: Int, _ report: Prober.Report) -> Record {
         let way = targets[index].way ?? targets[index].lastWay
-        return .verdict(targets[index].address, report, method: way?.method ?? options.method, link: way?.link)
+        return .verdict(targets[index].address, report, method: way?.method ?? questions.method, link: way?.link)
     }
 
     private func send(_ index: Int, _ sequence: Int, at now: Instant) throws {

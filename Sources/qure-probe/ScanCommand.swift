@@ -16,8 +16,8 @@ struct Scan: ParsableCommand {
     var network: Prefix
 
     func run() throws {
+        try options.questions.check([network.address], isNetwork: true)
         _ = try options.common.begin()
-        try options.check([network.address], isNetwork: true)
         let hosts = try hosts(of: network)
         let scan = try NetworkScan(network, options.questions, rounds: counts.count)
         let found = try scan.run(hosts)
@@ -45,8 +45,8 @@ struct Free: ParsableCommand {
     private static let batch = 16
 
     func run() throws {
+        try options.questions.check([network.address], isNetwork: true)
         _ = try options.common.begin()
-        try options.check([network.address], isNetwork: true)
         var rest = try hosts(of: network)[...]
         let scan = try NetworkScan(network, options.questions, rounds: counts.count)
         while !rest.isEmpty {

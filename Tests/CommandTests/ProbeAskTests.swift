@@ -50,6 +50,20 @@ struct ProbeAsk {
         #expect(network.probe("10.1.0.2 fd01::2").status == 0)
     }
 
+    /// A plain question is read without the parser. It must mean the same, and so must what only looks like one.
+    @Test(arguments: [
+        "10.1.0.2", "--json 10.1.0.2 fd01::2", "10.1.0.2 --json", "-c 1 --interval 30ms 10.1.0.7",
+        "--count 2 --interval 30ms --json fd01::7", "-w 100ms --all 10.1.0.2", "--timeout 50ms 10.1.0.7",
+        "-i eth0 10.1.0.2", "--interface nothing 10.1.0.2", "10.1.0.1", "224.0.0.1", "-c 0 10.1.0.2", "-c +2 10.1.0.2",
+        "-c 1001 10.1.0.2", "-i a/b 10.1.0.2", "--interval 1us 10.1.0.2", "-w 0 10.1.0.2", "-w x 10.1.0.2", "--all",
+        "10.1.0.2 -c", "10.1.0.2 -w 1s -w 50ms -c 50", "--json --json 10.1.0.2", "10.1.0.2 --count=1", "--version",
+        "10.1.0.2 --version", "--version --json",
+    ])
+    func `a plain question means what the parser makes of it`(_ line: String) {
+        let parsed = network.probe("--method auto \(line)")
+        #expect(network.probe(line).timeless == parsed.timeless)
+    }
+
     @Test func `hundreds of addresses are asked for in one go`() {
         let addresses = (1...250).map { "10.1.0.\($0)" } + (1...200).map { "fd01::\(String($0, radix: 16))" }
         let result = network.probe("--count 1 --interval 300ms " + addresses.joined(separator: " "))

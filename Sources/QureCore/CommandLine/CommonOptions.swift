@@ -40,7 +40,7 @@ package struct CommonOptions: ParsableArguments {
     }
 
     /// What the kernel accepts as a name (dev_valid_name).
-    private static func isInterfaceName(_ name: String) -> Bool {
+    package static func isInterfaceName(_ name: String) -> Bool {
         (1...15).contains(name.utf8.count) && name != "." && name != ".."
             && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }
     }

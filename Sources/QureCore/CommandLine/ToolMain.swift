@@ -8,19 +8,25 @@ import Glibc
 package protocol Tool: ParsableCommand {
     /// The arguments as the parser is to see them, for what it cannot express itself.
     static func prepare(_ arguments: [String]) -> [String]
+
+    /// What a plain command line asks for, read without the parser, for those that are to start at once; nil: it is the
+    /// parser's to read, as everything is that is not right.
+    static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)?
 }
 
 extension Tool {
     /// Nothing to prepare.
     package static func prepare(_ arguments: [String]) -> [String] { arguments }
 
+    /// Nothing is plain.
+    package static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)? { nil }
+
     /// Runs the tool with the process's arguments and ends the process.
     package static func runMain() -> Never {
         secureStandardStreams()
         var diagnostics = Diagnostics(tool: _commandName)
         do {
-            var command = try parse(Array(CommandLine.arguments.dropFirst()))
-            try command.run()
+            try run(Array(CommandLine.arguments.dropFirst()), diagnostics)
             Glibc.exit(ExitStatus.yes.rawValue)
         } catch let failure as Failure {
             if !failure.description.isEmpty { diagnostics.say(.error, failure.description) }
@@ -32,6 +38,13 @@ extension Tool {
         } catch {
             Glibc.exit(finish(error, &diagnostics).rawValue)
         }
+    }
+
+    private static func run(_ arguments: [String], _ diagnostics: Diagnostics) throws {
+        if arguments == ["--version"] { return try OutputStream.writeAll(Array((Version.text + "\n").utf8), to: 1) }
+        if let run = plain(arguments) { return try run(diagnostics) }
+        var command = try parse(arguments)
+        try command.run()
     }
 
     /// The parser's own ends: help and version on standard output; a usage error as one line with a hint.
@@ -79,7 +92,10 @@ extension Tool {
     private static func parseQuickly(_ arguments: [String]) throws -> any ParsableCommand {
         let named = configuration.subcommands.first { $0._commandName == arguments.first }
         let rest = arguments.dropFirst(named == nil ? 0 : 1)
-        if let subcommand = named ?? configuration.defaultSubcommand, let command = try? subcommand.parse(Array(rest)) {
+        // Asked for help the parser gives back a command of its own.
+        if let subcommand = named ?? configuration.defaultSubcommand,
+            let command = try? subcommand.parseAsRoot(Array(rest)), type(of: command) == subcommand
+        {
             return command
         }
         return try parseAsRoot(arguments)

@@ -108,8 +108,10 @@ package struct Prober: Sendable {
 
     /// An answer that has not come by then will hardly come: many times what a loaded host on a LAN takes.
     static let leastPatience = Duration.milliseconds(30)
-    /// The patience grows with the slowest round trip seen.
+    /// The patience grows with the slowest of the last round trips.
     static let patienceFactor = 8
+    /// How much of a slow round trip is remembered at the next one: it fades within a dozen.
+    static let memory = 0.75
     /// Hosts kept for one address; who forges more gains nothing.
     static let maximumHosts = 16
 
@@ -240,7 +242,7 @@ package struct Prober: Sendable {
     private mutating func answered(by mac: MACAddress?, probe: Int?, at now: Instant) -> [Output] {
         replies += 1
         let took = sent[probe ?? probes - 1].map { max(now - $0, .zero) }
-        slowest = max(slowest ?? .zero, took ?? .zero)
+        slowest = max((slowest ?? .zero) * Self.memory, took ?? .zero)
         if roundTrip == nil { roundTrip = took }
         unansweredInRow = 0
         switch configuration.mode {

@@ -1,6 +1,7 @@
 // FileDescriptor: an open descriptor with exactly one owner. It closes when its owner goes; there is no second copy
 // that could close it again, or somebody else's descriptor of the same number.
 
+import CLinux
 import Glibc
 
 /// The kinds of socket in use here; glibc imports them with a type of their own that no call takes.
@@ -18,17 +19,22 @@ package struct SocketType: Sendable {
 package struct FileDescriptor: ~Copyable, Sendable {
     /// The number, for system calls; it does not outlive this value.
     package let number: CInt
+    private let isSlowToClose: Bool
 
     /// Takes ownership of `number`.
-    package init(owning number: CInt) { self.number = number }
+    package init(owning number: CInt) {
+        self.number = number
+        isSlowToClose = false
+    }
 
     /// A new socket, not inherited by programs and not blocking.
     package init(socket family: CInt, type: SocketType, protocol number: CInt = 0) throws(SystemError) {
         let flags = CInt(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         self.number = try check("socket") { Glibc.socket(family, type.rawValue | flags, number) }
+        isSlowToClose = family == AF_PACKET
     }
 
-    deinit { _ = Glibc.close(number) }
+    deinit { if isSlowToClose { qure_close_in_background(number) } else { _ = Glibc.close(number) } }
 
     /// Sets a socket option of a trivial type.
     package func setOption<Value: BitwiseCopyable>(
