@@ -146,10 +146,11 @@ extension InTheLab {
             #expect(eventually { witness.holders == [1] })
             try lab.strangerTakes()
             #expect(eventually { witness.holders.count == 2 })
+            #expect(!eventually(within: .milliseconds(100)) { witness.holders.count != 2 })
             try lab.strangerLeaves()
             #expect(eventually { witness.holders == [1] })
             let report = try witness.stop()
-            #expect(report.overlaps.count == 1)
+            #expect(report.overlaps.count == 1 && report.together > .milliseconds(50), "\(report.overlaps)")
             #expect(report.spans.map(\.node) == [.stranger, 1])
         }
 

@@ -45,7 +45,7 @@ final class DemoRun {
         try poller.add(lifeline, token: Token.lifeline)
         let lab = try Lab(hosts: hosts, named: true)
         meter = try lab.client.start(
-            Toolbox.path(of: "qure-lab"), "meter", "--pages", "--rate", "100", "--each", "--quiet", "50ms", "--json")
+            Toolbox.path(of: "qure-lab"), "meter", "--pages", "--rate", "100", "--each", "--quiet", "100ms", "--json")
         try poller.add(meter.descriptor, token: Token.meter)
         witness = try lab.startWitness()
         watches = try (1...hosts).map { try AddressWatch(lab.host($0), Lab.Plan.address) }
