@@ -7,8 +7,9 @@ import QureCore
 
 @main
 struct ClaimCommand: Tool {
+    static let name = "qure-claim"
     static let configuration = CommandConfiguration(
-        commandName: "qure-claim",
+        commandName: name,
         abstract: "Put an address on this host, tell the link, keep it there, give it up safely.",
         discussion:
             "Exit status: 0 done, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. "

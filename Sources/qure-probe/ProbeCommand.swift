@@ -6,8 +6,9 @@ import QureCore
 
 @main
 struct ProbeCommand: Tool {
+    static let name = "qure-probe"
     static let configuration = CommandConfiguration(
-        commandName: "qure-probe",
+        commandName: name,
         abstract: "Say whether an address is alive on this link, and who has it.",
         usage: """
             qure-probe [OPTIONS] ADDRESS...

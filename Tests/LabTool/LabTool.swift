@@ -7,8 +7,9 @@ import QureCore
 
 @main
 struct LabTool: Tool {
+    static let name = "qure-lab"
     static let configuration = CommandConfiguration(
-        commandName: "qure-lab",
+        commandName: name,
         abstract:
             "A small site in network namespaces: a gateway, hosts behind it, a client outside, and faults by name.",
         discussion: """

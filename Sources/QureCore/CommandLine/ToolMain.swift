@@ -6,6 +6,9 @@ import Glibc
 
 /// A tool: its root command and how to run it.
 package protocol Tool: ParsableCommand {
+    /// Its name, as messages begin with it.
+    static var name: String { get }
+
     /// The arguments as the parser is to see them, for what it cannot express itself.
     static func prepare(_ arguments: [String]) -> [String]
 
@@ -24,7 +27,7 @@ extension Tool {
     /// Runs the tool with the process's arguments and ends the process.
     package static func runMain() -> Never {
         secureStandardStreams()
-        var diagnostics = Diagnostics(tool: _commandName)
+        var diagnostics = Diagnostics(tool: name)
         do {
             try run(Array(CommandLine.arguments.dropFirst()), diagnostics)
             Glibc.exit(ExitStatus.yes.rawValue)
@@ -58,7 +61,7 @@ extension Tool {
                 return .system
             }
         }
-        diagnostics.say(.error, "\(sentence(for: error)) (see '\(_commandName) --help')")
+        diagnostics.say(.error, "\(sentence(for: error)) (see '\(name) --help')")
         return .usage
     }
 
