@@ -1,6 +1,6 @@
-// What is asked about addresses, whichever command asks it and however its command line was read; and the plain question,
-// `qure-probe ADDRESS...`, read without the parser: that takes a millisecond, which is more than all else a question to a
-// live neighbour takes.
+// What is asked about addresses, whichever command asks it and however its command line was read; and the plain
+// question, `qure-probe ADDRESS...`, read without the parser: that takes a millisecond, which is more than all else a
+// question to a live neighbour takes.
 
 import QureCore
 
@@ -26,8 +26,12 @@ struct Questions: Equatable {
                 throw Failure(.usage, "\(address): names no single host; give a host's own address")
             }
             let isV6 = address.bitWidth == 128
-            if method == .arp && isV6 { throw Failure(.usage, "\(address): ARP knows IPv4 only; use --method ndp or icmp") }
-            if method == .ndp && !isV6 { throw Failure(.usage, "\(address): NDP knows IPv6 only; use --method arp or icmp") }
+            if method == .arp && isV6 {
+                throw Failure(.usage, "\(address): ARP knows IPv4 only; use --method ndp or icmp")
+            }
+            if method == .ndp && !isV6 {
+                throw Failure(.usage, "\(address): NDP knows IPv6 only; use --method arp or icmp")
+            }
         }
         if let source, let other = addresses.first(where: { $0.bitWidth != source.bitWidth }) {
             throw Failure(.usage, "--source \(source): not of the same family as \(other)")
@@ -60,8 +64,8 @@ struct AddressQuestion: Equatable {
 }
 
 extension AddressQuestion {
-    /// The question of a plain command line: addresses and the most common options, each word by itself. nil: it is not so
-    /// plain, or not right, and the parser has the word.
+    /// The question of a plain command line: addresses and the most common options, each word by itself. nil: it is not
+    /// so plain, or not right, and the parser has the word.
     init?(plain words: [String]) {
         var rest = words[...]
         while let word = rest.popFirst() {
@@ -72,7 +76,9 @@ extension AddressQuestion {
                 guard let name = rest.popFirst(), CommonOptions.isInterfaceName(name) else { return nil }
                 questions.interface = name
             case "-c", "--count":
-                guard let number = rest.popFirst().flatMap({ Int($0) }), Self.counts.contains(number) else { return nil }
+                guard let number = rest.popFirst().flatMap({ Int($0) }), Self.counts.contains(number) else {
+                    return nil
+                }
                 count = number
             case "--interval":
                 guard let duration = Self.duration(rest.popFirst()) else { return nil }

@@ -55,7 +55,9 @@ struct Discover: ParsableCommand {
         let hasFound = try listener.run(for: timeout.duration, all: all) { try output.write($0) }
         guard hasFound else {
             throw Failure(
-                .no, "the gateway asked for no silent address in \(timeout.duration.text); let somebody outside connect to the"
+                .no,
+                "the gateway asked for no silent address in \(timeout.duration.text);"
+                    + " let somebody outside connect to the"
                     + " site meanwhile, or listen longer with --timeout")
         }
     }
@@ -95,7 +97,8 @@ final class GatewayListener {
         poller = try Poller()
         let everything = [Prefix("0.0.0.0/0"), Prefix("::/0")].compactMap { $0 }
         socket = try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal, networks: everything)
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: way.linkLocal,
+            networks: everything)
         try socket.hearAllGroups()
         for descriptor in socket.descriptors { try poller.add(descriptor, token: 0) }
         watch = try LinkWatch(link, poller: poller, token: 1)

@@ -79,7 +79,8 @@ final class MembershipQuery {
             if case .v4(let group) = group { try socket.join(.multicast(group)) }
         case .v6:
             guard let linkLocal else {
-                throw Failure(.unreachable, "\(link.name): has no link-local address, which an MLD query must come from")
+                throw Failure(
+                    .unreachable, "\(link.name): has no link-local address, which an MLD query must come from")
             }
             source = .v6(linkLocal)
             socket = try PacketSocket(.ipv6, interface: link.index, name: link.name, filter: .mld)

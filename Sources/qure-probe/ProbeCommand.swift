@@ -18,7 +18,8 @@ struct ProbeCommand: Tool {
             qure-probe discover [OPTIONS]
             qure-probe members [OPTIONS] [GROUP]
             """,
-        discussion: "Exit status: 0 yes, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. See qure-probe(8).",
+        discussion:
+            "Exit status: 0 yes, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted. See qure-probe(8).",
         version: Version.text,
         subcommands: [Ask.self, Wait.self, Watch.self, Scan.self, Free.self, Discover.self, Members.self],
         defaultSubcommand: Ask.self)
@@ -65,7 +66,9 @@ struct CountOptions: ParsableArguments {
     var count = AddressQuestion().count
 
     mutating func validate() throws {
-        guard AddressQuestion.counts.contains(count) else { throw ValidationError("--count takes 1 to 1000, not \(count)") }
+        guard AddressQuestion.counts.contains(count) else {
+            throw ValidationError("--count takes 1 to 1000, not \(count)")
+        }
     }
 }
 
@@ -105,7 +108,8 @@ struct Ask: ParsableCommand {
         try options.questions.check(addresses)
         let diagnostics = try options.common.begin()
         let question = AddressQuestion(
-            addresses: addresses, questions: options.questions, count: counts.count, timeout: timeout.duration, all: all,
+            addresses: addresses, questions: options.questions, count: counts.count, timeout: timeout.duration,
+            all: all,
             json: options.common.json)
         try question.run(diagnostics)
     }

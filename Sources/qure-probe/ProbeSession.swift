@@ -90,7 +90,9 @@ final class ProbeSession {
             // Whatever had arrived by now is in; only then is silence judged.
             let now = Clock.now
             for index in targets.indices {
-                if let due = targets[index].prober.nextDeadline, due <= now { try step(index, .deadlinePassed, at: now) }
+                if let due = targets[index].prober.nextDeadline, due <= now {
+                    try step(index, .deadlinePassed, at: now)
+                }
             }
         }
     }
@@ -203,7 +205,8 @@ final class ProbeSession {
         }
     }
 
-    /// Whether a failure may pass while we wait. What is wrong from the start is the user's mistake, unless it is a link.
+    /// Whether a failure may pass while we wait. What is wrong from the start is the user's mistake, unless it is a
+    /// link.
     private func canPass(_ failure: Failure) -> Bool {
         ridesOut && (failure.status == .unreachable || failure.status == .usage && started > 0)
     }

@@ -41,7 +41,8 @@ struct Free: ParsableCommand {
     @Argument(help: "The network or the part of it to choose from.", transform: ArgumentText.prefix)
     var network: Prefix
 
-    /// Addresses asked for together. DHCP servers hand out the low and middle ones first, so the search begins at the top.
+    /// Addresses asked for together. DHCP servers hand out the low and middle ones first, so the search begins at the
+    /// top.
     private static let batch = 16
 
     func run() throws {
@@ -55,7 +56,8 @@ struct Free: ParsableCommand {
             let found = try scan.run(Array(candidates))
             guard let free = candidates.last(where: { found[$0] == nil }) else { continue }
             let fields: [(name: String, value: JSONValue)] = [
-                ("address", .string("\(free)")), ("state", .string("silent")), ("method", .string(scan.way.method.rawValue)),
+                ("address", .string("\(free)")), ("state", .string("silent")),
+                ("method", .string(scan.way.method.rawValue)),
                 ("interface", .string(scan.way.link?.name ?? "")),
             ]
             return try RecordWriter(json: options.common.json).write(Record("\(free)", fields))
@@ -72,7 +74,8 @@ private func hosts(of network: Prefix) throws -> [IPAddress] {
     let bits = network.address.bitWidth - network.length
     guard bits <= 16 else {
         throw Failure(
-            .usage, "\(network): more than \(maximumHosts) addresses; give a /\(network.address.bitWidth - 16) or longer")
+            .usage,
+            "\(network): more than \(maximumHosts) addresses; give a /\(network.address.bitWidth - 16) or longer")
     }
     let first = network.network.address.number
     let all = (0..<UInt128(1) << UInt128(bits)).map { network.address.sameFamily(first + $0) }
@@ -93,7 +96,8 @@ final class NetworkScan {
     /// A scan on the link that covers `network`, asking so many times for what stays silent.
     init(_ network: Prefix, _ questions: Questions, rounds: Int = 3) throws {
         guard questions.method != .icmp else {
-            throw Failure(.usage, "scan and free ask by ARP or neighbour discovery, which hosts cannot drop; not by icmp")
+            throw Failure(
+                .usage, "scan and free ask by ARP or neighbour discovery, which hosts cannot drop; not by icmp")
         }
         self.questions = questions
         self.rounds = rounds

@@ -1,6 +1,6 @@
-// WayFinder: on which link, and by which method, an address is asked for: ARP or neighbour discovery where it is on-link,
-// ICMP echo where a router is between. It asks the kernel's tables each time, for they change: `look` takes in the links
-// and addresses of this host, and the ways found after that agree with each other.
+// WayFinder: on which link, and by which method, an address is asked for: ARP or neighbour discovery where it is
+// on-link, ICMP echo where a router is between. It asks the kernel's tables each time, for they change: `look` takes in
+// the links and addresses of this host, and the ways found after that agree with each other.
 // What the user got wrong is a usage failure; what may come right by itself is "unreachable", and `wait` waits for it.
 
 import QureCore
@@ -101,7 +101,9 @@ struct WayFinder: ~Copyable {
         let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
         if let named, method == .arp || method == .ndp { return try neighborWay(named, neighbor) }
         let route = try netlink.route(to: address, from: source, interface: named?.index)
-        if let route, route.isBroadcast { throw Failure(.usage, "\(address): a broadcast address, which no single host has") }
+        if let route, route.isBroadcast {
+            throw Failure(.usage, "\(address): a broadcast address, which no single host has")
+        }
         if let route, route.isLocal { return Way(method: .icmp, isLocal: true) }
         // On a link that is named, an address that no route leads to can still be asked for.
         guard let link = named ?? route.flatMap({ link($0.interface) }), route != nil || method == .auto else {
@@ -114,7 +116,10 @@ struct WayFinder: ~Copyable {
         case .arp, .ndp:
             if isBehindRouter {
                 throw Failure(
-                    .usage, "\(address): behind a router, where --method \(method) does not reach: use icmp, or name the interface")
+                    .usage,
+                    "\(address): behind a router, where --method \(method) does not reach:"
+                        + " use icmp, or name the interface"
+                )
             }
             return try neighborWay(link, neighbor)
         }

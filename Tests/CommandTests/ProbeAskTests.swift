@@ -92,7 +92,8 @@ struct ProbeAsk {
     @Test(arguments: [("10.1.0.1", "arp"), ("fd01::1", "ndp")])
     func `an address of this host is alive and local`(_ address: String, _ method: String) {
         #expect(
-            network.probe(address).timeless == ToolResult(0, "\(address) alive 02:00:00:00:00:01 local \(method) eth0\n"))
+            network.probe(address).timeless
+                == ToolResult(0, "\(address) alive 02:00:00:00:00:01 local \(method) eth0\n"))
         #expect(
             network.probe("--json \(address)").timeless
                 == ToolResult(
@@ -103,7 +104,8 @@ struct ProbeAsk {
         // Whatever its links are like.
         network.on("here", "ip link set eth0 down")
         network.assign("here", ["10.1.0.1/32", "fd01::1/128"].filter { !$0.contains(".") })
-        #expect(network.probe(address).timeless == ToolResult(0, "\(address) alive 02:00:00:00:00:01 local icmp eth0\n"))
+        #expect(
+            network.probe(address).timeless == ToolResult(0, "\(address) alive 02:00:00:00:00:01 local icmp eth0\n"))
     }
 
     @Test(arguments: ["127.0.0.1", "::1"])
@@ -119,13 +121,15 @@ struct ProbeAsk {
                 == ToolResult(
                     0, "\(address) alive 02:00:00:00:00:01 local \(method) eth0 duplicate 02:00:00:00:00:03\n"))
         let json = network.probe("--json \(address)")
-        #expect(json.output.contains(#""duplicate":true,"local":true,"macs":["02:00:00:00:00:01","02:00:00:00:00:03"]"#))
+        #expect(
+            json.output.contains(#""duplicate":true,"local":true,"macs":["02:00:00:00:00:01","02:00:00:00:00:03"]"#))
     }
 
     @Test func `a host that drops ping is alive by ARP and neighbour discovery`() {
         network.script(
             "there", "nft add table inet t", "nft add chain inet t in '{ type filter hook input priority 0; }'",
-            "nft add rule inet t in icmp type echo-request drop", "nft add rule inet t in icmpv6 type echo-request drop")
+            "nft add rule inet t in icmp type echo-request drop", "nft add rule inet t in icmpv6 type echo-request drop"
+        )
         for (address, method) in [("10.1.0.2", "arp"), ("fd01::2", "ndp")] {
             #expect(
                 network.probe(address).timeless
@@ -220,7 +224,8 @@ struct ProbeAsk {
                 network.probe(line) == ToolResult(69, errors: "qure-probe: eth0: the interface has no carrier\n"))
         }
         network.on("here", "ip link set eth0 down")
-        #expect(network.probe("-i eth0 10.1.0.7") == ToolResult(69, errors: "qure-probe: eth0: the interface is down\n"))
+        #expect(
+            network.probe("-i eth0 10.1.0.7") == ToolResult(69, errors: "qure-probe: eth0: the interface is down\n"))
         #expect(network.probe("10.1.0.7") == ToolResult(69, errors: "qure-probe: 10.1.0.7: no route leads to it\n"))
     }
 
@@ -232,6 +237,7 @@ struct ProbeAsk {
                     64, errors: "qure-probe: tun0: has no neighbours to ask (not Ethernet); use --method icmp\n"))
         #expect(
             network.probe("scan -i lo 10.5.0.0/24")
-                == ToolResult(64, errors: "qure-probe: lo: has no neighbours to ask (not Ethernet); use --method icmp\n"))
+                == ToolResult(
+                    64, errors: "qure-probe: lo: has no neighbours to ask (not Ethernet); use --method icmp\n"))
     }
 }

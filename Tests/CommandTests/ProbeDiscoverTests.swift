@@ -5,8 +5,8 @@ import Lab
 import QureCore
 import Testing
 
-/// Each test in a network of its own, with the gateway `gate` (10.1.0.4, fd01::4) on the switch. It forwards all that comes
-/// from `outside` to 10.1.0.7, and routes fd01::/64.
+/// Each test in a network of its own, with the gateway `gate` (10.1.0.4, fd01::4) on the switch. It forwards all that
+/// comes from `outside` to 10.1.0.7, and routes fd01::/64.
 @Suite(.enabled(if: PrivateNamespace.isVouchedFor, "needs a private network namespace: make check"))
 struct ProbeDiscover {
     let network = ProbeNetwork()
@@ -40,12 +40,17 @@ struct ProbeDiscover {
         let visitor = visitor(to: "203.0.113.1")
         let result = network.probe("discover --timeout 15s").timeless
         #expect(result.status == 0)
-        #expect(result.output.contains(/^10\.1\.0\.7 wanted asked [2-9] times in TIME and silent, eth0\n$/), "\(result)")
+        #expect(
+            result.output.contains(/^10\.1\.0\.7 wanted asked [2-9] times in TIME and silent, eth0\n$/), "\(result)")
         #expect(result.errors == "qure-probe: listening on eth0 for questions of 10.1.0.4 for up to 15s\n")
         let json = network.probe("discover --timeout 15s --json -q").timeless
         #expect(
             json.output.contains(
-                /^{"address":"10\.1\.0\.7","state":"wanted","questions":[2-9],"time_ms":TIME,"interface":"eth0","method":"arp"}\n$/),
+                #/
+                ^{"address":"10\.1\.0\.7","state":"wanted","questions":[2-9],"time_ms":TIME,
+                "interface":"eth0","method":"arp"}\n$
+                /#
+            ),
             "\(json)")
         #expect(json.errors == "" && json.status == 0 && visitor.isRunning)
     }
@@ -58,7 +63,11 @@ struct ProbeDiscover {
         #expect(result.status == 0)
         #expect(
             result.output.contains(
-                /^fd01::7 wanted asked [2-9] times in TIME and silent, eth0 \(heard only as far as the switch floods multicast\)\n$/),
+                #/
+                ^fd01::7\ wanted\ asked\ [2-9]\ times\ in\ TIME\ and\ silent,\ eth0
+                \ \(heard\ only\ as\ far\ as\ the\ switch\ floods\ multicast\)\n$
+                /#
+            ),
             "\(result)")
         #expect(visitor.isRunning)
     }
@@ -85,8 +94,8 @@ struct ProbeDiscover {
             result.errors
                 == """
                 qure-probe: listening on eth0 for questions of 10.1.0.4 for up to 4s
-                qure-probe: the gateway asked for no silent address in 4s; let somebody outside connect to the site meanwhile, \
-                or listen longer with --timeout
+                qure-probe: the gateway asked for no silent address in 4s; let somebody outside connect \
+                to the site meanwhile, or listen longer with --timeout
 
                 """)
         #expect(visitor.isRunning && other.isRunning && asking.isRunning)
@@ -96,7 +105,9 @@ struct ProbeDiscover {
         setRoutes()
         #expect(network.probe("discover --timeout 500ms -q -q").status == 1)
         let found = network.probe("discover --timeout 500ms --gateway 10.1.0.2")
-        #expect(found.status == 1 && found.errors.hasPrefix("qure-probe: listening on eth0 for questions of 10.1.0.2 for up"))
+        #expect(
+            found.status == 1
+                && found.errors.hasPrefix("qure-probe: listening on eth0 for questions of 10.1.0.2 for up"))
     }
 
     @Test func `without a gateway there is nobody to listen to`() {
@@ -109,7 +120,8 @@ struct ProbeDiscover {
         #expect(
             network.probe("discover --timeout 500ms")
                 == ToolResult(
-                    64, errors: "qure-probe: no default route tells which interface to use: name one with --interface\n"))
+                    64, errors: "qure-probe: no default route tells which interface to use: name one with --interface\n"
+                ))
         #expect(
             network.probe("discover --timeout 500ms -i eth9")
                 == ToolResult(69, errors: "qure-probe: eth9: no such interface\n"))
@@ -155,7 +167,8 @@ struct ProbeMembers {
             network.probe("members -w 2s \(group)")
                 == ToolResult(0, "\(own) member 02:00:00:00:00:01 \(group) eth0 local\n" + lines.joined()))
         let json = zip([own] + members, [1, 2, 3]).map {
-            #"{"address":"\#($0)","mac":"02:00:00:00:00:0\#($1)","group":"\#(group)","interface":"eth0","local":\#($1 == 1)}"#
+            #"{"address":"\#($0)","mac":"02:00:00:00:00:0\#($1)","group":"\#(group)","#
+                + #""interface":"eth0","local":\#($1 == 1)}"#
                 + "\n"
         }
         #expect(network.probe("members --json -i eth0 \(group)") == ToolResult(0, json.joined()))
@@ -163,7 +176,8 @@ struct ProbeMembers {
 
     @Test func `the question is for the one group, and its default is qure's own`() {
         let witness = network.witness(
-            "igmp or (ip6 and ip6[40] == 58 and ip6[48] == 130)", "eth.dst", "ip.ttl", "igmp.type", "igmp.maddr", "icmpv6.type",
+            "igmp or (ip6 and ip6[40] == 58 and ip6[48] == 130)", "eth.dst", "ip.ttl", "igmp.type", "igmp.maddr",
+            "icmpv6.type",
             "icmpv6.mld.multicast_address", on: "there")
         #expect(network.probe("members -w 200ms").status == 1)
         #expect(network.probe("members -w 200ms ff02::7784").status == 1)
@@ -174,7 +188,9 @@ struct ProbeMembers {
     }
 
     @Test func `what is no group is refused`() {
-        #expect(network.probe("members 10.1.0.2") == ToolResult(64, errors: "qure-probe: 10.1.0.2: not a multicast group\n"))
+        #expect(
+            network.probe("members 10.1.0.2") == ToolResult(64, errors: "qure-probe: 10.1.0.2: not a multicast group\n")
+        )
         #expect(
             network.probe("members -w 1m") == ToolResult(64, errors: "qure-probe: --timeout takes at most 12s here\n"))
         network.on("here", "ip -6 addr flush dev eth0")

@@ -83,7 +83,8 @@ struct ProbeEcho {
     }
 
     @Test func `what no router leads to cannot be asked`() {
-        network.script("here", "ip route del default", "ip -6 route del default", "ip route add unreachable 10.3.0.0/16")
+        network.script(
+            "here", "ip route del default", "ip -6 route del default", "ip route add unreachable 10.3.0.0/16")
         for line in ["10.2.0.2", "fd02::2", "10.3.0.1", "--method icmp 10.2.0.2", "--method arp 10.2.0.2"] {
             let address = line.split(separator: " ").last ?? ""
             #expect(network.probe(line) == ToolResult(69, errors: "qure-probe: \(address): no route leads to it\n"))

@@ -16,8 +16,10 @@ struct ProbeFrames {
 
     private func arp(_ operation: ARPPacket.Operation, of ip: IPv4Address, at mac: MACAddress) -> [UInt8] {
         var output = WireWriter()
-        ARPPacket(operation: operation, sender: .init(mac, ip), target: .init(.zero, IPv4Address(rawValue: 0x0a01_0001)))
-            .write(to: &output)
+        ARPPacket(
+            operation: operation, sender: .init(mac, ip), target: .init(.zero, IPv4Address(rawValue: 0x0a01_0001))
+        )
+        .write(to: &output)
         return output.bytes
     }
 
@@ -29,7 +31,9 @@ struct ProbeFrames {
         return output.bytes
     }
 
-    private func frame(_ type: UInt16, _ payload: [UInt8], from source: MACAddress? = nil, vlan: UInt16? = nil) -> [UInt8] {
+    private func frame(
+        _ type: UInt16, _ payload: [UInt8], from source: MACAddress? = nil, vlan: UInt16? = nil
+    ) -> [UInt8] {
         let group = MACAddress.multicast(IPv6Address.allNodes)
         return RawLink.frame(
             from: source ?? stranger, to: type == 0x86dd ? group : .broadcast, vlan: vlan, type: type, payload)
@@ -109,13 +113,19 @@ struct ProbeFrames {
     /// Sends frames of other hosts, fifty thousand a second, until `body` has come to its end.
     private func flooding(_ link: RawLink, while body: () throws -> Void) rethrows -> (frames: Int, time: Duration) {
         let others = (0..<64).flatMap { number -> [[UInt8]] in
-            let ip = IPv4Address(rawValue: 0x0a01_0100 + UInt32(number)), mac = MACAddress(rawValue: 0x02bb_0000_0000 + UInt64(number))
+            let ip = IPv4Address(rawValue: 0x0a01_0100 + UInt32(number)),
+                mac = MACAddress(rawValue: 0x02bb_0000_0000 + UInt64(number))
             var question = WireWriter()
-            ARPPacket(operation: .request, sender: .init(mac, ip), target: .init(.zero, IPv4Address(rawValue: ip.rawValue + 64)))
-                .write(to: &question)
+            ARPPacket(
+                operation: .request, sender: .init(mac, ip),
+                target: .init(.zero, IPv4Address(rawValue: ip.rawValue + 64))
+            )
+            .write(to: &question)
             return [
                 frame(0x0806, question.bytes, from: mac), frame(0x0806, arp(.reply, of: ip, at: mac), from: mac),
-                frame(0x86dd, advertisement(of: IPv6Address(rawValue: 0xfd01 << 112 | UInt128(256 + number)), at: mac), from: mac),
+                frame(
+                    0x86dd, advertisement(of: IPv6Address(rawValue: 0xfd01 << 112 | UInt128(256 + number)), at: mac),
+                    from: mac),
                 frame(0x88b5, [UInt8](repeating: 7, count: 60), from: mac),
             ]
         }

@@ -1,5 +1,5 @@
-// What qure-probe says to wrong usage: one clear sentence on standard error, the right status, nothing on standard output;
-// and what it says about itself. None of it needs a network.
+// What qure-probe says to wrong usage: one clear sentence on standard error, the right status, nothing on standard
+// output; and what it says about itself. None of it needs a network.
 
 import Glibc
 import Lab
@@ -18,7 +18,9 @@ import Testing
         var testDescription: String { line }
     }
 
-    private func probe(_ words: [String]) -> ToolResult { RunningTool([Executables.path("qure-probe")] + words).finish() }
+    private func probe(_ words: [String]) -> ToolResult {
+        RunningTool([Executables.path("qure-probe")] + words).finish()
+    }
 
     private func probe(_ line: String) -> ToolResult { probe(line.split(separator: " ").map(String.init)) }
 
@@ -57,7 +59,9 @@ import Testing
         Row("wait --for alive --fall 0 10.1.0.2", "--fall takes 1 to 1000, not 0"),
         Row("watch --rise 1001 10.1.0.2", "--rise takes 1 to 1000, not 1001"),
         Row("discover --asked 0", "--asked takes 1 to 1000, not 0"),
-        Row("wait --for sleep 10.1.0.2", "The value 'sleep' is invalid for '--for <state>'. Please provide one of 'silent' and 'alive'"),
+        Row(
+            "wait --for sleep 10.1.0.2",
+            "The value 'sleep' is invalid for '--for <state>'. Please provide one of 'silent' and 'alive'"),
         Row(
             "--method dns 10.1.0.2",
             "The value 'dns' is invalid for '--method <method>'. Please provide one of 'auto', 'arp', 'ndp' or 'icmp'"),
@@ -121,14 +125,18 @@ import Testing
     }
 
     @Test func `a good configuration is checked without a word`() throws {
-        try withFile("# comment\n\ninterface eth7   # here\njson\ninterval 50ms\ncount\t2\r\nsource 10.1.0.1\n") { file in
+        try withFile("# comment\n\ninterface eth7   # here\njson\ninterval 50ms\ncount\t2\r\nsource 10.1.0.1\n") {
+            file in
             #expect(probe("--check-config --config \(file) 10.1.0.2") == ToolResult(0))
             #expect(probe("ask --check-config --config=\(file) 10.1.0.2") == ToolResult(0))
             // What it says is so, and the command line wins.
-            #expect(probe("--config \(file) -i eth8 10.1.0.2").errors == "qure-probe: --source 10.1.0.1: not an address of this host\n")
+            #expect(
+                probe("--config \(file) -i eth8 10.1.0.2").errors
+                    == "qure-probe: --source 10.1.0.1: not an address of this host\n")
         }
         try withFile("interface eth7") { file in
-            #expect(probe("--config \(file) 10.1.0.2") == ToolResult(69, errors: "qure-probe: eth7: no such interface\n"))
+            #expect(
+                probe("--config \(file) 10.1.0.2") == ToolResult(69, errors: "qure-probe: eth7: no such interface\n"))
             #expect(
                 probe("wait --for alive -i lo --config \(file) 10.1.0.2")
                     == ToolResult(64, errors: "qure-probe: lo: the loopback interface leads to no other host\n"))
@@ -141,7 +149,9 @@ import Testing
         Row("\n\ncount 0\n", "3: --count takes 1 to 1000, not 0"),
         Row("json yes\n", "1: The option '--json' does not take any value, but 'yes' was specified"),
         Row("--json\n", "1: write 'json' without dashes"),
-        Row("interface=eth0\n", "1: 'interface=eth0' is not an option's name (one option per line: name, blank, value)"),
+        Row(
+            "interface=eth0\n",
+            "1: 'interface=eth0' is not an option's name (one option per line: name, blank, value)"),
         Row("interface eth0\nconfig other\n", "2: a configuration file cannot name another one"),
         Row("interface eth\u{1}0\n", "1: the line has a control character in it"),
         Row("interface\n", "1: Missing value for '--interface <interface>'"),
@@ -161,7 +171,8 @@ import Testing
         for line in ["--help", "-h", "help"] {
             let result = probe(line)
             #expect(result.status == 0 && result.errors == "")
-            #expect(result.output.hasPrefix("OVERVIEW: Say whether an address is alive on this link, and who has it.\n"))
+            #expect(
+                result.output.hasPrefix("OVERVIEW: Say whether an address is alive on this link, and who has it.\n"))
         }
         for command in ["ask", "wait", "watch", "scan", "free", "discover", "members"] {
             let result = probe("\(command) --help")

@@ -1,5 +1,5 @@
-// The network that qure-probe's tests run in: a switch and some hosts on it, each in a network namespace of its own, made
-// anew for every test under names of its own, so that tests run side by side. `here` is where the tool runs.
+// The network that qure-probe's tests run in: a switch and some hosts on it, each in a network namespace of its own,
+// made anew for every test under names of its own, so that tests run side by side. `here` is where the tool runs.
 
 import Glibc
 import Lab
@@ -77,7 +77,8 @@ final class ProbeNetwork {
         on(host, "ip link set \(interface) up")
         let isUp = eventually {
             run("ip -n \(namespace(host)) link show dev \(interface)").output.contains("state UP")
-                && run("bridge -n \(namespace("switch")) link show dev \(host)-\(interface)").output.contains("forwarding")
+                && run("bridge -n \(namespace("switch")) link show dev \(host)-\(interface)").output.contains(
+                    "forwarding")
         }
         #expect(isUp, "\(host) does not come up")
     }

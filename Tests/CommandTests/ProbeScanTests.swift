@@ -15,7 +15,8 @@ struct ProbeScan {
         network.join("shy", 3)
         network.script(
             "shy", "nft add table inet t", "nft add chain inet t in '{ type filter hook input priority 0; }'",
-            "nft add rule inet t in icmp type echo-request drop", "nft add rule inet t in icmpv6 type echo-request drop")
+            "nft add rule inet t in icmp type echo-request drop", "nft add rule inet t in icmpv6 type echo-request drop"
+        )
     }
 
     @Test func `a scan finds every host, this one and those that drop ping included`() {
@@ -37,8 +38,8 @@ struct ProbeScan {
             network.probe("scan --count 1 --json fd01::/120").timeless
                 == ToolResult(
                     0,
-                    #"{"address":"fd01::1","state":"alive","method":"ndp","interface":"eth0","mac":"02:00:00:00:00:01","#
-                        + #""rtt_us":null,"probes":1,"replies":0,"duplicate":false,"local":true,"#
+                    #"{"address":"fd01::1","state":"alive","method":"ndp","interface":"eth0","#
+                        + #""mac":"02:00:00:00:00:01","rtt_us":null,"probes":1,"replies":0,"duplicate":false,"local":true,"#
                         + #""macs":["02:00:00:00:00:01"]}"# + "\n"
                         + [2, 3].map {
                             #"{"address":"fd01::\#($0)","state":"alive","method":"ndp","interface":"eth0","#
@@ -53,7 +54,8 @@ struct ProbeScan {
         let result = network.probe("scan 10.1.0.0/29").timeless
         #expect(result.lines.count == 2 && result.status == 0)
         #expect(result.lines.first == "10.1.0.1 alive 02:00:00:00:00:01 local arp eth0 duplicate 02:00:00:00:00:04")
-        #expect(result.lines.last?.contains(/^10.1.0.2 alive 02:00:00:00:00:0[23] TIME arp eth0 duplicate 02:00/) == true)
+        #expect(
+            result.lines.last?.contains(/^10.1.0.2 alive 02:00:00:00:00:0[23] TIME arp eth0 duplicate 02:00/) == true)
     }
 
     @Test func `a network where nobody is`() {
@@ -64,7 +66,8 @@ struct ProbeScan {
             network.probe("scan 10.7.0.0/24")
                 == ToolResult(
                     69,
-                    errors: "qure-probe: 10.7.0.0/24: no interface's on-link route covers it: name one with --interface\n"))
+                    errors:
+                        "qure-probe: 10.7.0.0/24: no interface's on-link route covers it: name one with --interface\n"))
         // Not the network's own and its broadcast address, and no one's cache has changed.
         let witness = network.witness("arp", "arp.src.proto_ipv4", "arp.dst.proto_ipv4", on: "there")
         #expect(network.probe("scan -i eth0 --count 1 10.7.0.0/30").status == 1)
@@ -92,7 +95,8 @@ struct ProbeScan {
         #expect(network.probe("free --count 1 fd01::/120") == ToolResult(0, "fd01::fe\n"))
         #expect(
             network.probe("free --count 1 --json 10.1.0.0/24")
-                == ToolResult(0, #"{"address":"10.1.0.251","state":"silent","method":"arp","interface":"eth0"}"# + "\n"))
+                == ToolResult(0, #"{"address":"10.1.0.251","state":"silent","method":"arp","interface":"eth0"}"# + "\n")
+        )
         #expect(
             network.probe("free --count 1 10.1.0.252/30")
                 == ToolResult(1, errors: "qure-probe: 10.1.0.252/30: every address is taken\n"))

@@ -1,5 +1,6 @@
-// `qure-probe wait`: it ends when the address is silent or alive, and with no other excuse: a link that is lost, missing or
-// renamed, or a process that was frozen, is no silence. Its exit status 0 lets a shell loop take the address.
+// `qure-probe wait`: it ends when the address is silent or alive, and with no other excuse: a link that is lost,
+// missing or renamed, or a process that was frozen, is no silence. Its exit status 0 lets a shell loop take the
+// address.
 
 import Glibc
 import Lab

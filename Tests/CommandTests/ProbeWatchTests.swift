@@ -23,12 +23,19 @@ struct ProbeWatch {
         network.assign("there", [prefix])
         #expect(tool.says("duplicate"))
         network.on("heir", "ip addr del \(prefix) dev eth0")
-        #expect(eventually { tool.output.hasSuffix("alive 02:00:00:00:00:02 TIME \(method) eth0\n") || tool.output.split(separator: "\n").count == 5 })
+        #expect(
+            eventually {
+                tool.output.hasSuffix("alive 02:00:00:00:00:02 TIME \(method) eth0\n")
+                    || tool.output.split(separator: "\n").count == 5
+            })
         let result = tool.end().timeless
         #expect(result.status == 0 && result.errors == "")
         let lines = result.lines.map { $0.replacing(/silent [0-9]+ probes/, with: "silent N probes") }
-        let twins = ["3 TIME \(method) eth0 duplicate 02:00:00:00:00:02", "2 TIME \(method) eth0 duplicate 02:00:00:00:00:03"]
-        #expect(lines.count == 5 && twins.map { "\(address) alive 02:00:00:00:00:0\($0)" }.contains(lines[3]), "\(lines)")
+        let twins = [
+            "3 TIME \(method) eth0 duplicate 02:00:00:00:00:02", "2 TIME \(method) eth0 duplicate 02:00:00:00:00:03",
+        ]
+        #expect(
+            lines.count == 5 && twins.map { "\(address) alive 02:00:00:00:00:0\($0)" }.contains(lines[3]), "\(lines)")
         #expect(
             lines.enumerated().filter { $0.offset != 3 }.map(\.element) == [
                 "\(address) alive 02:00:00:00:00:02 TIME \(method) eth0",
@@ -79,7 +86,8 @@ struct ProbeWatch {
         unlink(fifo)
         precondition(mkfifo(fifo, 0o600) == 0)
         defer { unlink(fifo) }
-        let reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC), writer = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        let reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC),
+            writer = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
         let page = [UInt8](repeating: 0, count: 4096)
         while write(writer, page, page.count) > 0 {}
         let tool = RunningTool(

@@ -1,5 +1,5 @@
-// Stopwatch: how long a program takes as a whole process, from the call that starts it until its end is known, and what a
-// running one costs. Everything that can be prepared is prepared before the clock runs.
+// Stopwatch: how long a program takes as a whole process, from the call that starts it until its end is known, and what
+// a running one costs. Everything that can be prepared is prepared before the clock runs.
 
 package import Glibc
 import QureCore

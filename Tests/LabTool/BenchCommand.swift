@@ -1,7 +1,7 @@
-// `qure-lab bench`: speed and size beside the tools that people use for the same thing, measured in one run, their turns
-// interleaved, in private namespaces. A table for people; `--json` for those who keep figures.
-// The figures are those of this machine as it is at this moment. What can be compared between machines is the ratio to the
-// peer in the same row.
+// `qure-lab bench`: speed and size beside the tools that people use for the same thing, measured in one run, their
+// turns interleaved, in private namespaces. A table for people; `--json` for those who keep figures.
+// The figures are those of this machine as it is at this moment. What can be compared between machines is the ratio to
+// the peer in the same row.
 
 import ArgumentParser
 import Lab
@@ -23,7 +23,9 @@ struct BenchCommand: ParsableCommand {
     var sections: [BenchSection] = BenchSection.allCases
 
     mutating func validate() throws {
-        guard (10...100_000).contains(rounds) else { throw ValidationError("--rounds takes 10 to 100000, not \(rounds)") }
+        guard (10...100_000).contains(rounds) else {
+            throw ValidationError("--rounds takes 10 to 100000, not \(rounds)")
+        }
     }
 
     func run() throws {
@@ -96,7 +98,9 @@ struct Bench {
     var fewRounds: Int { max(rounds / 20, 3) }
 
     private static func line(_ row: BenchRow) -> String {
-        func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(width - text.count, 1)) }
+        func padded(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(width - text.count, 1))
+        }
         let verdict = row.isMet.map { $0 ? "pass" : "MISS" } ?? ""
         let line =
             "  " + padded(row.what, 46) + padded(row.median, 13) + padded(row.worst, 13) + padded(row.beside, 38)
@@ -137,8 +141,8 @@ struct Bench {
         return times.map { $0.sorted() }
     }
 
-    /// Adds the row of a command line's times (sorted) beside those of a peer. `target` says what is wanted, `isMet` judges the
-    /// two medians.
+    /// Adds the row of a command line's times (sorted) beside those of a peer. `target` says what is wanted, `isMet`
+    /// judges the two medians.
     mutating func add(
         _ what: String, _ times: [Duration], beside peer: (what: String, times: [Duration])? = nil, target: String = "",
         isMet: ((_ own: Duration, _ peer: Duration) -> Bool)? = nil

@@ -6,7 +6,8 @@ import Lab
 import QureCore
 
 extension Bench {
-    /// What `wait`, `hold` and `follow` cost while nothing happens, and `wait` while the link is full of others' traffic.
+    /// What `wait`, `hold` and `follow` cost while nothing happens, and `wait` while the link is full of others'
+    /// traffic.
     mutating func measureIdle() throws {
         let lab = try Lab(hosts: 3, responders: false)
         let address = Lab.Plan.address, shared = Lab.Plan.shared
@@ -14,7 +15,8 @@ extension Bench {
         let wait = try lab.host(2).start("qure-probe", "wait", "--for", "silent", address.description)
         let events = "master term=1 lease=600s"
         let follow = try lab.host(3).start(
-            "sh", "-c", "{ echo \(events); sleep 600; } | exec qure-claim follow -i eth0 --state-dir /run/bench3 192.168.1.12/24")
+            "sh", "-c",
+            "{ echo \(events); sleep 600; } | exec qure-claim follow -i eth0 --state-dir /run/bench3 192.168.1.12/24")
         let isThere = try eventually(within: .seconds(10)) {
             try lab.host(1).has(address) && lab.host(3).has(IPAddress("192.168.1.12") ?? address)
         }
@@ -24,7 +26,8 @@ extension Bench {
         let follower = try process(named: "qure-claim", in: lab.host(3))
         let schedules = [
             (wait.pid, "qure-probe wait, 5 questions a second", 10.5, "2 for each question"),
-            (hold.pid, "qure-claim hold", 10, "its own schedule"), (follower, "qure-claim follow", 10, "its own schedule"),
+            (hold.pid, "qure-claim hold", 10, "its own schedule"),
+            (follower, "qure-claim follow", 10, "its own schedule"),
         ]
         let before = schedules.map { ProcessCost(of: $0.0) }
         let start = Clock.now
@@ -52,9 +55,12 @@ extension Bench {
         let share = (cost.processorTime - before.processorTime) / time
         try add(
             BenchRow(
-                what: what, median: "\(perSecond.figure) /s", beside: "processor \((share * 100).figure) %", target: target,
+                what: what, median: "\(perSecond.figure) /s", beside: "processor \((share * 100).figure) %",
+                target: target,
                 isMet: perSecond <= limit,
-                fields: [("wake_ups_per_second", .string(perSecond.figure)), ("processor_share", .string(share.figure))]))
+                fields: [
+                    ("wake_ups_per_second", .string(perSecond.figure)), ("processor_share", .string(share.figure)),
+                ]))
         try add(
             BenchRow(
                 what: "  memory at its peak", median: "\(cost.peakMemory / 1024) kB", target: "at most 8192 kB",
@@ -68,8 +74,11 @@ extension Bench {
             let mac = MACAddress(rawValue: 0x02bb_0000_0000 + UInt64(number))
             let ip = IPv4Address(rawValue: 0xc0a8_0180 + UInt32(number))
             var question = WireWriter()
-            ARPPacket(operation: .request, sender: .init(mac, ip), target: .init(.zero, IPv4Address(rawValue: ip.rawValue + 1)))
-                .write(to: &question)
+            ARPPacket(
+                operation: .request, sender: .init(mac, ip),
+                target: .init(.zero, IPv4Address(rawValue: ip.rawValue + 1))
+            )
+            .write(to: &question)
             return RawLink.frame(from: mac, type: PacketSocket.EtherType.arp.rawValue, question.bytes)
         }
         let before = ProcessCost(of: wait)
@@ -99,16 +108,21 @@ extension Bench {
         let standby = try Toolbox.path(of: "qure-standby")
         func start(_ host: Int) throws -> LabProcess {
             try lab.host(host).start(
-                standby, "--interval", "100ms", "--fall", "3", "-i", "eth0", "--state-dir", "/run/bench\(host)", Lab.Plan.shared)
+                standby, "--interval", "100ms", "--fall", "3", "-i", "eth0", "--state-dir", "/run/bench\(host)",
+                Lab.Plan.shared)
         }
         let first = try start(1)
         let meter = try lab.startMeter()
-        guard meter.waitForAnswer(by: 1, within: .seconds(15)) else { throw LabError("h1 does not answer: \(first.errors)") }
+        guard meter.waitForAnswer(by: 1, within: .seconds(15)) else {
+            throw LabError("h1 does not answer: \(first.errors)")
+        }
         let second = try start(2)
         // Long enough that the second has seen the first, and at another point of its schedule each time.
         usleep(1_000_000 + UInt32.random(in: 0..<100_000))
         if byCable { try lab.cut(1) } else { try lab.suspend(.host(1)) }
-        guard meter.waitForAnswer(by: 2, within: .seconds(15)) else { throw LabError("h2 does not answer: \(second.errors)") }
+        guard meter.waitForAnswer(by: 2, within: .seconds(15)) else {
+            throw LabError("h2 does not answer: \(second.errors)")
+        }
         return try meter.stop().longestOutage
     }
 }

@@ -47,11 +47,13 @@ extension Bench {
         // Each asks three times at 200 ms; fping pauses 10 ms between packets unless told otherwise, 1 ms at least.
         let fping = "fping -q -B1 -r2 -t200"
         let lines = [
-            "qure-probe scan --count 3 --interval 200ms \(network)", "\(fping) -g \(network)", "\(fping) -i1 -g \(network)",
+            "qure-probe scan --count 3 --interval 200ms \(network)", "\(fping) -g \(network)",
+            "\(fping) -i1 -g \(network)",
         ]
         let times = try lab.host(1).inside { try race(lines, rounds: fewRounds, endingWith: [0, 1]) }
         try add("qure-probe scan", times[0], beside: ("fping -g", times[1]), target: "no slower", isMet: { $0 <= $1 })
-        try add("qure-probe scan", times[0], beside: ("fping -i1 -g", times[2]), target: "no slower", isMet: { $0 <= $1 })
+        try add(
+            "qure-probe scan", times[0], beside: ("fping -i1 -g", times[2]), target: "no slower", isMet: { $0 <= $1 })
         let found = try lab.host(1).run("qure-probe", "scan", network).output.split(separator: "\n").count
         let pinged = try lab.host(1).run("fping", "-a", "-B1", "-r2", "-t200", "-i1", "-g", network).output
         // The gateway, three hosts, and their other addresses.
@@ -59,7 +61,8 @@ extension Bench {
         try add(
             BenchRow(
                 what: "hosts found of \(there)", median: "\(found)",
-                beside: "fping \(pinged.split(separator: "\n").filter { $0.hasPrefix("192.") && !$0.contains(" ") }.count)",
+                beside:
+                    "fping \(pinged.split(separator: "\n").filter { $0.hasPrefix("192.") && !$0.contains(" ") }.count)",
                 target: "all", isMet: found == there, fields: [("found", .integer(Int64(found)))]))
     }
 

@@ -64,10 +64,10 @@ int qure_effective_capabilities(uint64_t *capabilities);
 // one process looks at several hosts. Returns 0, or -1 with errno.
 int qure_enter_network(int descriptor);
 
-// Closes a descriptor whose closing takes long, without waiting for that: the kernel makes whoever closes a packet socket
-// wait until every processor has let go of it (some 10 ms), and a process is not over for its parent before. An io_uring
-// that holds the descriptor is taken down by a worker of the kernel's instead. Where there is none (an old kernel, a
-// container, a filter of system calls) the descriptor is closed as usual.
+// Closes a descriptor whose closing takes long, without waiting for that: the kernel makes whoever closes a packet
+// socket wait until every processor has let go of it (some 10 ms), and a process is not over for its parent before. An
+// io_uring that holds the descriptor is taken down by a worker of the kernel's instead. Where there is none (an old
+// kernel, a container, a filter of system calls) the descriptor is closed as usual.
 void qure_close_in_background(int descriptor);
 
 // GNU-only: a pipe whose ends are closed on exec.
