@@ -39,7 +39,8 @@ struct ProbeScan {
                 == ToolResult(
                     0,
                     #"{"address":"fd01::1","state":"alive","method":"ndp","interface":"eth0","#
-                        + #""mac":"02:00:00:00:00:01","rtt_us":null,"probes":1,"replies":0,"duplicate":false,"local":true,"#
+                        + #""mac":"02:00:00:00:00:01","rtt_us":null,"probes":1,"#
+                        + #""replies":0,"duplicate":false,"local":true,"#
                         + #""macs":["02:00:00:00:00:01"]}"# + "\n"
                         + [2, 3].map {
                             #"{"address":"fd01::\#($0)","state":"alive","method":"ndp","interface":"eth0","#
