@@ -81,8 +81,8 @@ package final class Flood: @unchecked Sendable {
             let due = Int((Clock.now - start) / .seconds(1) * Double(perSecond))
             let done = sent.load(ordering: .relaxed)
             // Never more than a tenth of a second's at once, however long this machine was busy with others.
-            for index in max(done, due - perSecond / 10)..<max(done, due) where link.send(frames[index % frames.count])
-            {
+            let first = max(done, due - perSecond / 10)
+            for index in first..<max(done, due) where link.send(frames[index % frames.count]) {
                 sent.add(1, ordering: .relaxed)
             }
             if due <= done { usleep(500) }

@@ -111,9 +111,10 @@ extension InTheLab {
             try #require(!stalled.isEmpty)
             for _ in 0..<3 {
                 for pid in stalled { kill(pid, SIGSTOP) }
-                usleep(300_000)  // The stall itself, not a wait for anything.
+                // The stall itself, through which the old holder keeps the address.
+                #expect(!eventually(within: .milliseconds(300)) { (try? site.lab.holders()) != [holder] })
                 for pid in stalled { kill(pid, SIGCONT) }
-                usleep(100_000)
+                #expect(!eventually(within: .milliseconds(100)) { (try? site.lab.holders()) != [holder] })
             }
             let report = try site.meter.stop()
             #expect(report.answerers.map(\.name) == ["h\(holder)"])

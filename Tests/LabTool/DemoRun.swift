@@ -61,9 +61,8 @@ final class DemoRun {
     func play() throws -> DemoTimeline {
         defer { view.end() }
         timeline.note(
-            "\(lab.hostCount) hosts run: qure-standby --interval 100ms \(Lab.Plan.shared)."
-                + " A client outside asks for a page 100 times a second.",
-            at: timeline.start)
+            "\(lab.hostCount) hosts run: qure-standby --interval 100ms \(Lab.Plan.shared)", at: timeline.start)
+        timeline.note("a client outside asks for a page 100 times a second", at: timeline.start)
         for number in 1...lab.hostCount { try startStandby(number) }
         while true {
             if case .over = scene { break }
