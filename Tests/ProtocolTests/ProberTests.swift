@@ -136,6 +136,12 @@ private typealias ProberRow = Row<Prober.Input>
                 .init(200, .deadlinePassed, "probe 1"),
             ], deadline: 280),
         ProberRow(
+            "and what was slow once fades from memory",
+            [
+                .init(0, .start, "probe 0"), .init(20, answer(1), "changed alive 1"), .init(200, "probe 1"),
+                .init(201, answer(1)), .init(400, "probe 2"),
+            ], deadline: 520),
+        ProberRow(
             "a late answer breaks the run",
             [
                 .init(0, .start, "probe 0"), .init(200, "probe 1"), .init(400, "probe 2"),
