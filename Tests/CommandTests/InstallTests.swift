@@ -81,6 +81,14 @@ struct InstallTests {
         #expect(lines.map { $0[1] } == Array(phony))
     }
 
+    /// The lab puts scripts/ in front of PATH; a script that meant the system's `install` would call itself for ever.
+    @Test func `no script takes another one for a command of the system`() {
+        #expect(Repository.names("scripts/*").contains("install"))
+        let commands = "(^|[;&|({]|then|else|do)[[:space:]]*install -"
+        #expect(shell("cd '\(Repository.path)' && grep -nE '\(commands)' scripts/* .ci/run Makefile").output == "")
+        #expect(shell("printf '    if x; then install -m 755 a b; fi\n' | grep -nE '\(commands)'").status == 0)
+    }
+
     @Test func `deps knows each package once, with its reason`() {
         let lines = Repository.text("scripts/deps").split(separator: "\n").drop { $0 != "packages='" }.dropFirst()
             .prefix { $0 != "'" }
