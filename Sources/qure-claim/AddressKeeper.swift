@@ -128,11 +128,18 @@ final class AddressKeeper {
     /// The addresses that are on any interface of this host.
     func presentAnywhere() throws -> Set<IPAddress> { Set(try netlink.addresses().map(\.prefix.address)) }
 
-    /// Whether all the addresses are there and in order.
+    /// Whether all the addresses are there and in order, with a way to their network.
     func isIntact() throws -> Bool {
         if let virtual, try netlink.link(index: virtual.link.index)?.isUp != true { return false }
-        return Set(try present().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address)).isSuperset(
-            of: addresses)
+        let all = try netlink.addresses()
+        return prefixes.allSatisfy { prefix in
+            all.contains { $0.interface == carrier.index && $0.prefix.address == prefix.address && isSound($0, all) }
+        }
+    }
+
+    private func isSound(_ entry: InterfaceAddress, _ all: [InterfaceAddress]) -> Bool {
+        !entry.hasFailedDAD && !entry.isTentative
+            && (entry.hasPrefixRoute || isCovered(entry.prefix, all) || !isRenewable(entry))
     }
 
     /// Whether a change may be one of what is kept here.
@@ -141,7 +148,8 @@ final class AddressKeeper {
         case .link(let other): other.index == link.index || other.index == carrier.index
         case .linkRemoved(let index): index == link.index || index == carrier.index
         case .address(let address): address.hasFailedDAD && addresses.contains(address.prefix.address)
-        case .addressRemoved(let address): addresses.contains(address.prefix.address)
+        // One of the host's own may have had the route to the network.
+        case .addressRemoved(let address): address.interface == link.index || address.interface == carrier.index
         case .overrun: true
         case .neighbour, .neighbourRemoved, .routes: false
         }
@@ -188,11 +196,13 @@ final class AddressKeeper {
         for prefix in prefixes {
             let there = all.filter { $0.interface == carrier.index && $0.prefix.address == prefix.address }
             if leavingOthers && there.contains(where: { !isRenewable($0) }) { continue }
-            // A failed duplicate detection and a prefix length stay as they are until the address is put there afresh.
-            for entry in there where entry.hasFailedDAD || entry.isTentative || entry.prefix != prefix {
+            // A failed duplicate detection, a prefix length and a missing route stay as they are until the address is
+            // put there afresh.
+            for entry in there where entry.prefix != prefix || !isSound(entry, all) {
                 _ = try netlink.removeKeepingOthers(entry)
             }
-            try set(prefix, isCovered: isCovered(prefix, all))
+            coverage[prefix] = isCovered(prefix, all)
+            try set(prefix, isCovered: coverage[prefix] ?? true)
         }
         renewedLease = lease
     }
@@ -209,14 +219,12 @@ final class AddressKeeper {
     /// Whether another address of this host has the network's route already, or the link's to a larger one: a route of
     /// its own would make everything to that network start from the address that moves.
     private func isCovered(_ prefix: Prefix, _ all: [InterfaceAddress]) -> Bool {
-        let isCovered = all.contains {
+        all.contains {
             guard $0.prefix.address != prefix.address, $0.hasPrefixRoute else { return false }
             return $0.prefix.network == prefix.network
                 || ($0.interface == link.index && $0.prefix.length < prefix.length
                     && $0.prefix.contains(prefix.address))
         }
-        coverage[prefix] = isCovered
-        return isCovered
     }
 
     private func set(_ prefix: Prefix, isCovered: Bool) throws {

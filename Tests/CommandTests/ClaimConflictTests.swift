@@ -23,7 +23,7 @@ struct ClaimConflict {
         let address = String(prefix.prefix { $0 != "/" })
         let holder = network.startHold("--no-verify \(prefix)", taking: address)
         let witness = Witness("arp or (icmp6 and ip6[40] = 136)", on: 2, of: network)
-        #expect(eventually { network.claim("show \(address)").output.contains("announced 6 ") })
+        network.settle(address)
         let before = witness.frames(ClaimNetwork.mac(1), announcement).count
         #expect(network.claim("announce --announce 1 \(address)", on: 3).status == 0)
         #expect(holder.says("\(address) conflict \(Self.strangerMAC) defended eth0\n"))
@@ -126,13 +126,13 @@ struct ClaimConflict {
         let address = String(prefix.prefix { $0 != "/" })
         let holder = network.startHold("--no-verify --lease 1s \(prefix)", taking: address)
         let twin = try #require(ClaimNetwork.twin(of: holder))
-        #expect(eventually { network.claim("show \(address)").output.contains("announced 5 ") })
+        network.settle(address, after: 1200)
         holder.signal(SIGSTOP)
         kill(twin, SIGSTOP)
         // The kernel's lifetime is over, and another host takes it.
         #expect(eventually { !network.has(address) })
         let successor = network.startHold("--unless-held --no-verify \(prefix)", on: 2, taking: address)
-        #expect(eventually { network.claim("show \(address)", on: 2).output.contains("announced 5 ") })
+        network.settle(address, on: 2, after: 1200)
         let witness = Witness(
             "ether src \(ClaimNetwork.mac(1)) and (arp or (icmp6 and ip6[40] = 136))", on: 3, of: network)
         holder.signal(SIGCONT)

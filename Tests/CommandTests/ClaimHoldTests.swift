@@ -67,15 +67,19 @@ struct ClaimHold {
     func `announced at once and after 10, 50, 200 ms, 1.1 and 3 s, then every 30 s`() {
         let witness = Witness("arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136)", on: 2, of: network)
         let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
-        #expect(eventually(within: .seconds(60)) { witness.frames("tgt is fd09::50").count == 7 })
+        let isComplete = eventually(within: .seconds(60)) {
+            let times = witness.frames("tgt is fd09::50").map(\.time)
+            return (times.last ?? 0) - (times.first ?? 0) > 30
+        }
+        #expect(isComplete)
         for words in ["who-has 10.9.0.50", "10.9.0.50 is-at", "tgt is fd09::50"] {
             let times = witness.frames(words).map(\.time)
             let offsets = times.map { $0 - (times.first ?? 0) }
             print("figure: announcements of \(words): \(offsets.map { "\(($0 * 1e4).rounded() / 10) ms" })")
-            #expect(times.count == 7)
-            // Where a busy machine was late for one it is left out, so only the rough shape is certain.
-            for (offset, wanted) in zip(offsets, [0, 0.01, 0.05, 0.2, 1.1, 3, 33]) {
-                #expect(offset > wanted - 0.01 && offset < wanted + 1, "\(offsets)")
+            // What a busy machine is too late for is left out, so only the rough shape is certain.
+            #expect((4...7).contains(offsets.count), "\(offsets)")
+            for wanted in [0, 1.1, 3, 33] {
+                #expect(offsets.contains { $0 > wanted - 0.05 && $0 < wanted + 1 }, "\(wanted) in \(offsets)")
             }
         }
         #expect(holder.end().status == 0)
@@ -93,7 +97,7 @@ struct ClaimHold {
         let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
         let witness = Witness("arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136)", on: 2, of: network)
         // Behind the announcements of the taking.
-        #expect(eventually { network.claim("show 10.9.0.50").output.contains("announced 6 ") })
+        network.settle("10.9.0.50")
         let address = theft.contains("fd09") || theft.contains("-6") ? "fd09::50" : "10.9.0.50"
         let start = wallClock
         network.sh(theft)
@@ -107,6 +111,17 @@ struct ClaimHold {
         #expect(eventually { witness.frames.contains { $0.time > back - 0.001 && $0.text.contains(address) } })
         #expect(holder.end().status == 0)
         #expect(!network.has("10.9.0.50") && !network.has("fd09::50"))
+    }
+
+    @Test(arguments: ["", "--virtual-mac "])
+    func `a host that loses its own addresses does not take the way to the network along`(_ option: String) {
+        let holder = network.startHold("--no-verify \(option)10.9.0.50/24 fd09::50/64")
+        #expect(network.address("10.9.0.50")?.contains("noprefixroute") == true)
+        network.sh("ip addr del 10.9.0.1/24 dev eth0; ip addr del fd09::1/64 dev eth0")
+        #expect(eventually { network.pings("10.9.0.50") && network.pings("fd09::50") })
+        #expect(network.address("10.9.0.50")?.contains("noprefixroute") == false)
+        #expect(holder.end().status == 0)
+        #expect(network.sh("ip route") == "")
     }
 
     @Test func `put back a hundred times`() {
@@ -246,7 +261,7 @@ struct ClaimHold {
         let address = String(held.prefix { $0 != "/" })
         #expect(network.claim("add --announce 0 \(added)").status == 0)
         let holder = network.startHold("--no-verify \(held)", taking: address)
-        #expect(eventually { network.claim("show \(address)").output.contains("announced 5") })
+        network.settle(address, after: 1200)
         #expect(network.address(address)?.contains(" \(held) ") == true)
         #expect(network.sh("ip addr").components(of: " \(address)/") == 1)
         #expect(!holder.output.contains("reinstated"))

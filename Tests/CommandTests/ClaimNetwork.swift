@@ -127,6 +127,14 @@ final class ClaimNetwork {
         return tool
     }
 
+    /// Waits until an address has been held for so many milliseconds; then the announcements of the taking are over.
+    func settle(_ address: String, on host: Int = 1, after milliseconds: Int64 = 3500) {
+        let isOld = eventually(within: .seconds(20)) {
+            JSONRecord(claim("show --json \(address)", on: host).output)?.number("age_ms") ?? 0 >= milliseconds
+        }
+        #expect(isOld, "\(address) is not held for so long")
+    }
+
     // MARK: Looking at a host
 
     /// What `ip` says of an address on a host, on one line; nil: it is not there.

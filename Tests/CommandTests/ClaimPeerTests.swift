@@ -40,7 +40,7 @@ struct ClaimPeer {
         let following = ClaimFollowing(hosts: 3)
         let network = following.network
         following.hold()
-        #expect(eventually { network.claim("show \(address)").output.contains("announced 6 ") })
+        network.settle(address)
         following.events.say("alive lease=60s peers=02:00:00:00:00:09,\(ClaimNetwork.mac(3))")
         following.sync()
         let witness = Witness("ether src \(ClaimNetwork.mac(1)) and (\(Self.announcements))", on: 2, of: network)
@@ -58,7 +58,7 @@ struct ClaimPeer {
         let following = ClaimFollowing(hosts: 3)
         let network = following.network
         following.hold()
-        #expect(eventually { network.claim("show \(address)").output.contains("announced 6 ") })
+        network.settle(address)
         following.events.say("alive lease=60s peers=\(ClaimNetwork.mac(2))")
         following.sync()
         let witness = Witness("ether src \(ClaimNetwork.mac(1)) and (\(Self.announcements))", on: 2, of: network)
