@@ -149,7 +149,6 @@ final class ClaimSession {
     /// Takes everything away that the session has put on this host, whatever fails.
     func finish() {
         do { try release() } catch { diagnostics.say(.error, "\(error)") }
-        dropTwin()
         try? fence?.remove()
         keeper.removeVirtual()
         registration.remove()
@@ -321,11 +320,12 @@ final class ClaimSession {
     private func withdraw() throws {
         defer {
             try? fence?.close()
-            dropTwin()
             verifications?.close()
             mouth = nil
         }
+        // Where this fails the guard stays, and does it once this process is gone.
         try keeper.withdraw()
+        dropTwin()
         for address in keeper.addresses { tell(address, "withdrawn") }
         registration.update {
             $0.verification = ""
