@@ -100,7 +100,7 @@ struct ClaimConflict {
         // Both orders, a little apart or not at all.
         let hosts = turn % 2 == 0 ? [1, 2] : [2, 1]
         var tools = [network.startClaim("hold --unless-held --no-verify \(prefix)", on: hosts[0])]
-        if turn > 2 { usleep(UInt32(turn * 10000)) }
+        if turn > 2 { usleep(UInt32(turn * 10000)) }  // the head start of this turn
         tools.append(network.startClaim("hold --unless-held --no-verify \(prefix)", on: hosts[1]))
         #expect(eventually { tools.contains { !$0.isRunning } })
         #expect(eventually { tools.contains { $0.output.contains("taken") } })

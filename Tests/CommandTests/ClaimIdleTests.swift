@@ -27,7 +27,7 @@ struct ClaimIdle {
         let (waits, time) = (Self.waits(of: tool.process), Self.processorTime(of: tool.process))
         while wallClock - start < 3 {
             body()
-            usleep(100_000)
+            usleep(100_000)  // the pace of what happens meanwhile
         }
         let counted = Self.waits(of: tool.process) - waits
         let used = Self.processorTime(of: tool.process) - time

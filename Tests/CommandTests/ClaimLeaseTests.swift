@@ -46,7 +46,7 @@ struct ClaimLease {
         func vouch(_ times: Int) {
             for _ in 0..<times {
                 following.events.say("alive at=\(at(0)) lease=300ms")
-                usleep(20_000)
+                usleep(20_000)  // the elector's pace
             }
         }
         #expect(
@@ -88,7 +88,7 @@ struct ClaimLease {
         // A short lease, and the lifetime is that of the option again.
         for _ in 0..<4 {
             following.events.say("alive lease=1s")
-            usleep(300_000)
+            usleep(300_000)  // the elector's pace
         }
         #expect(following.network.address("fd09::50")?.contains("valid_lft 1sec") == true)
     }
@@ -103,7 +103,7 @@ struct ClaimLease {
         while wallClock - start < 2 {
             following.events.say("alive term=\(lines) at=\(at(0)) lease=200ms")
             lines += 1
-            usleep(900)
+            usleep(900)  // a thousand lines a second
         }
         let end = wallClock
         note(
@@ -138,7 +138,7 @@ struct ClaimLease {
             events.say("alive lease=500ms word\(String(UnicodeScalar(UInt8(97 + turn % 26))))=1")
             if turn == 10 { network.sh("ip addr del 10.9.0.50/24 dev eth0") }
             turn += 1
-            usleep(50_000)
+            usleep(50_000)  // the elector's pace
         }
         #expect(network.has("10.9.0.50") && network.has("fd09::50"))
         #expect(network.pings("10.9.0.50") && network.pings("fd09::50"))

@@ -99,7 +99,7 @@ struct ClaimPeer {
         let start = wallClock
         while wallClock - start < 3 {
             following.events.say("alive lease=5s")
-            usleep(50_000)
+            usleep(50_000)  // the elector's pace
         }
         let before = wallClock
         following.sync()

@@ -74,7 +74,7 @@ struct ProbeFrames {
         let silent = tool.output
         for _ in 0..<20 {
             for frame in junk { #expect(link.send(frame)) }
-            usleep(5000)
+            usleep(5000)  // the pace of the junk
         }
         #expect(tool.output == silent)
         // That the answers do come through: as they are, with a priority tag, padded.

@@ -67,7 +67,7 @@ package func must(_ line: String) -> String {
 package func shell(_ script: String) -> CommandResult { start(["sh", "-c", script]).finish() }
 
 /// Whether `fact` becomes true before the limit; asks again every millisecond, so that it costs no fixed time.
-package func eventually(within limit: Duration = .seconds(5), _ fact: () throws -> Bool) rethrows -> Bool {
+package func eventually(within limit: Duration = .seconds(20), _ fact: () throws -> Bool) rethrows -> Bool {
     let deadline = Clock.now + limit
     while Clock.now < deadline {
         if try fact() { return true }
