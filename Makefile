@@ -5,8 +5,10 @@ PREFIX = /usr/local
 DESTDIR =
 # How long `fuzz` tries each entrance.
 SECONDS = 60
+# How many clusters `simulate` plays.
+SEEDS = 1000
 
-.PHONY: help deps build check demo lab bench tidy fuzz sanitize install uninstall clean
+.PHONY: help deps build check demo lab bench simulate tidy fuzz sanitize install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +30,9 @@ lab: build  ## a shell in a small LAN of network namespaces
 
 bench: build ## measure speed and size beside arping, ping, fping and ip
 	@scripts/bench
+
+simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one (SEED=n)
+	@build/bin/qure-simulate $(if $(SEED),seed $(SEED),seeds $(SEEDS))
 
 tidy: deps  ## the rules of style, layers and files alone
 	@scripts/test TidyTests

@@ -5,12 +5,13 @@ import PackageDescription
 
 /// The settings of every Swift target of ours. Warnings are errors where QURE_STRICT is set (`make check`
 /// sets it), so that a later compiler with a new warning still builds the package for its users.
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-] + (Context.environment["QURE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (Context.environment["QURE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 /// Generic types are put together by code rather than from their names at run time: where a process lives for a
 /// millisecond or two, reading the names is a fifth of it.
@@ -44,7 +45,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// The fuzz driver links libFuzzer's main, so it exists only where QURE_FUZZ is set (`make fuzz`).
 let fuzzing: [SwiftSetting] =
-    Context.environment["QURE_FUZZ"] == nil ? [] : [
+    Context.environment["QURE_FUZZ"] == nil
+    ? []
+    : [
         .unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library", "-enable-testing"])
     ]
 let fuzzTargets: [Target] =
@@ -64,9 +67,10 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0", providers: [.apt(["libnl-route-3-dev"])]),
+        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
         .target(name: "CLinux"),
         .target(
-            name: "QureCore", dependencies: ["CLinux", "CNetlink", argumentParser], exclude: ["README.md"],
+            name: "QureCore", dependencies: ["CLinux", "CNetlink", "CNettle", argumentParser], exclude: ["README.md"],
             swiftSettings: settings + quickStart + [.strictMemorySafety()] + fuzzing),
         tool("qure-probe"),
         tool("qure-claim"),
@@ -76,10 +80,15 @@ let package = Package(
             swiftSettings: toolSettings, linkerSettings: toolLinking),
         .target(name: "Simulator", dependencies: ["QureCore"], path: "Tests/Simulator", swiftSettings: settings),
         tests("WireTests", ["QureCore", "Simulator"], exclude: ["Fixtures"]),
+        tests("AuthenticationTests", ["QureCore"]),
         tests("ProtocolTests", ["QureCore", "Simulator"]),
         tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),
         tests("CommandTests", ["QureCore", "Lab"]),
         tests("LabTests", ["QureCore", "Lab"]),
         tests("TidyTests", ["QureCore"]),
+        .executableTarget(
+            name: "qure-simulate", dependencies: ["Simulator", "QureCore"], path: "Tests/SimulatorTool",
+            swiftSettings: toolSettings, linkerSettings: toolLinking),
+        tests("SimulationTests", ["Lab"]),
     ] + fuzzTargets
 )

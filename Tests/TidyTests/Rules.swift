@@ -103,6 +103,7 @@ extension Rule {
     private static func importable(_ file: SourceFile) -> Set<Substring>? {
         switch file.layer {
         case "Wire", "Protocol": return []
+        case "Authentication": return ["CNettle"]
         case "System": return ["Glibc", "CLinux", "CNetlink"]
         case "CommandLine": return ["ArgumentParser", "Glibc"]
         default:
@@ -197,8 +198,8 @@ extension Rule {
 enum Layers {
     /// Which folders each may use; a moment in time is a value for all.
     private static let allowed: [String: Set<String>] = [
-        "Wire": ["Wire"], "Protocol": ["Wire", "Protocol"], "System": ["Wire", "System"],
-        "CommandLine": ["Wire", "System", "CommandLine"],
+        "Wire": ["Wire"], "Protocol": ["Wire", "Protocol", "Authentication"], "System": ["Wire", "System"],
+        "CommandLine": ["Wire", "System", "CommandLine"], "Authentication": ["Authentication"],
     ]
     private static let shared: Set<Substring> = ["Instant", "earlier"]
 

@@ -8,6 +8,11 @@ package enum Clock {
     /// Now, on CLOCK_BOOTTIME: it goes on while the machine sleeps and is never set.
     package static var now: Instant { Instant(nanoseconds: qure_clock_nanoseconds(CLOCK_BOOTTIME)) }
 
+    /// How long the machine has been asleep since it was started.
+    package static var asleep: Duration {
+        .nanoseconds(qure_clock_nanoseconds(CLOCK_BOOTTIME) - qure_clock_nanoseconds(CLOCK_MONOTONIC))
+    }
+
     /// Now on the wall clock, in nanoseconds since 1970: for kernel receive stamps and for timestamps that people read.
     package static var realtimeNanoseconds: Int64 { qure_clock_nanoseconds(CLOCK_REALTIME) }
 

@@ -47,6 +47,14 @@ package struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Sets a socket option from its bytes, for types that Swift does not know to be trivial.
+    package func setOption(_ level: CInt, _ name: CInt, bytes: [UInt8], called label: StaticString) throws(SystemError)
+    {
+        try check("setsockopt", "\(label)") {
+            unsafe setsockopt(number, level, name, bytes, socklen_t(bytes.count))
+        }
+    }
+
     /// Makes reads and writes return at once. Descriptors that came from outside (standard input) keep the change
     /// after this process, so it is for those whose reading end is ours alone.
     package func setNonBlocking() throws(SystemError) {

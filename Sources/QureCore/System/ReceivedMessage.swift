@@ -10,6 +10,8 @@ package struct ReceivedMessage {
     package var bytes: [UInt8]
     /// The kernel's receive stamp (SO_TIMESTAMPNS), or now where the socket has none.
     package var received: Instant
+    /// The hop limit that it arrived with, where the socket asks for it (IP_RECVTTL, IPV6_RECVHOPLIMIT).
+    package var hopLimit: CInt?
 
     /// The longest datagram that is taken whole; more than any link here carries in one frame.
     private static let capacity = 9216
@@ -20,17 +22,20 @@ package struct ReceivedMessage {
         from socket: CInt, source: inout Address, object: String
     ) throws(SystemError) {
         var stamp: Int64?
+        var hopLimit: CInt?
         var buffer = [UInt8](repeating: 0, count: Self.capacity)
         let count = try checkReady("recvmsg", object) {
-            Self.receive(socket, &buffer, &source, &stamp)
+            Self.receive(socket, &buffer, &source, &stamp, &hopLimit)
         }
         guard let count else { return nil }
         bytes = Array(buffer.prefix(count))
+        self.hopLimit = hopLimit
         received = stamp.map(Clock.instant(ofRealtime:)) ?? Clock.now
     }
 
     private static func receive<Address: BitwiseCopyable>(
-        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout Int64?
+        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout Int64?,
+        _ hopLimit: inout CInt?
     ) -> Int {
         var control = [UInt8](repeating: 0, count: 256)
         var header = unsafe msghdr()
@@ -50,6 +55,12 @@ package struct ReceivedMessage {
                         var length = 0
                         if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length) {
                             stamp = unsafe qure_stamp_nanoseconds(data)
+                        }
+                        for (level, type) in [(IPPROTO_IP, IP_TTL), (IPPROTO_IPV6, IPV6_HOPLIMIT)] {
+                            guard let data = unsafe qure_control_message(&header, CInt(level), CInt(type), &length),
+                                length >= MemoryLayout<CInt>.size
+                            else { continue }
+                            hopLimit = unsafe data.loadUnaligned(as: CInt.self)
                         }
                         return count
                     }

@@ -28,11 +28,12 @@ package struct SocketAddress: Hashable, Sendable {
             }
         }
         switch address {
-        case .v4(let v4):
+        case .v4:
             var form = sockaddr_in()
             form.sin_family = sa_family_t(AF_INET)
             form.sin_port = port.bigEndian
-            form.sin_addr.s_addr = v4.rawValue.bigEndian
+            // By bytes: which module the field belongs to depends on what else is imported.
+            unsafe withUnsafeMutableBytes(of: &form.sin_addr) { unsafe $0.copyBytes(from: address.octets) }
             return lend(form)
         case .v6(let v6):
             var form = sockaddr_in6()

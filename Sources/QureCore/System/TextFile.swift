@@ -48,18 +48,18 @@ package enum TextFile {
 
     /// Removes the file; one that is not there is removed already.
     package static func remove(_ path: String) throws(SystemError) {
-        do { try check("unlink", path) { unsafe unlink(path) } } catch where error.errno == .noEntry {}
+        do { try check("unlink", path) { unsafe unlink(path) } } catch  where error.errno == .noEntry {}
     }
 
     /// Makes the directory at `path`, and those above it where they are missing.
     package static func makeDirectory(_ path: String) throws(SystemError) {
         do {
             try check("mkdir", path) { unsafe mkdir(path, 0o755) }
-        } catch where error.errno == .noEntry {
+        } catch  where error.errno == .noEntry {
             guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw error }
             try makeDirectory(String(path[..<slash]))
             try check("mkdir", path) { unsafe mkdir(path, 0o755) }
-        } catch where error.errno == .exists {}
+        } catch  where error.errno == .exists {}
     }
 
     /// The names in the directory at `path`, sorted; none where it does not exist.
@@ -74,5 +74,20 @@ package enum TextFile {
             if name != "." && name != ".." { names.append(name) }
         }
         return names.sorted()
+    }
+}
+
+extension TextFile {
+    /// Whether others than the owner may read the file.
+    package static func isOpenToOthers(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 && status.st_mode & 0o077 != 0
+    }
+
+    /// Whether the descriptor is a regular file that others than the owner may read.
+    package static func isOpenFile(_ descriptor: CInt) -> Bool {
+        var status = stat()
+        return unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+            && status.st_mode & 0o077 != 0
     }
 }

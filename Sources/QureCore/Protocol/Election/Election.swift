@@ -1,0 +1,335 @@
+// Election: which member of a cluster holds the address: the machine of one member, as qure-election(7) describes the
+// protocol. The master speaks each interval and names its successors in order. Silence raises suspicion early, a
+// question to everybody confirms or refutes it, and only a silence longer than the tolerance lets the first successor
+// claim, with a higher term. One order settles every duel: term, then the rank stated in the claim, then the node's
+// number. Nothing here knows a clock, a socket or chance; the simulator drives the very same code. Members.swift has
+// who is there and who is believed, Succession.swift how a silent master is followed, Mastery.swift what a master does
+// and how it hands over.
+//
+//   role          input                         → role          said
+//   joining       a master is heard             → standby       hello
+//   joining       time over, nobody             → suspecting    (waits its rank)
+//   joining       a stranger has the address    → fault         (until it is silent)
+//   standby       heartbeat late                → suspecting    suspect, again and again
+//   suspecting    heartbeat, or alive by others → standby       hello / keeps asking
+//   suspecting    tolerance + rank over         → claiming      claim, three times
+//   claiming      a better claim                → standby       hello
+//   claiming      claims said                   → master        heartbeat
+//   master        a better claim, a higher term → standby       (withdraws first)
+//   master        leave, resign, worse evidence → transferring  transfer
+//   transferring  acknowledged                  → standby       released; goodbye
+//   transferring  not acknowledged              → master, or leaves
+//   standby       transfer to me                → claiming      acknowledgement once the address is here
+//   any           this machine slept            → quarantined   (listens as if it had just joined)
+//   any           unhealthy / maintenance       → fault / maintenance, handing over first
+//   any           leave                         → goodbye
+
+/// One member's part in the election.
+package struct Election: Sendable {
+    /// What this member knows of itself; its number and session change where it must take others.
+    package internal(set) var configuration: Configuration
+    /// Where this member stands.
+    package internal(set) var role = Role.joining
+    /// The master that this member follows; nil: none is known, or it is itself.
+    package internal(set) var master: Master?
+    /// The others that are believed.
+    package internal(set) var members: [NodeID: Member] = [:]
+    /// The highest term that a believed message has named.
+    package internal(set) var highestTerm: UInt64 = 0
+    /// How this member last became master.
+    package internal(set) var lastTakeOver: TakeOver?
+    /// When the gateway last answered.
+    package internal(set) var gatewayHeard: Instant?
+    /// Messages that were not believed, by why.
+    package internal(set) var disbelieved: [String: Int] = [:]
+
+    var timers: [Timer: Instant] = [:]
+    var sequence: UInt64 = 0
+    var standing: Standing?
+    var claimsSent = 0
+    var suspectedSince: Instant?
+    var questions: [UInt64] = []
+    var isAsked = false
+    var transfer: Transfer?
+    /// Whether the address comes by transfer, from whom, and the acknowledgement is still due.
+    var inherits = false
+    var heirOf: NodeID?
+    var isAddressPresent = false
+    var isHealthy = true
+    var wantsMaintenance = false
+    var stranger: MACAddress?
+    var strangerSilences = 0
+    var barredUntil = Instant(nanoseconds: 0)
+    var lastTransfer: Instant?
+    var preferredSince: [NodeID: Instant] = [:]
+    var tableVersion: UInt32 = 0
+    var lastSuccessors: [NodeID] = []
+    var postponed: (used: Duration, since: Instant) = (.zero, Instant(nanoseconds: 0))
+    /// How late this machine's own timers have been: what it forgives others for that (Lifeguard's local health).
+    var ownLateness = Duration.zero
+    var lastDigest = 0
+    var lastReply = Instant(nanoseconds: 0)
+    /// When the message that is being considered was received.
+    var arrival = Instant(nanoseconds: 0)
+    var lastChallenge: [UInt64: (nonce: UInt64, at: Instant)] = [:]
+
+    /// A member that has not started.
+    package init(_ configuration: Configuration) {
+        precondition(
+            configuration.interval > .zero && configuration.tolerance >= configuration.interval * 2,
+            "a tolerance of less than two intervals would forgive not a single lost packet")
+        self.configuration = configuration
+    }
+
+    /// When `deadlinePassed` is due.
+    package var nextDeadline: Instant? { role == .goodbye ? nil : timers.values.min() }
+
+    /// The term that this member follows, or leads.
+    package var term: UInt64 { standing?.term ?? master?.standing.term ?? 0 }
+
+    /// Takes one input and says what to do.
+    package mutating func step(
+        _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard role != .goodbye else { return [] }
+        switch input {
+        case .start: return start(at: now, using: &random)
+        case .heard(let message, let received):
+            arrival = min(received, now)
+            return heard(message, at: now, using: &random)
+        case .deadlinePassed: return deadlinePassed(at: now, using: &random)
+        case .addressAnswered(let mac): return addressAnswered(by: mac)
+        case .gatewayAnswered:
+            gatewayHeard = now
+            return []
+        case .addressPresent(let isPresent): return addressPresent(isPresent, at: now)
+        case .healthy(let value, let reason): return healthChanged(value, reason, at: now, using: &random)
+        case .maintenance(let value): return maintenanceChanged(value, at: now, using: &random)
+        case .resign: return isMaster ? beginTransfer(.resigned, at: now) : []
+        case .leave(let reason): return leave(reason, at: now)
+        case .suspect:
+            isAsked = true
+            return role == .standby ? suspect(at: now, using: &random) : []
+        case .died(let node): return reportDeath(of: node, at: now, using: &random)
+        case .slept(let time): return quarantine("slept-\(time.milliseconds)ms", at: now)
+        }
+    }
+
+    /// Whether this member is master, or still is until its heir is there.
+    package var isMasterNow: Bool { isMaster }
+    var isMaster: Bool { role == .master || role == .transferring }
+
+    // MARK: Beginning
+
+    private mutating func start(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard timers.isEmpty else { return [] }
+        timers[.review] = now + Self.reviewInterval
+        return listen(as: .joining, reason: nil, at: now)
+    }
+
+    /// Listens for a master and for whoever has the address, without any right to it.
+    mutating func listen(as role: Role, reason: String?, at now: Instant) -> [Output] {
+        let outputs = become(role, reason: reason)
+        master = nil
+        timers[.join] = now + joinTime
+        timers[.address] = now + joinTime / 4
+        return outputs + [.probeAddress] + askGateway() + hello(at: now)
+    }
+
+    /// Long enough to hear a master twice over, and to be heard by the others.
+    var joinTime: Duration { max(configuration.tolerance * 2, .milliseconds(300)) }
+
+    /// Listening is over.
+    mutating func joined(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
+        timers[.address] = nil
+        if let stranger, master == nil {
+            timers[.address] = now + Self.strangerInterval
+            return become(.fault, reason: "address-held-by-\(stranger)")
+        }
+        if wantsMaintenance { return become(.maintenance, reason: nil) }
+        guard isHealthy else { return become(.fault, reason: "unhealthy") }
+        if master != nil { return become(.standby, reason: nil) + hello(at: now) }
+        // Nobody is master: each waits its rank among those that it has heard, then claims.
+        let outputs = become(.suspecting, reason: "no-master")
+        suspectedSince = now
+        timers[.claim] = now + confirmation * Int(rank) + confirmation
+        return outputs
+    }
+
+    /// This machine cannot trust what it knows any more.
+    mutating func quarantine(_ reason: String, at now: Instant) -> [Output] {
+        standing = nil
+        transfer = nil
+        inherits = false
+        timers = [.review: now + Self.reviewInterval]
+        for node in members.keys { members[node]?.heardAt = now }
+        return listen(as: .quarantined, reason: reason, at: now)
+    }
+
+    // MARK: Changes of role
+
+    /// Changes the role and says so, if it is another one.
+    mutating func become(_ new: Role, reason: String?, at: Instant? = nil) -> [Output] {
+        guard new != role || reason != nil || new == .joining else { return [] }
+        let wasActing = isMaster || role == .claiming
+        role = new
+        if ![.claiming, .master, .transferring].contains(new) {
+            standing = nil
+            inherits = false
+            for timer in [Timer.heartbeat, .claimRepeat, .presence, .transferRepeat, .transferEnd] {
+                timers[timer] = nil
+            }
+        }
+        if new != .suspecting {
+            for timer in [Timer.claim, .question] { timers[timer] = nil }
+            questions = []
+            if new == .standby { suspectedSince = nil }
+        }
+        if wasActing && !isMaster { isAsked = false }
+        return [.event(event(.init(rawValue: new.rawValue), reason: reason))]
+    }
+
+    func event(_ state: ClusterEvent.State, reason: String? = nil) -> Event {
+        Event(
+            state: state, term: term, master: isMaster ? configuration.node : master?.standing.node, at: nil,
+            lease: nil,
+            reason: reason)
+    }
+
+    private mutating func healthChanged(
+        _ value: Bool, _ reason: String, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard value != isHealthy else { return [] }
+        isHealthy = value
+        switch role {
+        case .master where !value: return beginTransfer(.unhealthy(reason), at: now)
+        case .standby where !value, .suspecting where !value, .claiming where !value:
+            return become(.fault, reason: reason) + hello(at: now)
+        case .fault where value && stranger == nil: return listen(as: .joining, reason: "healthy", at: now)
+        default: return []
+        }
+    }
+
+    private mutating func maintenanceChanged(
+        _ value: Bool, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard value != wantsMaintenance else { return [] }
+        wantsMaintenance = value
+        switch role {
+        case .master where value: return beginTransfer(.maintenance, at: now)
+        case .standby where value, .suspecting where value, .claiming where value:
+            return become(.maintenance, reason: nil) + hello(at: now)
+        case .maintenance where !value: return listen(as: .joining, reason: nil, at: now)
+        default: return []
+        }
+    }
+
+    private mutating func leave(_ reason: String, at now: Instant) -> [Output] {
+        if role == .master { return beginTransfer(.leaving(reason), at: now) }
+        if role == .transferring {
+            transfer?.why = .leaving(reason)
+            return []
+        }
+        return sayGoodbye(reason, at: now)
+    }
+
+    /// The last words.
+    mutating func sayGoodbye(_ reason: String?, at now: Instant) -> [Output] {
+        let outputs = become(.goodbye, reason: reason ?? "leaving")
+        var message = message(.goodbye, at: now)
+        message.reason = reason
+        // Sent twice: nobody will repeat it.
+        return outputs + [.send(message, to: .group), .send(self.message(.goodbye, at: now), to: .group), .ended]
+    }
+
+    // MARK: Time
+
+    private mutating func deadlinePassed(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if let due = timers.values.min(), now > due { noteLateness(now - due) }
+        if let due = timers[.heartbeat], now - due > lease {
+            // The followers have withdrawn by now, and a successor may speak.
+            return quarantine("late-\((now - due).milliseconds)ms", at: now)
+        }
+        var outputs: [Output] = []
+        for timer in Timer.allCases {
+            guard let due = timers[timer], now >= due else { continue }
+            timers[timer] = nil
+            outputs += fire(timer, at: now, using: &random)
+            if role == .goodbye { break }
+        }
+        return outputs
+    }
+
+    private mutating func fire(
+        _ timer: Timer, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch timer {
+        case .join: joined(at: now, using: &random)
+        case .heartbeat: beat(at: now)
+        case .hello: hello(at: now)
+        case .suspicion: suspect(at: now, using: &random)
+        case .question: ask(at: now, using: &random)
+        case .claim: claimIfAllowed(at: now, using: &random)
+        case .claimRepeat: claimAgain(at: now)
+        case .transferRepeat: transferAgain(at: now)
+        case .transferEnd: endTransfer(at: now)
+        case .presence: missAddress(at: now)
+        case .gateway: gatewayDue(at: now)
+        case .address: addressDue(at: now)
+        case .review: review(at: now)
+        }
+    }
+
+    /// Timers that come late make this member patient for a while; the memory halves with each review.
+    private mutating func noteLateness(_ late: Duration) {
+        guard late > configuration.interval / 4 else { return }
+        ownLateness = min(max(ownLateness, late), configuration.tolerance * 2)
+    }
+
+    // MARK: Speaking
+
+    /// A message of this moment.
+    mutating func message(_ kind: ElectionMessage.Kind, at now: Instant) -> ElectionMessage {
+        sequence += 1
+        var message = ElectionMessage(
+            kind, role: role.onWire, cluster: configuration.cluster, node: configuration.node,
+            session: configuration.session,
+            sequence: sequence, term: term, interval: configuration.interval, tolerance: configuration.tolerance)
+        message.flags = isHealthy ? .healthy : []
+        if wantsMaintenance { message.flags.insert(.maintenance) }
+        if role == .quarantined { message.flags.insert(.justResumed) }
+        message.rank = standing?.rank ?? .max
+        message.priority = configuration.priority
+        message.configuration = configuration.hash
+        message.gatewayAge = gatewayHeard.map { max(now - $0, .zero) }
+        message.mac = configuration.mac
+        message.name = configuration.name
+        message.digests = nextDigests()
+        return message
+    }
+
+    /// All members together stay under ten packets a second, however many they are; and at once when something changes.
+    mutating func hello(at now: Instant) -> [Output] {
+        guard !isMaster, role != .claiming else { return [] }
+        timers[.hello] = now + helloInterval
+        return [.send(message(.hello, at: now), to: .group)]
+    }
+
+    var helloInterval: Duration { max(.seconds(1), .milliseconds(125) * (members.count + 1)) }
+
+    // MARK: Times that follow from the settings
+
+    /// What one rank waits for the one before it.
+    var confirmation: Duration { min(max(configuration.tolerance / 8, .milliseconds(8)), .milliseconds(40)) }
+    /// From a master's heartbeat to the moment at which its followers must have withdrawn without another: before the
+    /// first successor can have answered, and with time to act.
+    package var lease: Duration { configuration.tolerance - max(configuration.tolerance / 10, .milliseconds(6)) }
+
+    /// How often the state of the whole is looked over.
+    static let reviewInterval = Duration.milliseconds(500)
+    static let strangerInterval = Duration.seconds(1)
+}

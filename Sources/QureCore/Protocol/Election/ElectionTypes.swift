@@ -1,0 +1,181 @@
+// What an Election takes and gives: its settings, inputs and outputs, and what it knows of the master.
+
+extension Election {
+    /// Whether, and after what time, a member of higher priority is handed the address.
+    package enum Preemption: Equatable, Sendable {
+        case off
+        case after(Duration)
+    }
+
+    /// What a member knows of itself from the start.
+    package struct Configuration: Equatable, Sendable {
+        /// The number of the cluster's name.
+        package var cluster: UInt64
+        /// The number of the node.
+        package var node: NodeID
+        /// Random at each start.
+        package var session: UInt64
+        /// For people.
+        package var name: String
+        /// Its own hardware address on the link.
+        package var mac: MACAddress
+        /// The higher, the sooner it succeeds.
+        package var priority: UInt8 = 100
+        /// From one heartbeat to the next.
+        package var interval = Duration.milliseconds(100)
+        /// How long a silence of the master is forgiven; at least two intervals.
+        package var tolerance = Duration.milliseconds(200)
+        /// Of the addresses and settings that must agree in the cluster.
+        package var hash: UInt32 = 0
+        /// Whether it hands over to a member of higher priority.
+        package var preemption = Preemption.off
+        /// Whether only who hears the gateway may claim.
+        package var requiresGateway = false
+        /// After how long a member claims without gateway evidence; nil: never.
+        package var claimBlind: Duration?
+        /// The highest term that was remembered from earlier runs.
+        package var rememberedTerm: UInt64 = 0
+
+        /// A member with the default settings.
+        package init(cluster: UInt64, node: NodeID, session: UInt64, name: String, mac: MACAddress) {
+            self.cluster = cluster
+            self.node = node
+            self.session = session
+            self.name = name
+            self.mac = mac
+        }
+    }
+
+    /// Where a member stands.
+    package enum Role: String, Equatable, Sendable, CaseIterable {
+        case joining, standby, suspecting, claiming, master, transferring, quarantined, maintenance, fault
+        /// It has left.
+        case goodbye
+
+        /// The same in messages.
+        package var onWire: ElectionMessage.Role {
+            .init(rawValue: UInt8(Role.allCases.firstIndex(of: self) ?? 0))
+        }
+    }
+
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        case start
+        /// An authenticated message of the cluster, and when the kernel received it: a machine that was busy reads
+        /// late.
+        case heard(ElectionMessage, received: Instant)
+        case deadlinePassed
+        /// Somebody answered for the address by ARP or neighbour discovery.
+        case addressAnswered(by: MACAddress)
+        case gatewayAnswered
+        /// The kernel has the address on this host, or not.
+        case addressPresent(Bool)
+        /// The health check's verdict; the link counts as well.
+        case healthy(Bool, reason: String)
+        case maintenance(Bool)
+        /// Hand over, and stay.
+        case resign
+        /// Hand over, and go.
+        case leave(reason: String)
+        /// A request went unanswered: ask at once whether the master is there.
+        case suspect
+        /// A member is dead, says one who must know: the VM host that it ran on.
+        case died(NodeID)
+        /// This machine did not run for that long.
+        case slept(Duration)
+    }
+
+    /// Where a message goes.
+    package enum Destination: Equatable, Sendable {
+        case group
+        case member(NodeID)
+        /// Back to where the message that is being answered came from.
+        case sender
+    }
+
+    /// What followers are told.
+    package struct Event: Equatable, Sendable {
+        /// What is so now.
+        package var state: ClusterEvent.State
+        /// The term of it.
+        package var term: UInt64
+        /// The master, if one is known.
+        package var master: NodeID?
+        /// The lease counts from here.
+        package var at: Instant?
+        /// How long the event holds.
+        package var lease: Duration?
+        /// Why; one word.
+        package var reason: String?
+    }
+
+    /// What to do, in this order.
+    package enum Output: Equatable, Sendable {
+        case send(ElectionMessage, to: Destination)
+        case event(Event)
+        /// Ask the link who has the address.
+        case probeAddress
+        /// Ask the gateway for a sign of life.
+        case probeGateway
+        /// Keep the term for the next start.
+        case remember(term: UInt64)
+        /// The node has a new number (the old one belongs to a cloned machine).
+        case renamed(NodeID)
+        /// Nothing follows.
+        case ended
+    }
+
+    /// What a duel is settled by; the smaller one wins.
+    package struct Standing: Comparable, Sendable {
+        /// The term of it.
+        package var term: UInt64
+        /// The rank that the claim stated.
+        package var rank: UInt16
+        /// The number of the node.
+        package var node: NodeID
+
+        package static func < (one: Standing, other: Standing) -> Bool {
+            (other.term, one.rank, one.node) < (one.term, other.rank, other.node)
+        }
+    }
+
+    /// What is known of the master.
+    package struct Master: Equatable, Sendable {
+        /// By what right it is master.
+        package var standing: Standing
+        /// When it was last known to live: heard, or vouched for by somebody who heard it.
+        package var livedAt: Instant
+        /// When it was last heard by this member itself.
+        package var heardAt: Instant
+        /// The sequence that was last heard.
+        package var sequence: UInt64
+        /// Its heartbeat interval.
+        package var interval: Duration
+        /// How long a silence of it is forgiven.
+        package var tolerance: Duration
+        /// Who succeeds it, in order, as it said.
+        package var successors: [NodeID]
+        /// Whether it had the gateway's sign of life.
+        package var hasGateway: Bool
+        /// It said goodbye, or its death was reported: nothing to wait for.
+        package var isGone = false
+    }
+
+    /// The parts of the last take-over by this member.
+    package struct TakeOver: Equatable, Sendable {
+        /// From the last sign of life to the first suspicion, to the claim, to the address.
+        package var detected: Duration
+        /// From the last sign of life to the claim.
+        package var confirmed: Duration
+        /// To the address.
+        package var claimed: Duration
+        /// Why, in a word.
+        package var reason: String
+    }
+
+    /// What can be due; fired in this order.
+    enum Timer: Int, CaseIterable, Sendable {
+        case join, heartbeat, hello, suspicion, question, claim, claimRepeat, transferRepeat, transferEnd, presence
+        case gateway, address, review
+    }
+}

@@ -1,0 +1,305 @@
+// What an Election does while it is master: the heartbeat with the order of succession, the lease for the followers,
+// and the ways to hand over, make before break: the heir has the address before the old master lets go.
+
+extension Election {
+    /// A hand-over under way.
+    struct Transfer: Equatable, Sendable {
+        var why: Why
+        var heir: NodeID
+        var sent = 0
+    }
+
+    /// Why a master hands over.
+    enum Why: Equatable, Sendable {
+        case leaving(String)
+        case resigned
+        case maintenance
+        case unhealthy(String)
+        /// A member of higher priority is there.
+        case preempted
+        /// Another one hears the gateway, this one does not.
+        case evidence
+
+        var reason: String {
+            switch self {
+            case .leaving(let reason): reason
+            case .resigned: "resigned"
+            case .maintenance: "maintenance"
+            case .unhealthy(let reason): reason
+            case .preempted: "preempted"
+            case .evidence: "gateway-lost"
+            }
+        }
+
+        /// Whether it goes on without an heir's word.
+        var isFinal: Bool {
+            switch self {
+            case .leaving, .unhealthy, .maintenance: true
+            case .resigned, .preempted, .evidence: false
+            }
+        }
+    }
+
+    /// How long an heir may take to acknowledge.
+    static let transferTime = Duration.milliseconds(50)
+    static let transferSpacing = Duration.milliseconds(8)
+    /// A master without the gateway's sign of life for that long looks for one who has it.
+    static let evidenceLoss = Duration.seconds(3)
+    static let evidenceOfHeir = Duration.seconds(1)
+    static let evidenceInterval = Duration.seconds(10)
+    /// How long a master whose followers could not take the address stands aside.
+    static let barTime = Duration.seconds(5)
+
+    // MARK: Office
+
+    /// The claims are said: the followers may take the address.
+    mutating func takeOffice(at now: Instant) -> [Output] {
+        let inherited = inherits
+        let outputs = become(.master, reason: nil)
+        inherits = inherited
+        master = nil
+        stranger = nil
+        timers[.suspicion] = nil
+        timers[.hello] = nil
+        isAddressPresent = false
+        timers[.presence] = now + max(configuration.tolerance, .milliseconds(100))
+        if configuration.requiresGateway { timers[.gateway] = now + .seconds(1) }
+        return outputs.map { withLease($0, at: now) } + beat(at: now)
+    }
+
+    private func withLease(_ output: Output, at now: Instant) -> Output {
+        guard case .event(var event) = output else { return output }
+        event.at = now
+        event.lease = lease
+        event.term = term
+        event.master = configuration.node
+        return .event(event)
+    }
+
+    /// One heartbeat, and with it a new lease for the followers.
+    mutating func beat(at now: Instant) -> [Output] {
+        guard isMaster else { return [] }
+        timers[.heartbeat] = now + configuration.interval
+        var message = message(.heartbeat, at: now)
+        message.successors = successors(at: now)
+        if message.successors != lastSuccessors {
+            lastSuccessors = message.successors
+            tableVersion &+= 1
+        }
+        message.tableVersion = tableVersion
+        let state: ClusterEvent.State = role == .transferring ? .transferring : .alive
+        return [.send(message, to: .group), withLease(.event(event(state)), at: now)]
+    }
+
+    /// Tells the followers to tell the link once more.
+    func announceAgain() -> [Output] {
+        guard role == .master else { return [] }
+        return [.event(event(.master, reason: "again"))]
+    }
+
+    /// Who succeeds, in order: eligible members that were heard lately; priority, the gateway's sign of life, how long
+    /// they have been there, number.
+    func successors(at now: Instant) -> [NodeID] {
+        let eligible = members.filter { $0.value.isEligible && isPresent($0.value, at: now) }
+        return eligible.sorted { order($0, at: now) < order($1, at: now) }
+            .prefix(ElectionMessage.maximumEntries).map(\.key)
+    }
+
+    private func order(
+        _ entry: (key: NodeID, value: Member), at now: Instant
+    ) -> (Int, Int, Int64, NodeID) {
+        let evidence = entry.value.gatewayHeard.map { now - $0 <= Self.freshEvidence } ?? false
+        return (
+            -Int(entry.value.priority), configuration.requiresGateway && !evidence ? 1 : 0,
+            entry.value.knownSince.nanoseconds, entry.key
+        )
+    }
+
+    // MARK: The address
+
+    mutating func addressPresent(_ isPresent: Bool, at now: Instant) -> [Output] {
+        isAddressPresent = isPresent
+        guard isMaster else { return [] }
+        if isPresent {
+            timers[.presence] = nil
+            if var last = lastTakeOver, last.claimed == .zero {
+                last.claimed = last.confirmed
+                lastTakeOver = last
+            }
+            guard inherits, let old = inheritedFrom else { return [] }
+            inherits = false
+            return acknowledge(old, at: now)
+        }
+        if timers[.presence] == nil { timers[.presence] = now + max(configuration.tolerance, .milliseconds(100)) }
+        return []
+    }
+
+    /// The followers cannot, or will not, put the address there: somebody else must.
+    mutating func missAddress(at now: Instant) -> [Output] {
+        guard isMaster, !isAddressPresent else { return [] }
+        var message = message(.goodbye, at: now)
+        message.reason = "no-address"
+        let outputs = become(.fault, reason: "no-address")
+        barredUntil = now + Self.barTime
+        timers[.address] = barredUntil
+        return outputs + [.send(message, to: .group)]
+    }
+
+    // MARK: Handing over
+
+    mutating func beginTransfer(_ why: Why, at now: Instant) -> [Output] {
+        guard role == .master else { return [] }
+        guard let heir = successors(at: now).first else {
+            return why.isFinal ? depart(why, at: now) : []
+        }
+        transfer = Transfer(why: why, heir: heir)
+        lastTransfer = now
+        timers[.transferEnd] = now + Self.transferTime
+        let outputs = become(.transferring, reason: why.reason)
+        return outputs.map { withLease($0, at: now) } + transferAgain(at: now)
+    }
+
+    mutating func transferAgain(at now: Instant) -> [Output] {
+        guard role == .transferring, var current = transfer else { return [] }
+        current.sent += 1
+        transfer = current
+        if current.sent < 4 { timers[.transferRepeat] = now + Self.transferSpacing }
+        var message = message(.transfer, at: now)
+        message.subject = current.heir
+        return [.send(message, to: .group)]
+    }
+
+    /// The heir has not answered in time.
+    mutating func endTransfer(at now: Instant) -> [Output] {
+        guard role == .transferring, let current = transfer else { return [] }
+        transfer = nil
+        if current.why.isFinal { return depart(current.why, at: now) }
+        let outputs = become(.master, reason: "not-acknowledged")
+        return outputs.map { withLease($0, at: now) }
+    }
+
+    /// The heir has the address.
+    mutating func heardAcknowledgement(_ message: ElectionMessage, at now: Instant) -> [Output] {
+        guard role == .transferring, let current = transfer, message.node == current.heir,
+            message.subject == configuration.node
+        else { return heardMasterlike(message, at: now) }
+        transfer = nil
+        let heirs = Standing(term: message.term, rank: message.rank, node: message.node)
+        let outputs = depart(current.why, to: heirs, message, at: now)
+        return outputs
+    }
+
+    /// An acknowledgement for somebody else is a master's word all the same.
+    private mutating func heardMasterlike(_ message: ElectionMessage, at now: Instant) -> [Output] {
+        guard !isMaster, role != .claiming, message.role == .master else { return [] }
+        follow(message, at: now)
+        return []
+    }
+
+    private mutating func follow(_ message: ElectionMessage, at now: Instant) {
+        master = Master(
+            standing: Standing(term: message.term, rank: message.rank, node: message.node), livedAt: arrival,
+            heardAt: arrival,
+            sequence: message.sequence, interval: message.interval, tolerance: message.tolerance,
+            successors: message.successors, hasGateway: message.gatewayAge.map { $0 <= Self.freshEvidence } ?? false)
+        timers[.suspicion] = now + message.interval * 2
+    }
+
+    /// Lets go, and says so; followers hear of it before anybody else does.
+    private mutating func depart(
+        _ why: Why, to heir: Standing? = nil, _ message: ElectionMessage? = nil, at now: Instant
+    ) -> [Output] {
+        var outputs: [Output] = []
+        func released(_ machine: inout Election) -> [Output] {
+            guard let heir else { return [] }
+            var word = machine.message(.released, at: now)
+            word.subject = heir.node
+            return [.send(word, to: .group)]
+        }
+        switch why {
+        case .leaving(let reason):
+            outputs += become(.goodbye, reason: reason)
+            role = .standby
+            outputs += released(&self)
+            var word = self.message(.goodbye, at: now)
+            word.reason = reason
+            outputs += [.send(word, to: .group), .send(self.message(.goodbye, at: now), to: .group), .ended]
+            role = .goodbye
+            return outputs
+        case .maintenance: outputs += become(.maintenance, reason: nil)
+        case .unhealthy(let reason): outputs += become(.fault, reason: reason)
+        case .resigned, .preempted, .evidence: outputs += become(.standby, reason: why.reason)
+        }
+        if let message { follow(message, at: now) }
+        outputs += released(&self)
+        if heir == nil {
+            var word = self.message(.goodbye, at: now)
+            word.reason = why.reason
+            outputs.append(.send(word, to: .group))
+        }
+        return outputs + hello(at: now)
+    }
+
+    // MARK: Inheriting
+
+    /// Whom this member inherits from.
+    private var inheritedFrom: NodeID? { heirOf }
+
+    mutating func heardTransfer(_ message: ElectionMessage, at now: Instant) -> [Output] {
+        guard message.subject == configuration.node, let known = master, known.standing.node == message.node,
+            known.standing.term == message.term
+        else { return [] }
+        guard role == .standby || role == .suspecting, isHealthy, !wantsMaintenance else { return [] }
+        heirOf = message.node
+        let outputs = claim(rank: 0, at: now)
+        // No claims are said: the old master still serves, and would let go too soon.
+        let quiet = outputs.filter { if case .send = $0 { false } else { true } }
+        timers[.claimRepeat] = nil
+        inherits = true
+        lastTakeOver?.reason = "transfer"
+        return quiet + takeOfficeQuietly(at: now)
+    }
+
+    /// Master, for the followers; the link hears of it with the acknowledgement.
+    private mutating func takeOfficeQuietly(at now: Instant) -> [Output] {
+        takeOffice(at: now).filter { if case .send = $0 { false } else { true } }
+    }
+
+    private mutating func acknowledge(_ old: NodeID, at now: Instant) -> [Output] {
+        var word = message(.acknowledgement, at: now)
+        word.subject = old
+        var again = message(.acknowledgement, at: now)
+        again.subject = old
+        return [.send(word, to: .group), .send(again, to: .member(old))] + beat(at: now)
+    }
+
+    // MARK: Review
+
+    /// Whether another member should have the address.
+    mutating func reviewMastery(at now: Instant) -> [Output] {
+        guard role == .master else { return [] }
+        if let outputs = reviewEvidence(at: now) { return outputs }
+        guard case .after(let delay) = configuration.preemption else { return [] }
+        let better = members.filter {
+            $0.value.isEligible && isPresent($0.value, at: now) && $0.value.priority > configuration.priority
+        }
+        preferredSince = preferredSince.filter { better[$0.key] != nil }
+        for node in better.keys where preferredSince[node] == nil { preferredSince[node] = now }
+        guard let first = successors(at: now).first, let since = preferredSince[first], now - since >= delay,
+            lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true
+        else { return [] }
+        return beginTransfer(.preempted, at: now)
+    }
+
+    private mutating func reviewEvidence(at now: Instant) -> [Output]? {
+        guard configuration.requiresGateway, let heard = gatewayHeard, now - heard >= Self.evidenceLoss,
+            lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true
+        else { return nil }
+        let fresh = members.filter {
+            $0.value.isEligible && isPresent($0.value, at: now)
+                && ($0.value.gatewayHeard.map { now - $0 <= Self.evidenceOfHeir } ?? false)
+        }
+        guard !fresh.isEmpty else { return nil }
+        return beginTransfer(.evidence, at: now)
+    }
+}

@@ -1,0 +1,267 @@
+// The members that an Election knows, and whom it believes. A session is believed once it has answered a nonce of ours:
+// until then it may be a recording of one that is long over. After that its sequence must rise, so that nothing of it
+// can be played again. No clock is compared with another's.
+
+extension Election {
+    /// Another member.
+    package struct Member: Equatable, Sendable {
+        /// The session that is believed.
+        package var session: UInt64
+        /// The highest sequence that was heard.
+        package var sequence: UInt64
+        /// When it was last heard.
+        package var heardAt: Instant
+        /// Since when it is known without a break.
+        package var knownSince: Instant
+        /// Its name for people; empty until it has said it.
+        package var name: String
+        /// Its own hardware address on the link.
+        package var mac: MACAddress?
+        /// The higher, the sooner it succeeds.
+        package var priority: UInt8
+        /// Where it said that it stands.
+        package var role: ElectionMessage.Role
+        /// What else it said of itself.
+        package var flags: ElectionMessage.Flags
+        /// The term that it follows or leads.
+        package var term: UInt64
+        /// Its heartbeat interval.
+        package var interval: Duration
+        /// How long a silence it forgives.
+        package var tolerance: Duration
+        /// Of the settings that must agree.
+        package var configuration: UInt32
+        /// When the gateway last answered it, as far as it said.
+        package var gatewayHeard: Instant?
+        /// What it last heard of this member, and when it said so.
+        package var hearsMe: Instant?
+
+        /// Whether it could take the address.
+        package var isEligible: Bool {
+            flags.contains(.healthy) && !flags.contains(.maintenance) && !flags.contains(.justResumed)
+                && [.standby, .suspecting, .joining].contains(role)
+        }
+    }
+
+    /// Members at most; more are not believed.
+    package static let maximumMembers = 64
+    /// A term may jump so far at once, and no farther.
+    static let maximumTermJump: UInt64 = 1 << 16
+    /// From one challenge of a session to the next.
+    static let challengeInterval = Duration.milliseconds(20)
+    static let maximumChallenges = 128
+
+    // MARK: Hearing
+
+    mutating func heard(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard message.cluster == configuration.cluster else { return disbelieve("other-cluster") }
+        if message.node == configuration.node {
+            guard message.session != configuration.session else { return [] }
+            return heardMyself(message, at: now, using: &random)
+        }
+        if message.kind == .challenge, let nonce = message.nonce {
+            var answer = self.message(.response, at: now)
+            answer.echo = nonce
+            return [.send(answer, to: .sender)] + challengeIfUnknown(message, at: now, using: &random)
+        }
+        if let member = members[message.node], member.session == message.session {
+            guard message.sequence > member.sequence else { return disbelieve("old-sequence") }
+        } else {
+            guard message.kind == .response, hasProven(message) else {
+                postponeClaim(for: message, at: now)
+                return challengeIfUnknown(message, at: now, using: &random)
+            }
+            guard members.count < Self.maximumMembers || members[message.node] != nil else {
+                return disbelieve("too-many-members")
+            }
+            // Hello at once: the new one has not heard of us yet.
+            return admit(message, at: now) + believe(message, at: now, using: &random) + hello(at: now)
+        }
+        return believe(message, at: now, using: &random)
+    }
+
+    mutating func disbelieve(_ why: String) -> [Output] {
+        disbelieved[why, default: 0] += 1
+        return []
+    }
+
+    private mutating func challengeIfUnknown(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if members[message.node]?.session == message.session { return [] }
+        _ = disbelieve("unproven-session")
+        return challenge(message.session, at: now, using: &random)
+    }
+
+    /// Asks a session to prove that it lives; not too often, and not for too many at once.
+    private mutating func challenge(
+        _ session: UInt64, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if let last = lastChallenge[session], now - last.at < Self.challengeInterval { return [] }
+        if lastChallenge[session] == nil && lastChallenge.count >= Self.maximumChallenges {
+            lastChallenge = lastChallenge.filter { now - $0.value.at < .seconds(1) }
+            guard lastChallenge.count < Self.maximumChallenges else { return disbelieve("too-many-sessions") }
+        }
+        // The nonce stays while an answer may be under way; a second question repeats it.
+        let nonce = lastChallenge[session].flatMap { now - $0.at < .seconds(1) ? $0.nonce : nil } ?? random.next()
+        lastChallenge[session] = (nonce, now)
+        var question = message(.challenge, at: now)
+        question.nonce = nonce
+        return [.send(question, to: .sender)]
+    }
+
+    private func hasProven(_ message: ElectionMessage) -> Bool {
+        guard let echo = message.echo, let challenge = lastChallenge[message.session] else { return false }
+        return challenge.nonce == echo
+    }
+
+    private mutating func admit(_ message: ElectionMessage, at now: Instant) -> [Output] {
+        lastChallenge[message.session] = nil
+        members[message.node] = Member(
+            session: message.session, sequence: message.sequence, heardAt: now, knownSince: now, name: "", mac: nil,
+            priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
+            tolerance: message.tolerance,
+            configuration: message.configuration, gatewayHeard: nil, hearsMe: nil)
+        // A master that has restarted is not the master that was known.
+        if let known = master, known.standing.node == message.node, message.role != .master { master?.isGone = true }
+        return []
+    }
+
+    /// Another machine has this member's number: the lower session of two that live takes another one.
+    private mutating func heardMyself(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if message.kind == .challenge, let nonce = message.nonce {
+            var answer = self.message(.response, at: now)
+            answer.echo = nonce
+            return [.send(answer, to: .sender)]
+        }
+        guard message.kind == .response, hasProven(message) else {
+            return challenge(message.session, at: now, using: &random)
+        }
+        guard configuration.session < message.session else { return [] }
+        configuration.node = NodeID(rawValue: random.next())
+        configuration.session = random.next()
+        sequence = 0
+        return [.renamed(configuration.node)] + quarantine("cloned", at: now)
+    }
+
+    // MARK: Believing
+
+    private mutating func believe(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        update(message, at: now)
+        if let mine = message.digests.first(where: { $0.node == configuration.node }) {
+            if mine.session == configuration.session {
+                if mine.sequence > sequence {
+                    // Somebody has heard more of me than I have said: I am an old copy of myself.
+                    configuration.session = random.next()
+                    sequence = 0
+                    return quarantine("restored-snapshot", at: now)
+                }
+                members[message.node]?.hearsMe = now
+            }
+        }
+        guard message.term <= highestTerm &+ Self.maximumTermJump || highestTerm == 0 else {
+            return disbelieve("term-jump")
+        }
+        highestTerm = max(highestTerm, message.term)
+        let outputs = yieldIfOutdone(message, at: now)
+        return outputs + consider(message, at: now, using: &random)
+    }
+
+    private mutating func update(_ message: ElectionMessage, at now: Instant) {
+        members[message.node]?.sequence = message.sequence
+        members[message.node]?.heardAt = arrival
+        members[message.node]?.name = message.name ?? ""
+        members[message.node]?.mac = message.mac
+        members[message.node]?.priority = message.priority
+        members[message.node]?.role = message.role
+        members[message.node]?.flags = message.flags
+        members[message.node]?.term = message.term
+        members[message.node]?.interval = message.interval
+        members[message.node]?.tolerance = message.tolerance
+        members[message.node]?.configuration = message.configuration
+        members[message.node]?.gatewayHeard = message.gatewayAge.map { now - $0 }
+    }
+
+    private mutating func consider(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch message.kind {
+        case .heartbeat, .claim: heardMaster(message, at: now, using: &random)
+        case .suspect: heardSuspicion(message, at: now)
+        case .alive: heardAlive(message, at: now)
+        case .transfer: heardTransfer(message, at: now)
+        case .acknowledgement: heardAcknowledgement(message, at: now)
+        case .released: message.subject == configuration.node && role == .master ? announceAgain() : []
+        case .goodbye: heardGoodbye(message, at: now, using: &random)
+        case .down: heardDown(message, at: now, using: &random)
+        default: []
+        }
+    }
+
+    private mutating func heardGoodbye(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        members[message.node] = nil
+        guard let known = master, known.standing.node == message.node else { return [] }
+        return masterIsGone("goodbye", at: now, using: &random)
+    }
+
+    /// Tells the others of a member's death, and believes it.
+    mutating func reportDeath(
+        of node: NodeID, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard node != configuration.node else { return [] }
+        var message = message(.down, at: now)
+        message.subject = node
+        return [.send(message, to: .group)] + heardDown(message, at: now, using: &random)
+    }
+
+    private mutating func heardDown(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard let subject = message.subject, subject != configuration.node else { return [] }
+        members[subject] = nil
+        guard let known = master, known.standing.node == subject else { return [] }
+        return masterIsGone("down", at: now, using: &random)
+    }
+
+    // MARK: Digests
+
+    /// What was last heard of up to eight members, in turn.
+    mutating func nextDigests() -> [ElectionMessage.Digest] {
+        let nodes = members.keys.sorted()
+        guard !nodes.isEmpty else { return [] }
+        let count = min(nodes.count, ElectionMessage.maximumEntries)
+        let start = lastDigest % nodes.count
+        lastDigest = (start + count) % nodes.count
+        return (0..<count).compactMap { offset in
+            let node = nodes[(start + offset) % nodes.count]
+            return members[node].map { .init(node: node, session: $0.session, sequence: $0.sequence) }
+        }
+    }
+
+    // MARK: Review
+
+    /// Looks over what time alone changes: who is gone, whether somebody else should have the address.
+    mutating func review(at now: Instant) -> [Output] {
+        timers[.review] = now + Self.reviewInterval
+        ownLateness = ownLateness > .milliseconds(1) ? ownLateness / 2 : .zero
+        for (node, member) in members where now - member.heardAt > helloInterval * 5 { forget(node, member) }
+        return isMaster ? reviewMastery(at: now) : []
+    }
+
+    private mutating func forget(_ node: NodeID, _ member: Member) {
+        guard node != master?.standing.node else { return }
+        members[node] = nil
+        preferredSince[node] = nil
+    }
+
+    /// Whether it was heard lately enough to count on.
+    func isPresent(_ member: Member, at now: Instant) -> Bool { now - member.heardAt < helloInterval * 5 / 2 }
+}

@@ -1,0 +1,84 @@
+// The codes of messages against the published vectors (RFC 4231), and key files, good and bad.
+
+import QureCore
+import Testing
+
+private func octets(_ hexadecimal: String) -> [UInt8] {
+    let digits = hexadecimal.utf8.compactMap(\.hexValue)
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+}
+
+/// RFC 4231, section 4: key, data, HMAC-SHA-256.
+private let vectors: [(key: [UInt8], data: [UInt8], code: String)] = [
+    (
+        [UInt8](repeating: 0x0b, count: 20), Array("Hi There".utf8),
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+    ),
+    (
+        Array("Jefe".utf8), Array("what do ya want for nothing?".utf8),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    ),
+    (
+        [UInt8](repeating: 0xaa, count: 20), [UInt8](repeating: 0xdd, count: 50),
+        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"
+    ),
+    (
+        [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+    ),
+]
+
+@Test func `codes are those of the published vectors, whole and cut`() {
+    for vector in vectors {
+        let authenticator = MessageAuthenticator(key: vector.key)
+        for _ in 0..<2 {
+            #expect(authenticator.code(of: vector.data, length: 32) == octets(vector.code))
+            #expect(authenticator.code(of: vector.data) == Array(octets(vector.code).prefix(16)))
+        }
+        #expect(authenticator.verifies(Array(octets(vector.code).prefix(16)), of: vector.data))
+        #expect(!authenticator.verifies(octets(vector.code), of: vector.data))
+    }
+}
+
+@Test func `a damaged message or code is not taken`() throws {
+    let ring = try KeyRing(Array("1 \(String(repeating: "a5", count: 32))\n".utf8))
+    let sealed = ring.seal(Array("message".utf8))
+    #expect(ring.open(sealed, key: 1) == Array("message".utf8))
+    #expect(ring.open(sealed, key: 2) == nil)
+    for index in sealed.indices {
+        for bit in 0..<8 {
+            var damaged = sealed
+            damaged[index] ^= 1 << bit
+            #expect(ring.open(damaged, key: 1) == nil)
+        }
+    }
+    for count in 0..<sealed.count { #expect(ring.open(Array(sealed.prefix(count)), key: 1) == nil) }
+}
+
+@Test func `keys are changed without a gap`() throws {
+    let one = "1 \(String(repeating: "11", count: 32))\n", two = "2 \(String(repeating: "22", count: 40)) # newer\n"
+    let old = try KeyRing(Array(one.utf8)), both = try KeyRing(Array("# keys\n\n\(one)\(two)".utf8))
+    let swapped = try KeyRing(Array((two + one).utf8))
+    #expect(both.sendingKey == 1 && swapped.sendingKey == 2)
+    #expect(both.open(old.seal([1, 2, 3]), key: 1) == [1, 2, 3])
+    #expect(both.open(swapped.seal([1, 2, 3]), key: 2) == [1, 2, 3])
+    #expect(old.open(swapped.seal([1, 2, 3]), key: 2) == nil)
+}
+
+@Test(arguments: [
+    ("", "there is no key in it; make one with 'qure-elect keygen'"),
+    ("1 zz", "line 1: the key is not an even number of hexadecimal digits"),
+    ("\n1 aabb", "line 2: a key needs at least 32 octets, this one has 2"),
+    ("256 aa", "line 1: a key's number (0 to 255), a blank and its hexadecimal digits are wanted"),
+    ("key", "line 1: a key's number (0 to 255), a blank and its hexadecimal digits are wanted"),
+])
+func `a bad key file is refused with the line, never with the key`(_ text: String, _ why: String) {
+    #expect(throws: KeyRing.Malformation(description: why)) { try KeyRing(Array(text.utf8)) }
+}
+
+@Test func `the same number twice is refused`() {
+    let line = "3 \(String(repeating: "ab", count: 32))\n"
+    #expect(throws: KeyRing.Malformation(description: "line 2: key number 3 stands there twice")) {
+        try KeyRing(Array((line + line).utf8))
+    }
+}

@@ -1,0 +1,42 @@
+// Thousands of seeds, each a story of faults in virtual time, played by the release build of the simulator; a failure
+// names the command that tells its story. A run that never reached some kind of fault, change or event proves nothing
+// about it and fails as well.
+
+import Glibc
+import Lab
+import Testing
+
+@Suite struct SimulationTests {
+    private static let seeds = getenv("QURE_SEEDS").flatMap { Int(String(cString: $0)) } ?? 3_000
+    private static let program = "build/bin/qure-simulate"
+
+    @Test func `every seed keeps every promise, and together they reach everything`() throws {
+        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        // One for each processor.
+        let half = Self.seeds / 2
+        let runs = [
+            start([Self.program, "seeds", "\(half)", "1"]),
+            start([Self.program, "seeds", "\(Self.seeds - half)", "\(half + 1)"]),
+        ].map { $0.finish() }
+        for run in runs {
+            for line in run.output.split(separator: "\n") where line.hasPrefix("seed ") {
+                let seed = line.dropFirst(5).prefix { $0.isNumber }
+                Issue.record("\(line) (make simulate SEED=\(seed))")
+            }
+            #expect(run.status == 0, "\(run.output.suffix(300))")
+        }
+        let reached = runs.map(\.output).joined(separator: " ")
+        for name in Self.mustBeReached {
+            #expect(reached.contains("\(name)="), "'\(name)' was never reached")
+        }
+    }
+
+    private static let mustBeReached = [
+        "clone", "copies", "crash", "cutHost", "delays", "down", "freeze", "gatewayCut", "gatewayDown", "leave", "loss",
+        "maintenance", "oneWay", "oneWayLoss", "partition", "pause", "replay", "resign", "restart", "restore",
+        "snapshot",
+        "suspicion", "unhealthy", "claiming -> standby", "claiming -> master", "standby -> master",
+        "transferring -> standby",
+        "transferring -> goodbye", "master -> standby", "master -> quarantined", "suspecting -> standby", "renamed",
+    ]
+}

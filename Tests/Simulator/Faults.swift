@@ -1,0 +1,279 @@
+// What can happen to a simulated cluster, and how it is undone.
+
+import QureCore
+
+/// A fault, as a seed chooses it.
+enum Fault: Equatable {
+    case crash(Int), restart(Int, losesState: Bool), freeze(Int, time: Int64), thaw(Int)
+    case pause(Int, time: Int64, clockRunsOn: Bool), resume(Int)
+    case cutHost(Int), partition(Set<Int>), oneWay(Int, Int), loss(Int), oneWayLoss(Int, Int, percent: Int)
+    case delays(Int64), copies, healNetwork
+    case gatewayDown, gatewayCut(Int)
+    case leave(Int), resign(Int), maintenance(Int, Bool), unhealthy(Int, Bool), suspicion(Int)
+    case clone(Int, from: Int), snapshot(Int), restore(Int), replay
+    case down(Int)
+
+    var name: String { String(String(describing: self).prefix { $0 != "(" }) }
+}
+
+extension Simulation {
+    mutating func randomFault() -> Fault {
+        let host = random.pick(0...(hosts.count - 1))
+        let other = (host + random.pick(1...max(hosts.count - 1, 1))) % hosts.count
+        let short = random.pick(20 * Self.millisecond...400 * Self.millisecond)
+        let long = random.pick(400 * Self.millisecond...8 * Self.second)
+        let time = random.chance(60) ? short : long
+        switch random.pick(0...23) {
+        case 0, 1: return .crash(masterOr(host))
+        case 2: return .freeze(masterOr(host), time: time)
+        case 3, 4: return .pause(masterOr(host), time: time, clockRunsOn: random.chance(40))
+        case 5: return .cutHost(masterOr(host))
+        case 6: return .partition(Set(hosts.indices.filter { _ in random.chance(50) }))
+        case 7: return .oneWay(host, other)
+        case 8: return .loss(random.chance(50) ? 10 : 30)
+        case 9: return .oneWayLoss(masterOr(host), other, percent: random.pick(30...100))
+        case 10: return .delays(random.pick(2 * Self.millisecond...60 * Self.millisecond))
+        case 11: return .copies
+        case 12: return .gatewayDown
+        case 13: return .gatewayCut(masterOr(host))
+        case 14: return .leave(masterOr(host))
+        case 15: return .resign(masterOr(host))
+        case 16: return .maintenance(masterOr(host), true)
+        case 17: return .unhealthy(masterOr(host), true)
+        case 18: return .suspicion(host)
+        case 19: return .clone(other, from: host)
+        case 20: return .snapshot(masterOr(host))
+        case 21, 22: return .replay
+        default: return .down(masterOr(host))
+        }
+    }
+
+    /// A placeholder that `apply` replaces by the master of the moment, two times out of three.
+    private mutating func masterOr(_ host: Int) -> Int { random.chance(66) ? -1 : host }
+
+    private func resolve(_ host: Int) -> Int {
+        host >= 0 ? host : hosts.firstIndex { $0.election.role == .master && $0.state == .running } ?? 0
+    }
+
+    private mutating func later(_ time: ClosedRange<Int64>, _ fault: Fault) {
+        queue.insert(.fault(fault), at: now + random.pick(time))
+    }
+
+    mutating func apply(_ fault: Fault) {
+        // After the healing, only what ends a fault still happens.
+        if healedAt != nil, !isUndoing(fault) { return }
+        statistics.faults[fault.name, default: 0] += 1
+        if trace != nil { note("-- \(fault)") }
+        let some = 300 * Self.millisecond...6 * Self.second
+        switch fault {
+        case .crash(let host):
+            let host = resolve(host)
+            stop(host)
+            later(some, .restart(host, losesState: random.chance(30)))
+        case .restart(let host, let losesState): restart(host, losesState)
+        case .freeze(let host, let time):
+            let host = resolve(host)
+            if hosts[host].state == .running { hosts[host].state = .frozen }
+            queue.insert(.fault(.thaw(host)), at: now + time)
+        case .thaw(let host): thaw(host)
+        case .pause(let host, let time, let clockRunsOn):
+            let host = resolve(host)
+            pause(host, clockRunsOn: clockRunsOn)
+            queue.insert(.fault(.resume(host)), at: now + time)
+        case .resume(let host): resume(host)
+        case .maintenance(let host, let value):
+            let host = resolve(host)
+            if hosts[host].state == .running { step(host, .maintenance(value)) }
+            if value { later(some, .maintenance(host, false)) }
+        case .unhealthy(let host, let value):
+            let host = resolve(host)
+            if hosts[host].state == .running { step(host, .healthy(!value, reason: "check")) }
+            if value { later(some, .unhealthy(host, false)) }
+        case .leave(let host):
+            let host = resolve(host)
+            if hosts[host].state == .running { step(host, .leave(reason: "stopped")) }
+            later(some, .restart(host, losesState: false))
+        case .resign(let host): if hosts[resolve(host)].state == .running { step(resolve(host), .resign) }
+        case .suspicion(let host): if hosts[host].state == .running { step(host, .suspect) }
+        case .snapshot(let host):
+            let host = resolve(host)
+            if hosts[host].state == .running { hosts[host].snapshot = hosts[host].election }
+            later(some, .restore(host))
+        case .restore(let host): restore(host)
+        case .clone(let host, let from): clone(host, from: from)
+        case .replay: replay()
+        case .down(let host): reportDown(resolve(host))
+        default: applyToNetwork(fault)
+        }
+    }
+
+    private func isUndoing(_ fault: Fault) -> Bool {
+        switch fault {
+        case .restart, .thaw, .resume, .maintenance(_, false), .unhealthy(_, false), .healNetwork: true
+        default: false
+        }
+    }
+
+    private mutating func applyToNetwork(_ fault: Fault) {
+        switch fault {
+        case .cutHost(let host):
+            let host = resolve(host)
+            network.partition([host])
+            network.cutGateway(host)
+        case .partition(let side):
+            network.partition(side)
+            let gatewaySide = random.pick(0...2)
+            for host in hosts.indices where gatewaySide < 2 && side.contains(host) == (gatewaySide == 0) {
+                network.cutGateway(host)
+            }
+        case .oneWay(let from, let to): network.cut(from, to)
+        case .loss(let percent): network.loss = percent
+        case .oneWayLoss(let from, let to, let percent): network.lose(percent, resolve(from), to)
+        case .delays(let time): network.maximumDelay = time
+        case .copies: network.copies = 30
+        case .gatewayDown: network.gatewayIsUp = false
+        case .gatewayCut(let host): network.cutGateway(resolve(host))
+        case .healNetwork: return network.heal()
+        default: return
+        }
+        later(300 * Self.millisecond...6 * Self.second, .healNetwork)
+    }
+
+    // MARK: Hosts
+
+    mutating func start(_ index: Int, after time: Int64) {
+        queue.insert(.fault(.restart(index, losesState: false)), at: now + time)
+    }
+
+    mutating func stop(_ index: Int) {
+        hosts[index].state = .off
+        hosts[index].life += 1
+        hosts[index].leaseUntil = nil
+        hosts[index].isPresent = false
+        hosts[index].waiting = []
+        hosts[index].timerSet = nil
+        hosts[index].pausedSince = nil
+    }
+
+    private mutating func restart(_ index: Int, _ losesState: Bool) {
+        guard hosts[index].state == .off else { return }
+        var configuration = hosts[index].election.configuration
+        configuration.session = hosts[index].random.next()
+        configuration.rememberedTerm = losesState ? 0 : hosts[index].rememberedTerm
+        if losesState { configuration.node = NodeID(rawValue: hosts[index].random.next()) }
+        hosts[index].election = Election(configuration)
+        hosts[index].state = .running
+        hosts[index].life += 1
+        step(index, .start)
+    }
+
+    private mutating func thaw(_ index: Int) {
+        guard hosts[index].state == .frozen else { return }
+        wake(index)
+    }
+
+    private mutating func pause(_ index: Int, clockRunsOn: Bool) {
+        guard hosts[index].state == .running else { return }
+        hosts[index].state = .paused
+        hosts[index].pausedSince = now
+        hosts[index].clockRunsOn = clockRunsOn
+    }
+
+    private mutating func resume(_ index: Int) {
+        guard hosts[index].state == .paused, let since = hosts[index].pausedSince else { return }
+        let runsOn = hosts[index].clockRunsOn
+        hosts[index].pausedSince = nil
+        hosts[index].clockRunsOn = false
+        // A clock that ran on is ahead from now on, which the offset keeps.
+        if runsOn {
+            hosts[index].clockOffset += Int64(Double(hosts[index].pausedTime) * hosts[index].clockRate)
+            hosts[index].pausedTime = 0
+        } else {
+            hosts[index].pausedTime += now - since
+        }
+        if let until = hosts[index].leaseUntil {
+            queue.insert(
+                .leaseEnds(host: index, life: hosts[index].life), at: max(hosts[index].trueTime(until) + 1, now))
+        }
+        wake(index)
+    }
+
+    /// The elector runs again: it drains its queue before it judges what time it is.
+    private mutating func wake(_ index: Int) {
+        hosts[index].state = .running
+        hosts[index].timerSet = nil
+        let waiting = hosts[index].waiting
+        hosts[index].waiting = []
+        if let until = hosts[index].leaseUntil, hosts[index].local(now) >= until { withdraw(index) }
+        for one in waiting where hosts[index].state == .running {
+            receive(one.message, one.from, index, one.isReplay, at: one.at)
+        }
+        if hosts[index].state == .running { step(index, .deadlinePassed) }
+    }
+
+    private mutating func restore(_ index: Int) {
+        guard let old = hosts[index].snapshot, hosts[index].state == .running, old.role != .goodbye else { return }
+        hosts[index].snapshot = nil
+        // The clock of the copy goes on from where it stands; what it believes is old.
+        hosts[index].election = old
+        hosts[index].life += 1
+        hosts[index].timerSet = nil
+        hosts[index].leaseUntil = nil
+        hosts[index].isPresent = false
+        step(index, .deadlinePassed)
+    }
+
+    private mutating func clone(_ index: Int, from other: Int) {
+        guard index != other, hosts[index].state == .running else { return }
+        stop(index)
+        var configuration = hosts[other].election.configuration
+        configuration.name = name(index)
+        configuration.mac = hosts[index].election.configuration.mac
+        configuration.session = hosts[index].random.next()
+        hosts[index].election = Election(configuration)
+        hosts[index].state = .running
+        step(index, .start)
+    }
+
+    private mutating func replay() {
+        for _ in 0..<20 {
+            guard !recordings.isEmpty else { return }
+            let one = recordings[random.pick(0...(recordings.count - 1))]
+            let to = random.pick(0...(hosts.count - 1))
+            queue.insert(
+                .deliver(one.message, from: one.from, to: to, isReplay: true), at: now + random.pick(0...Self.second))
+        }
+    }
+
+    /// A VM host says that one of its guests is dead, and it is.
+    private mutating func reportDown(_ index: Int) {
+        guard hosts[index].state == .running else { return }
+        let node = hosts[index].election.configuration.node
+        stop(index)
+        later(Self.second...3 * Self.second, .restart(index, losesState: false))
+        guard let speaker = hosts.indices.first(where: { $0 != index && hosts[$0].state == .running }) else { return }
+        step(speaker, .died(node))
+    }
+
+    /// Everything that is broken is repaired.
+    mutating func heal() {
+        network.heal()
+        if trace != nil { note("-- healed") }
+        for index in hosts.indices {
+            switch hosts[index].state {
+            case .off: apply2(.restart(index, losesState: false))
+            case .frozen: thaw(index)
+            case .paused: resume(index)
+            case .running: break
+            }
+            if hosts[index].state == .running {
+                step(index, .maintenance(false))
+                step(index, .healthy(true, reason: ""))
+            }
+        }
+    }
+
+    private mutating func apply2(_ fault: Fault) {
+        if case .restart(let index, let losesState) = fault { restart(index, losesState) }
+    }
+}

@@ -1,0 +1,70 @@
+// The link of a simulation: who reaches whom, what is lost, how long it takes. Each direction by itself.
+
+struct SimulatedNetwork {
+    private let count: Int
+    /// Cut directions.
+    private var cuts: Set<Int> = []
+    /// Percent lost on every direction, and on single ones.
+    var loss = 0
+    private var directedLoss: [Int: Int] = [:]
+    var copies = 0
+    /// The longest delay, in nanoseconds; most are far shorter.
+    var maximumDelay: Int64 = 1_000_000
+    private var gatewayCuts: Set<Int> = []
+    var gatewayIsUp = true
+
+    init(hosts: Int) { count = hosts }
+
+    private func key(_ from: Int, _ to: Int) -> Int { from * count + to }
+
+    /// Whether something passes both ways, perhaps with losses.
+    func connects(_ one: Int, _ other: Int) -> Bool {
+        !cuts.contains(key(one, other)) && !cuts.contains(key(other, one))
+    }
+
+    func reachesGateway(_ host: Int) -> Bool { gatewayIsUp && !gatewayCuts.contains(host) }
+
+    /// The worst loss between two, in percent.
+    func loss(_ one: Int, _ other: Int) -> Int {
+        max(loss, directedLoss[key(one, other)] ?? 0, directedLoss[key(other, one)] ?? 0)
+    }
+
+    var isCalm: Bool {
+        cuts.isEmpty && loss == 0 && directedLoss.isEmpty && gatewayIsUp && gatewayCuts.isEmpty
+            && maximumDelay <= 1_000_000
+    }
+
+    mutating func cut(_ from: Int, _ to: Int) { cuts.insert(key(from, to)) }
+    mutating func cutGateway(_ host: Int) { gatewayCuts.insert(host) }
+    mutating func lose(_ percent: Int, _ from: Int, _ to: Int) { directedLoss[key(from, to)] = percent }
+
+    /// Splits the hosts into two sides.
+    mutating func partition(_ side: Set<Int>) {
+        for one in 0..<count {
+            for other in 0..<count where side.contains(one) != side.contains(other) { cut(one, other) }
+        }
+    }
+
+    mutating func heal() {
+        cuts = []
+        loss = 0
+        directedLoss = [:]
+        copies = 0
+        maximumDelay = 1_000_000
+        gatewayCuts = []
+        gatewayIsUp = true
+    }
+
+    /// After how long a datagram arrives: not at all, once, or twice.
+    func delays(_ from: Int, _ to: Int, _ random: inout SplitMix64) -> [Int64] {
+        guard !cuts.contains(key(from, to)) else { return [] }
+        guard !random.chance(max(loss, directedLoss[key(from, to)] ?? 0)) else { return [] }
+        let one = delay(&random)
+        return copies > 0 && random.chance(copies) ? [one, delay(&random)] : [one]
+    }
+
+    private func delay(_ random: inout SplitMix64) -> Int64 {
+        let usual = Int64(random.next() % 300_000) + 50_000
+        return random.chance(5) ? Int64(random.next() % UInt64(maximumDelay)) + usual : usual
+    }
+}

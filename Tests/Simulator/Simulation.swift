@@ -1,0 +1,344 @@
+// Simulation: a cluster on a simulated link in virtual time, driven by one seed: losses, delays, copies, partitions,
+// hosts that crash, pause, wake, are cloned or restored, clocks that drift, a gateway that comes and goes, an attacker
+// who plays recordings. Safety is judged at every step, liveness after everything has healed. The machines are those
+// that the tool runs.
+
+import QureCore
+
+/// A broken promise.
+package struct Violation: Error, CustomStringConvertible {
+    package var invariant: String
+    package var description: String
+}
+
+package struct Simulation {
+    /// What is to happen.
+    enum Event {
+        case deliver(ElectionMessage, from: Int, to: Int, isReplay: Bool)
+        case timer(host: Int, life: Int, due: Int64)
+        /// The follower has put the address there, or taken it away, and the kernel tells.
+        case address(host: Int, life: Int, isPresent: Bool)
+        case leaseEnds(host: Int, life: Int)
+        case gatewayAnswers(host: Int, life: Int)
+        case fault(Fault)
+    }
+
+    package let seed: UInt64
+    package internal(set) var now: Int64 = 0
+    var hosts: [SimulatedHost] = []
+    var network: SimulatedNetwork
+    var queue = EventQueue<Event>()
+    var random: SplitMix64
+    var settings: Settings
+    package internal(set) var statistics = Statistics()
+    package internal(set) var violations: [Violation] = []
+    /// The story, if it is asked for.
+    package var trace: [String]?
+    var recordings: [(message: ElectionMessage, from: Int)] = []
+    var twoHoldersSince: Int64?
+    var termsWhenCalm: [UInt64]?
+    /// From then on nothing disturbs any more.
+    var healedAt: Int64?
+
+    /// The cluster that a seed makes.
+    struct Settings {
+        var hosts: Int
+        var interval: Duration
+        var tolerance: Duration
+        var requiresGateway: Bool
+        var preempts: Bool
+        var duration: Int64
+        var faults: Int
+    }
+
+    /// What was reached, so that a simulation that reaches nothing is noticed.
+    package struct Statistics: Sendable {
+        package var steps = 0
+        package var messages = 0
+        package var takeOvers = 0
+        package var transfers = 0
+        package var duels = 0
+        package var faults: [String: Int] = [:]
+        package var events: [String: Int] = [:]
+        package var transitions: [String: Int] = [:]
+        package var longestTwoHolders: Int64 = 0
+        package init() {}
+
+        package mutating func add(_ other: Statistics) {
+            steps += other.steps
+            messages += other.messages
+            takeOvers += other.takeOvers
+            transfers += other.transfers
+            duels += other.duels
+            faults.merge(other.faults, uniquingKeysWith: +)
+            events.merge(other.events, uniquingKeysWith: +)
+            transitions.merge(other.transitions, uniquingKeysWith: +)
+            longestTwoHolders = max(longestTwoHolders, other.longestTwoHolders)
+        }
+    }
+
+    static let millisecond: Int64 = 1_000_000
+    static let second: Int64 = 1_000_000_000
+
+    /// The cluster of `seed`, with all its hosts off.
+    package init(seed: UInt64, traces: Bool = false) {
+        self.seed = seed
+        var random = SplitMix64(seed: seed)
+        let profiles: [(Duration, Duration)] = [
+            (.milliseconds(100), .milliseconds(200)), (.milliseconds(100), .milliseconds(200)),
+            (.milliseconds(200), .seconds(1)), (.milliseconds(20), .milliseconds(60)),
+        ]
+        let profile = profiles[random.pick(0...3)]
+        let settings = Settings(
+            hosts: random.pick(2...8), interval: profile.0, tolerance: profile.1, requiresGateway: random.chance(50),
+            preempts: random.chance(25), duration: 60 * Self.second, faults: random.pick(5...14))
+        self.settings = settings
+        network = SimulatedNetwork(hosts: settings.hosts)
+        if traces { trace = [] }
+        for index in 0..<settings.hosts {
+            let host = SimulatedHost(
+                index: index, election: Election(Self.configuration(index, settings, &random)),
+                clockRate: 1 + Double(random.pick(-200...200)) / 1_000_000,
+                clockOffset: random.pick(0...(100 * Self.second)),
+                random: SplitMix64(seed: random.next()))
+            hosts.append(host)
+        }
+        self.random = random
+    }
+
+    private static func configuration(
+        _ index: Int, _ settings: Settings, _ random: inout SplitMix64
+    ) -> Election.Configuration {
+        var configuration = Election.Configuration(
+            cluster: 1, node: NodeID(rawValue: random.next()), session: random.next(), name: "h\(index + 1)",
+            mac: MACAddress(rawValue: UInt64(0x02_00_00_00_00_00 + index)))
+        configuration.interval = settings.interval
+        configuration.tolerance = settings.tolerance
+        configuration.requiresGateway = settings.requiresGateway
+        configuration.priority = random.chance(30) ? UInt8(90 + random.pick(0...20)) : 100
+        if settings.preempts { configuration.preemption = .after(.seconds(2)) }
+        return configuration
+    }
+
+    // MARK: Running
+
+    /// Plays the whole story: faults, then healing, then a calm in which everything must be right.
+    package mutating func run() {
+        for index in hosts.indices { start(index, after: random.pick(0...(random.chance(50) ? 0 : 2 * Self.second))) }
+        for _ in 0..<settings.faults {
+            let time = random.pick(Self.second...(settings.duration - 15 * Self.second))
+            queue.insert(.fault(randomFault()), at: time)
+        }
+        let healing = settings.duration - 12 * Self.second
+        run(until: healing)
+        heal()
+        healedAt = now
+        run(until: settings.duration - 4 * Self.second)
+        judgeCalm()
+        termsWhenCalm = hosts.map(\.election.term)
+        run(until: settings.duration)
+        judgeCalm()
+        if let terms = termsWhenCalm, !settings.preempts, terms != hosts.map(\.election.term) {
+            violate("I5", "terms grew while nothing happened: \(terms) -> \(hosts.map(\.election.term))")
+        }
+    }
+
+    mutating func run(until end: Int64) {
+        while violations.isEmpty, let next = queue.nextTime, next <= end, let (time, event) = queue.popFirst() {
+            now = max(now, time)
+            statistics.steps += 1
+            if statistics.steps > 3_000_000 {
+                return violate("end", "too many steps; the last is \(String(describing: event).prefix(300))")
+            }
+            handle(event)
+            judge()
+        }
+        now = max(now, end)
+        judge()
+    }
+
+    private mutating func handle(_ event: Event) {
+        switch event {
+        case .deliver(let message, let from, let to, let isReplay): deliver(message, from, to, isReplay)
+        case .timer(let index, let life, let due):
+            guard hosts[index].life == life, hosts[index].state == .running, hosts[index].timerSet == due else {
+                return
+            }
+            hosts[index].timerSet = nil
+            step(index, .deadlinePassed)
+        case .address(let index, let life, let isPresent):
+            guard hosts[index].life == life, hosts[index].state != .off else { return }
+            if hosts[index].state == .paused || hosts[index].state == .frozen {
+                // What waits is told when it runs again.
+                queue.insert(event, at: now + 5 * Self.millisecond)
+                return
+            }
+            hosts[index].isPresent = isPresent && hosts[index].leaseUntil != nil
+            step(index, .addressPresent(hosts[index].isPresent))
+        case .leaseEnds(let index, let life): endLease(index, life)
+        case .gatewayAnswers(let index, let life):
+            guard hosts[index].life == life, hosts[index].state == .running else { return }
+            step(index, .gatewayAnswered)
+        case .fault(let fault): apply(fault)
+        }
+    }
+
+    private mutating func deliver(_ message: ElectionMessage, _ from: Int, _ to: Int, _ isReplay: Bool) {
+        switch hosts[to].state {
+        case .running: receive(message, from, to, isReplay, at: hosts[to].local(now))
+        case .frozen where hosts[to].waiting.count < SimulatedHost.queueLimit:
+            hosts[to].waiting.append((message, from, isReplay, hosts[to].local(now)))
+        default: return
+        }
+    }
+
+    mutating func receive(
+        _ message: ElectionMessage, _ from: Int, _ to: Int, _ isReplay: Bool, at arrival: Int64
+    ) {
+        statistics.messages += 1
+        let before = hosts[to].election
+        let isStale = isReplay && isStale(message, for: before)
+        step(to, .heard(message, received: Instant(nanoseconds: arrival)), answering: from)
+        guard isStale else { return }
+        let after = hosts[to].election
+        if after.role != before.role || after.term != before.term || after.master?.standing != before.master?.standing {
+            violate("I6", "a recording changed \(name(to)) from \(before.role) to \(after.role): \(message)")
+        }
+    }
+
+    /// Whether nothing of it can be news: it is of a session that is not the one known, or was heard already.
+    private func isStale(_ message: ElectionMessage, for election: Election) -> Bool {
+        guard let member = election.members[message.node] else {
+            return message.kind != .response
+        }
+        return member.session != message.session ? message.kind != .response : message.sequence <= member.sequence
+    }
+
+    /// One step of one machine, and what follows from it.
+    mutating func step(_ index: Int, _ input: Election.Input, answering: Int? = nil) {
+        let time = Instant(nanoseconds: hosts[index].local(now))
+        let role = hosts[index].election.role
+        var random = hosts[index].random
+        let outputs = hosts[index].election.step(input, at: time, using: &random)
+        hosts[index].random = random
+        let election = hosts[index].election
+        if election.role != role {
+            statistics.transitions["\(role.rawValue) -> \(election.role.rawValue)", default: 0] += 1
+            if trace != nil { note("\(name(index)) \(role.rawValue) -> \(election.role.rawValue) on \(input)") }
+        }
+        for output in outputs { perform(output, index, answering) }
+        if case .deadlinePassed = input, let next = hosts[index].election.nextDeadline, next <= time {
+            violate("I7", "\(name(index)) wants to be woken at once again: \(election.role)")
+        }
+        setTimer(index)
+    }
+
+    mutating func setTimer(_ index: Int) {
+        guard let deadline = hosts[index].election.nextDeadline, hosts[index].state == .running else { return }
+        // Timers come late by a little, as they do.
+        let late = Int64(hosts[index].random.next() % 200_000)
+        let due = max(hosts[index].trueTime(deadline.nanoseconds), now) + late
+        if let set = hosts[index].timerSet, set <= due && set >= now { return }
+        hosts[index].timerSet = due
+        queue.insert(.timer(host: index, life: hosts[index].life, due: due), at: due)
+    }
+
+    private mutating func perform(_ output: Election.Output, _ index: Int, _ answering: Int?) {
+        switch output {
+        case .send(let message, let destination): send(message, from: index, to: destination, answering)
+        case .event(let event): follow(event, index)
+        case .probeAddress:
+            for other in hosts.indices
+            where other != index && hosts[other].answers(now) && network.connects(index, other) {
+                step(index, .addressAnswered(by: MACAddress(rawValue: UInt64(0x02_00_00_00_00_00 + other))))
+            }
+        case .probeGateway:
+            if network.reachesGateway(index) {
+                queue.insert(
+                    .gatewayAnswers(host: index, life: hosts[index].life), at: now + random.pick(200_000...2_000_000))
+            }
+        case .remember(let term): hosts[index].rememberedTerm = term
+        case .renamed: statistics.events["renamed", default: 0] += 1
+        case .ended: stop(index)
+        }
+    }
+
+    private mutating func send(
+        _ message: ElectionMessage, from: Int, to destination: Election.Destination, _ answering: Int?
+    ) {
+        if hosts[from].random.chance(2) || message.kind == .claim { recordings.append((message, from)) }
+        if recordings.count > 400 { recordings.removeFirst(200) }
+        switch destination {
+        case .group: for to in hosts.indices where to != from { transmit(message, from, to) }
+        case .member(let node):
+            for to in hosts.indices where to != from && hosts[to].election.configuration.node == node {
+                transmit(message, from, to)
+            }
+        case .sender: if let answering { transmit(message, from, answering) }
+        }
+    }
+
+    private mutating func transmit(_ message: ElectionMessage, _ from: Int, _ to: Int) {
+        for delay in network.delays(from, to, &random) {
+            queue.insert(.deliver(message, from: from, to: to, isReplay: false), at: now + delay)
+        }
+    }
+
+    // MARK: The follower
+
+    private mutating func follow(_ event: Election.Event, _ index: Int) {
+        statistics.events[event.state.rawValue, default: 0] += 1
+        switch event.state {
+        case .master, .alive, .transferring:
+            if event.state != .transferring && event.term < hosts[index].election.highestTerm {
+                violate("I4", "\(name(index)) announces term \(event.term) after \(hosts[index].election.highestTerm)")
+            }
+            guard let at = event.at, let lease = event.lease else { return }
+            if event.state == .master {
+                statistics.takeOvers += 1
+                if trace != nil { note("\(name(index)) master term \(event.term)") }
+            }
+            hosts[index].heldTerm = event.term
+            let until = at.nanoseconds + lease.nanoseconds
+            let isNew = hosts[index].leaseUntil == nil
+            hosts[index].leaseUntil = until
+            let life = hosts[index].life
+            queue.insert(.leaseEnds(host: index, life: life), at: hosts[index].trueTime(until) + 1)
+            if isNew {
+                queue.insert(
+                    .address(host: index, life: life, isPresent: true), at: now + random.pick(200_000...3_000_000))
+            }
+        case .claiming: break
+        default: withdraw(index)
+        }
+    }
+
+    mutating func withdraw(_ index: Int) {
+        guard hosts[index].leaseUntil != nil else { return }
+        hosts[index].leaseUntil = nil
+        hosts[index].isPresent = false
+        queue.insert(.address(host: index, life: hosts[index].life, isPresent: false), at: now + 100_000)
+    }
+
+    private mutating func endLease(_ index: Int, _ life: Int) {
+        guard hosts[index].life == life, let until = hosts[index].leaseUntil, hosts[index].state != .paused,
+            hosts[index].local(now) >= until
+        else { return }
+        withdraw(index)
+    }
+
+    // MARK: Telling
+
+    func name(_ index: Int) -> String { "h\(index + 1)" }
+
+    mutating func note(_ text: String) {
+        let milliseconds = now / Self.millisecond
+        trace?.append("\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst()) \(text)")
+    }
+
+    mutating func violate(_ invariant: String, _ text: String) {
+        if trace != nil { note("VIOLATION \(invariant): \(text)") }
+        violations.append(
+            Violation(invariant: invariant, description: "\(invariant) at \(now / Self.millisecond) ms: \(text)"))
+    }
+}
