@@ -74,6 +74,7 @@ let package = Package(
             swiftSettings: settings + quickStart + [.strictMemorySafety()] + fuzzing),
         tool("qure-probe"),
         tool("qure-claim"),
+        tool("qure-elect"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",

@@ -1,0 +1,82 @@
+// What a running elector answers over its control socket, and the records that it makes of its state.
+
+import QureCore
+
+extension ElectSession {
+    /// The lines that answer one line.
+    func answer(_ line: String) -> [String] {
+        switch line {
+        case "status": return [status().text]
+        case "members": return memberRecords().map(\.text)
+        case "resign":
+            guard election.role == .master else { return ["no this member is not master"] }
+            step(.resign)
+            return ["done"]
+        case "maintenance on", "maintenance off":
+            step(.maintenance(line == "maintenance on"))
+            return ["done"]
+        case "suspect":
+            step(.suspect)
+            return ["done"]
+        default: return ["error '\(line)' is not a request"]
+        }
+    }
+
+    private func name(_ node: NodeID) -> String {
+        node == election.configuration.node ? election.configuration.name : election.members[node]?.name ?? "\(node)"
+    }
+
+    private func status() -> JSONValue {
+        let now = Clock.now
+        let master = election.isMasterNow ? election.configuration.node : election.master?.standing.node
+        let heard = election.isMasterNow ? nil : election.master.map { now - $0.heardAt }
+        let fresh = election.isMasterNow || (election.master.map { now - $0.livedAt <= $0.tolerance } ?? false)
+        let takeOver = election.lastTakeOver.map { last in
+            JSONValue.object([
+                ("reason", .string(last.reason)), ("detected_ms", .integer(last.detected.milliseconds)),
+                ("confirmed_ms", .integer(last.confirmed.milliseconds)),
+                ("claimed_ms", .integer(last.claimed.milliseconds)),
+            ])
+        }
+        return .object([
+            ("cluster", .string(options.place.cluster)), ("name", .string(election.configuration.name)),
+            ("node", .string("\(election.configuration.node)")), ("role", .string(election.role.rawValue)),
+            ("term", .integer(Int64(clamping: election.term))), ("master", master.map { .string(name($0)) } ?? .null),
+            ("master_heard_ms", heard.map { .integer($0.milliseconds) } ?? .null),
+            ("members", .integer(Int64(election.members.count + 1))),
+            ("gateway_heard_ms", election.gatewayHeard.map { .integer((now - $0).milliseconds) } ?? .null),
+            ("last_take_over", takeOver ?? .null),
+            ("as_of", .integer(Clock.realtimeNanoseconds / 1_000_000)), ("fresh", .boolean(fresh)),
+            ("datagrams", .integer(Int64(counters.datagrams))), ("malformed", .integer(Int64(counters.malformed))),
+            ("unauthenticated", .integer(Int64(counters.unauthenticated))),
+            ("other_cluster", .integer(Int64(counters.otherCluster))),
+            (
+                "disbelieved",
+                .object(election.disbelieved.sorted { $0.key < $1.key }.map { ($0.key, .integer(Int64($0.value))) })
+            ),
+        ])
+    }
+
+    private func memberRecords() -> [JSONValue] {
+        let now = Clock.now
+        let own: JSONValue = .object([
+            ("name", .string(election.configuration.name)), ("node", .string("\(election.configuration.node)")),
+            ("address", .string("\(ownAddress)")), ("role", .string(election.role.rawValue)),
+            ("term", .integer(Int64(clamping: election.term))),
+            ("priority", .integer(Int64(election.configuration.priority))),
+            ("heard_ms", .null), ("path", .string("self")), ("configuration", .string("same")),
+        ])
+        let others = election.members.sorted { $0.key < $1.key }.map { node, member -> JSONValue in
+            // A member that goes on without ever naming what it heard of us does not hear us.
+            let path = member.hearsMe.map { now - $0 < .seconds(10) } ?? false ? "both" : "one-way"
+            return .object([
+                ("name", .string(member.name)), ("node", .string("\(node)")),
+                ("address", place(of: node).map { .string("\($0)") } ?? .null), ("role", .string(member.role.name)),
+                ("term", .integer(Int64(clamping: member.term))), ("priority", .integer(Int64(member.priority))),
+                ("heard_ms", .integer((now - member.heardAt).milliseconds)), ("path", .string(path)),
+                ("configuration", .string(member.configuration == election.configuration.hash ? "same" : "different")),
+            ])
+        }
+        return [own] + others
+    }
+}

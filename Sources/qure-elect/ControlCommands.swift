@@ -1,0 +1,147 @@
+// The commands that ask a running elector: `status`, `members`, `watch`, `resign`, `maintenance`, `suspect`.
+
+import ArgumentParser
+import QureCore
+
+/// What all of them share.
+struct AskingOptions: ParsableArguments {
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var place: PlaceOptions
+
+    /// The lines that answer `request`; fails with status 69 where nobody runs.
+    func ask(_ request: String, _ body: (String) throws -> Void) throws {
+        if common.checkConfig { throw Failure(.yes, "") }
+        let connection: UnixConnection
+        do { connection = try UnixConnection(place.path) } catch {
+            if error.isPermission { throw Failure(.permission, "\(error) (the socket's owner and group may ask)") }
+            throw Failure(.unreachable, "no qure-elect of cluster '\(place.cluster)' runs here: \(error)")
+        }
+        try connection.write(Array((request + "\n").utf8))
+        var rest: [UInt8] = []
+        while let bytes = try connection.read() {
+            rest += bytes
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                try body(String(decoding: rest[..<end], as: UTF8.self))
+                rest.removeSubrange(...end)
+            }
+        }
+    }
+
+    /// Asks for something to be done.
+    func order(_ request: String) throws {
+        try ask(request) { line in
+            if line.hasPrefix("no ") { throw Failure(.no, String(line.dropFirst(3))) }
+            if line.hasPrefix("error ") { throw Failure(.system, String(line.dropFirst(6))) }
+        }
+    }
+
+    /// Prints records that came as JSON, as they are or as words.
+    func show(_ request: String, _ keys: [String]) throws {
+        try ask(request) { line in
+            let text = common.json ? line : FlatJSON(line).words(keys)
+            try OutputStream.writeAll(Array((text + "\n").utf8), to: 1)
+        }
+    }
+}
+
+/// `qure-elect status`
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "status", of: "qure-elect", abstract: "Print the role of this member, the master and how fresh that is.")
+    @OptionGroup var asking: AskingOptions
+    func run() throws {
+        try asking.show(
+            "status", ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh="])
+    }
+}
+
+/// `qure-elect members`
+struct Members: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "members", of: "qure-elect",
+        abstract: "Print who is there: name, address, role, term, priority, last heard, path.")
+    @OptionGroup var asking: AskingOptions
+    func run() throws {
+        try asking.show(
+            "members", ["name", "address", "role", "term=", "priority=", "heard_ms=", "path=", "configuration="])
+    }
+}
+
+/// `qure-elect watch`
+struct Watch: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "watch", of: "qure-elect", abstract: "Print the events of a running elector as they come.")
+    @OptionGroup var asking: AskingOptions
+    func run() throws {
+        try asking.ask("watch") { try OutputStream.writeAll(Array(($0 + "\n").utf8), to: 1) }
+    }
+}
+
+/// `qure-elect resign`
+struct Resign: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "resign", of: "qure-elect", abstract: "Hand the address to the first successor. 1: this member is not master.")
+    @OptionGroup var asking: AskingOptions
+    func run() throws { try asking.order("resign") }
+}
+
+/// What maintenance is turned.
+enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
+
+/// `qure-elect maintenance`
+struct Maintenance: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "maintenance", of: "qure-elect", abstract: "Hand over and stay out of the succession, or come back.")
+    @OptionGroup var asking: AskingOptions
+    @Argument(help: "on or off.")
+    var state: Switch
+    func run() throws { try asking.order("maintenance \(state.rawValue)") }
+}
+
+/// `qure-elect suspect`
+struct Suspect: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "suspect", of: "qure-elect", abstract: "Ask at once whether the master is there: a request went unanswered.")
+    @OptionGroup var asking: AskingOptions
+    func run() throws { try asking.order("suspect") }
+}
+
+/// The members of a JSON object of this project's own making, as far as words need them.
+struct FlatJSON {
+    private var values: [String: String] = [:]
+
+    /// Reads the top level of an object; nested ones are left as they stand.
+    init(_ text: String) {
+        var depth = 0
+        var isQuoted = false
+        var part = ""
+        for character in text {
+            if character == "\"" { isQuoted.toggle() }
+            if !isQuoted && (character == "{" || character == "[") { depth += 1 }
+            if !isQuoted && (character == "}" || character == "]") { depth -= 1 }
+            if depth == 1 && character == "," && !isQuoted {
+                take(part)
+                part = ""
+            } else if !(depth == 1 && character == "{" && part.isEmpty) && depth >= 1 {
+                part.append(character)
+            }
+        }
+        take(part)
+    }
+
+    private mutating func take(_ part: String) {
+        guard let colon = part.firstIndex(of: ":") else { return }
+        let key = part[..<colon].filter { $0 != "\"" }
+        var value = String(part[part.index(after: colon)...])
+        if value.hasPrefix("\"") { value = String(value.dropFirst().dropLast()) }
+        values[key] = value == "null" ? "-" : value
+    }
+
+    /// The values in this order; a key with `=` behind it is written with its value.
+    func words(_ keys: [String]) -> String {
+        keys.map { key in
+            guard key.hasSuffix("=") else { return values[key] ?? "-" }
+            return key + (values[String(key.dropLast())] ?? "-")
+        }.joined(separator: " ")
+    }
+}

@@ -1,0 +1,69 @@
+// ControlServer: the daemon's end of the control socket: reads one line of each who connects, answers, and hangs up;
+// who says `watch` stays and is told every event. Nobody can make the daemon wait: who does not read is hung up on.
+
+import QureCore
+
+final class ControlServer {
+    private final class Client {
+        let connection: UnixConnection
+        var input: [UInt8] = []
+        var watches = false
+        init(_ connection: consuming UnixConnection) { self.connection = connection }
+    }
+
+    private let listener: UnixListener
+    private var clients: [Int: Client] = [:]
+    private static let maximumClients = 32
+    private static let maximumLine = 256
+
+    init(_ path: String) throws {
+        do { listener = try UnixListener(path, mode: 0o660) } catch {
+            guard error.errno.description == Errno(rawValue: 98).description else { throw Failure(error) }
+            throw Failure(.no, "\(path): another qure-elect of this cluster runs here already")
+        }
+    }
+
+    var descriptor: CInt { listener.descriptor }
+
+    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer to a line.
+    func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (String) -> [String]) {
+        if token == ElectSession.Token.control { return acceptAll(poller) }
+        let key = token - ElectSession.Token.connections
+        guard let client = clients[key] else { return }
+        guard let bytes = try? client.connection.read() else {
+            clients[key] = nil
+            return
+        }
+        client.input += bytes
+        guard let end = client.input.firstIndex(of: UInt8(ascii: "\n")) else {
+            if client.input.count > Self.maximumLine { clients[key] = nil }
+            return
+        }
+        let line = String(decoding: client.input[..<end], as: UTF8.self)
+        if line == "watch" {
+            client.watches = true
+            client.input = []
+            return
+        }
+        let text = answer(line).map { $0 + "\n" }.joined()
+        _ = client.connection.writeNow(Array(text.utf8))
+        clients[key] = nil
+    }
+
+    private func acceptAll(_ poller: borrowing Poller) {
+        while let connection = try? listener.accept() {
+            let key = Int(connection.descriptor)
+            guard clients.count < Self.maximumClients,
+                (try? poller.add(connection.descriptor, token: ElectSession.Token.connections + key)) != nil
+            else { continue }
+            clients[key] = Client(connection)
+        }
+    }
+
+    /// Tells an event to all who watch.
+    func tell(_ line: String) {
+        for (key, client) in clients where client.watches {
+            if !client.connection.writeNow(Array((line + "\n").utf8)) { clients[key] = nil }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+// ElectSession: the loop of `qure-elect run`: joins the Election machine with the cluster's socket, the kernel's word
+// on the address and the link, questions to the gateway and about the address, the event stream on standard output and
+// the control socket. Before time is judged, everything that has arrived is taken; nothing here waits for anybody.
+
+import Glibc
+import QureCore
+
+final class ElectSession {
+    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, connections = 100 }
+
+    let options: Run
+    private(set) var election: Election
+    private let keys: KeyRing
+    private let link: Link
+    private var poller: Poller
+    private var cluster: ClusterSocket
+    private var changes: NetlinkMonitor
+    private var netlink: Netlink
+    private var neighbours: NeighborSocket
+    private let kept: ElectorState
+    private var events: EventWriter
+    private let control: ControlServer
+    private var diagnostics: Diagnostics
+    private var random = SystemRandomNumberGenerator()
+    private let gateways: [IPAddress]
+    private let addresses: Set<IPAddress>
+    private let service = ServiceManager()
+    private var places: [NodeID: SocketAddress] = [:]
+    private var hasEnded = false
+    private var failure: Failure?
+    /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
+    private var sleepOffset = Clock.asleep
+    private(set) var counters = Counters()
+
+    /// What was received and not believed, before the machine saw it.
+    struct Counters {
+        var datagrams = 0
+        var malformed = 0
+        var unauthenticated = 0
+        var otherCluster = 0
+    }
+
+    init(_ options: Run, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
+        var netlink = try Netlink()
+        var diagnostics = diagnostics
+        let link = try Self.link(options, &netlink)
+        let own = try Self.ownAddress(on: link, options, &netlink)
+        let group =
+            options.group ?? (own.bitWidth == 32 ? .v4(IPv4Address(rawValue: 0xe000_007b)) : .v6(.electionGroup))
+        gateways = try Self.gateways(options, link, &netlink)
+        let name = options.name ?? HostName.current
+        var random = SystemRandomNumberGenerator()
+        kept = try ElectorState(
+            "\(options.keepDir)/elect-\(options.place.cluster).state", fresh: NodeID(rawValue: random.next()))
+        if let trouble = kept.trouble {
+            diagnostics.say(.warning, "\(trouble): this member's number and term are not kept; going on")
+        }
+        var configuration = Election.Configuration(
+            cluster: Self.number(of: options.place.cluster), node: kept.node, session: random.next(), name: name,
+            mac: link.mac ?? .zero)
+        configuration.priority = options.priority
+        configuration.interval = options.interval?.duration ?? options.profile.interval
+        configuration.tolerance = options.tolerance?.duration ?? options.profile.tolerance
+        configuration.rememberedTerm = kept.term
+        configuration.preemption = try Self.preemption(options.preempt)
+        configuration.requiresGateway = !gateways.isEmpty
+        configuration.claimBlind = options.claimBlind?.duration
+        configuration.hash = Self.hash(options)
+        election = Election(configuration)
+        cluster = try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name)
+        changes = try NetlinkMonitor()
+        addresses = Set(options.address.map(\.address))
+        neighbours = try NeighborSocket(
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: nil,
+            networks: (options.address.map(\.address) + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
+        control = try ControlServer(options.place.path)
+        events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
+        poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+        self.options = options
+        self.keys = keys
+        self.link = link
+        self.netlink = netlink
+        self.diagnostics = diagnostics
+        for descriptor in cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
+        for descriptor in neighbours.descriptors { try poller.add(descriptor, token: Token.link) }
+        try poller.add(changes.descriptor, token: Token.changes)
+        try poller.add(control.descriptor, token: Token.control)
+    }
+
+    /// Takes part until it is asked to leave.
+    func run() throws {
+        try lookAtHost()
+        step(.start)
+        service.notify("READY=1", "STATUS=joining")
+        while !hasEnded {
+            let events = try poller.wait(until: election.nextDeadline)
+            noticeSleep()
+            for case .signal(let number) in events where number == SIGTERM || number == SIGINT {
+                step(.leave(reason: "stopped"))
+            }
+            if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
+            try hearNeighbours()
+            try hearCluster()
+            if let next = election.nextDeadline, Clock.now >= next { step(.deadlinePassed) }
+            serveControl(events)
+            flushEvents()
+        }
+        if let failure { throw failure }
+    }
+
+    /// The address that this member speaks from.
+    var ownAddress: IPAddress { cluster.own.address }
+    /// Where a member was last heard from.
+    func place(of node: NodeID) -> IPAddress? { places[node]?.address }
+
+    // MARK: Steps
+
+    func step(_ input: Election.Input, from source: SocketAddress? = nil, at now: Instant = Clock.now) {
+        let before = election.role
+        for output in election.step(input, at: now, using: &random) { perform(output, source) }
+        if election.role != before {
+            diagnostics.say(.information, "\(before.rawValue) -> \(election.role.rawValue)")
+            service.notify("STATUS=\(election.role.rawValue), term \(election.term)")
+        }
+    }
+
+    private func perform(_ output: Election.Output, _ source: SocketAddress?) {
+        switch output {
+        case .send(let message, let destination): send(message, to: destination, source)
+        case .event(let event):
+            events.add(event, election)
+            control.tell(events.last)
+        case .probeAddress: for address in addresses { try? neighbours.probe(address) }
+        case .probeGateway: for gateway in gateways { try? neighbours.probe(gateway) }
+        case .remember(let term): kept.remember(term)
+        case .renamed(let node):
+            diagnostics.say(.warning, "another machine has this member's number; taking a new one, \(node)")
+        case .ended: hasEnded = true
+        }
+    }
+
+    private func send(_ message: ElectionMessage, to destination: Election.Destination, _ source: SocketAddress?) {
+        var message = message
+        message.key = keys.sendingKey
+        var output = WireWriter()
+        message.write(to: &output)
+        let datagram = keys.seal(output.bytes)
+        diagnostics.say(.debug, "> \(message)")
+        do {
+            switch destination {
+            case .group where options.peer.isEmpty: try cluster.send(datagram)
+            case .group:
+                for peer in options.peer { try cluster.send(datagram, to: cluster.own.with(peer)) }
+            case .member(let node): if let place = places[node] { try cluster.send(datagram, to: place) }
+            case .sender: if let source { try cluster.send(datagram, to: source) }
+            }
+        } catch {
+            // The link is down, or its queue is full: the network would have lost it as well.
+            diagnostics.say(.debug, "\(error)")
+        }
+    }
+
+    // MARK: What is heard
+
+    private func hearCluster() throws {
+        while true {
+            let datagrams: [ClusterSocket.Datagram]
+            do { datagrams = try cluster.receive() } catch {
+                guard error.errno == .networkDown else { throw error }
+                return
+            }
+            if datagrams.isEmpty { return }
+            for datagram in datagrams { hear(datagram) }
+        }
+    }
+
+    /// Checks in the order of their cost; what fails is counted and forgotten.
+    private func hear(_ datagram: ClusterSocket.Datagram) {
+        counters.datagrams += 1
+        guard let key = ElectionMessage.key(of: datagram.bytes) else { return counters.malformed += 1 }
+        guard ElectionMessage.cluster(of: datagram.bytes) == election.configuration.cluster else {
+            return counters.otherCluster += 1
+        }
+        guard let bytes = keys.open(datagram.bytes, key: key) else { return counters.unauthenticated += 1 }
+        var input = WireReader(bytes)
+        guard let message = try? ElectionMessage(parsing: &input) else { return counters.malformed += 1 }
+        if message.node != election.configuration.node { places[message.node] = datagram.source }
+        if places.count > Election.maximumMembers * 2 { places = places.filter { election.members[$0.key] != nil } }
+        diagnostics.say(.debug, "< \(message)")
+        step(.heard(message, received: datagram.received), from: datagram.source)
+    }
+
+    private func hearNeighbours() throws {
+        while true {
+            let heard: [NeighborSocket.Heard]
+            do { heard = try neighbours.receive() } catch {
+                guard error.errno == .networkDown else { throw error }
+                return
+            }
+            if heard.isEmpty { return }
+            for one in heard where one.sighting.kind == .holds {
+                if addresses.contains(one.sighting.address) { step(.addressAnswered(by: one.sighting.identity)) }
+                if gateways.contains(one.sighting.address) { step(.gatewayAnswered, at: one.received) }
+            }
+        }
+    }
+
+    /// Whether the link is up and the addresses are here.
+    private func lookAtHost() throws {
+        guard let now = try netlink.link(index: link.index) else {
+            failure = Failure(.unreachable, "\(link.name): the interface is gone")
+            step(.leave(reason: "interface-gone"))
+            return
+        }
+        let isUp = now.isUp && now.hasCarrier
+        step(.healthy(isUp, reason: "link-down"))
+        let present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
+        step(.addressPresent(addresses.isSubset(of: present)))
+    }
+
+    private func noticeSleep() {
+        let asleep = Clock.asleep
+        if asleep - sleepOffset > election.configuration.tolerance / 2 { step(.slept(asleep - sleepOffset)) }
+        sleepOffset = asleep
+    }
+
+    // MARK: What is said
+
+    private func flushEvents() {
+        do { try events.flush() } catch {
+            guard failure == nil else { return }
+            failure = Failure(.unreachable, "\(error): whoever followed is gone; left the cluster")
+            step(.leave(reason: "follower-gone"))
+        }
+    }
+
+    private func serveControl(_ events: [Poller.Event]) {
+        for event in events {
+            guard case .ready(let token) = event, token == Token.control || token >= Token.connections else { continue }
+            control.serve(token, poller) { [self] in answer($0) }
+        }
+    }
+}
+
+extension SocketAddress {
+    /// The same port and scope at another address.
+    func with(_ address: IPAddress) -> SocketAddress { SocketAddress(address, port: port, scope: scope) }
+}
+
+extension IPv6Address {
+    /// ff02::7b, the election's group where there is no IPv4.
+    static let electionGroup = IPv6Address(rawValue: 0xff02 << 112 | 0x7b)
+}

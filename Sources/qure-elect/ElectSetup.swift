@@ -1,0 +1,86 @@
+// What `qure-elect run` works out from its options and the host before it begins.
+
+import QureCore
+
+extension ElectSession {
+    static func link(_ options: Run, _ netlink: inout Netlink) throws -> Link {
+        var index: Int?
+        if let name = options.common.interface {
+            guard let link = try netlink.link(named: name) else {
+                throw Failure(.unreachable, "\(name): no such interface")
+            }
+            index = link.index
+        } else {
+            index = try netlink.onLinkInterface(for: options.address[0].address)
+        }
+        guard let index, let link = try netlink.link(index: index) else {
+            throw Failure(
+                .usage,
+                "\(options.address[0].address): no interface's on-link route covers it: name one with --interface")
+        }
+        guard link.mac != nil, !link.isLoopback else {
+            throw Failure(.usage, "\(link.name): not an Ethernet interface")
+        }
+        return link
+    }
+
+    /// The address that this member speaks from: its own, never a shared one.
+    static func ownAddress(on link: Link, _ options: Run, _ netlink: inout Netlink) throws -> IPAddress {
+        let shared = Set(options.address.map(\.address))
+        let own = try netlink.addresses(on: link.index).filter {
+            !shared.contains($0.prefix.address) && $0.origin != AddressOrigin.qure && !$0.isTentative
+                && !$0.hasFailedDAD
+        }
+        let wantsV6 = options.group.map { $0.bitWidth == 128 } ?? options.peer.first.map { $0.bitWidth == 128 } ?? false
+        if !wantsV6, let v4 = own.first(where: { $0.prefix.address.bitWidth == 32 }) { return v4.prefix.address }
+        let v6 = own.first { if case .v6(let address) = $0.prefix.address { address.isLinkLocal } else { false } }
+        guard let v6 else {
+            throw Failure(
+                .unreachable,
+                "\(link.name): has no address of its own to speak from; give it one beside the shared address")
+        }
+        return v6.prefix.address
+    }
+
+    static func gateways(_ options: Run, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
+        switch options.requireGateway {
+        case "off": return []
+        case "auto":
+            let family = options.address[0].address.bitWidth
+            return try netlink.defaultGateways().filter { $0.interface == link.index && $0.address.bitWidth == family }
+                .prefix(1).map(\.address)
+        default:
+            guard let address = IPAddress(options.requireGateway) else {
+                throw Failure(
+                    .usage, "--require-gateway takes auto, off or an address, not '\(options.requireGateway)'")
+            }
+            return [address]
+        }
+    }
+
+    static func preemption(_ text: String) throws -> Election.Preemption {
+        switch text {
+        case "off": return .off
+        case "on": return .after(.seconds(2))
+        default:
+            guard let delay = Duration(text: text), delay > .zero else {
+                throw Failure(.usage, "--preempt takes off, on or a duration, not '\(text)'")
+            }
+            return .after(delay)
+        }
+    }
+
+    /// The number of a cluster's name on the wire (FNV-1a).
+    static func number(of name: String) -> UInt64 {
+        name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+
+    /// What all members must agree on.
+    static func hash(_ options: Run) -> UInt32 {
+        let text = options.address.map(\.description).sorted().joined(separator: ",")
+        return UInt32(truncatingIfNeeded: number(of: text))
+    }
+}
+
+/// The mark of qure's own addresses (IFA_PROTO).
+enum AddressOrigin { static let qure: UInt8 = 0x51 }

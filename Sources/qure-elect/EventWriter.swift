@@ -1,0 +1,65 @@
+// EventWriter: the event stream on standard output, as text or JSON Lines. It never waits for the reader: a line that
+// cannot be written now stays for a moment; renewals of the lease are dropped first, for the next one says the same.
+
+import QureCore
+
+struct EventWriter {
+    private let isJSON: Bool
+    private let cluster: String
+    private let name: String
+    private let addresses: [Prefix]
+    private var pending: [(line: String, isRenewal: Bool)] = []
+    /// The last line that was added.
+    private(set) var last = ""
+    private static let maximumPending = 256
+
+    init(json: Bool, cluster: String, name: String, _ addresses: [Prefix]) {
+        isJSON = json
+        self.cluster = cluster
+        self.name = name
+        self.addresses = addresses
+    }
+
+    mutating func add(_ event: Election.Event, _ election: Election) {
+        let fields = fields(event, election)
+        if isJSON {
+            last = JSONValue.object([("event", .string(event.state.rawValue))] + fields.map { ($0.0, $0.2) }).text
+        } else {
+            last = ([event.state.rawValue] + fields.map { "\($0.0)=\($0.1)" }).joined(separator: " ")
+        }
+        pending.append((last, event.state == .alive))
+        if pending.count > Self.maximumPending { pending.removeAll { $0.isRenewal } }
+    }
+
+    private func fields(_ event: Election.Event, _ election: Election) -> [(String, String, JSONValue)] {
+        var fields: [(String, String, JSONValue)] = []
+        func text(_ key: String, _ value: String) { fields.append((key, value, .string(value))) }
+        fields.append(("term", "\(event.term)", .integer(Int64(clamping: event.term))))
+        if event.state != .alive {
+            text("cluster", cluster)
+            text("node", "\(election.configuration.node)")
+            text("name", name)
+            if let master = event.master {
+                text(
+                    "master",
+                    master == election.configuration.node ? name : election.members[master]?.name ?? "\(master)")
+            }
+            text("address", addresses.map(\.description).joined(separator: ","))
+            let peers = election.members.values.compactMap(\.mac).sorted()
+            text("peers", peers.map(\.description).joined(separator: ","))
+            fields.append(("members", "\(election.members.count + 1)", .integer(Int64(election.members.count + 1))))
+        }
+        if let at = event.at { fields.append(("at", "\(at.nanoseconds)", .integer(at.nanoseconds))) }
+        if let lease = event.lease { text("lease", lease.text) }
+        if let reason = event.reason { text("reason", String(reason.map { $0 == " " || $0 == "=" ? "-" : $0 })) }
+        return fields
+    }
+
+    /// Writes what can be written. A reader that is gone is an error.
+    mutating func flush() throws(SystemError) {
+        while let first = pending.first {
+            guard try OutputStream.writeUnlessBlocked(Array((first.line + "\n").utf8), to: 1) else { return }
+            pending.removeFirst()
+        }
+    }
+}
