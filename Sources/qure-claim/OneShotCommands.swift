@@ -92,7 +92,7 @@ struct AnnounceOptions: ParsableArguments {
 struct Del: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "del", of: "qure-claim",
-        abstract: "Take the address off the interface. 0: it is not on this host now; 1: qure did not put it there.")
+        abstract: "Take the address off. 0: it is not on this host now; 1: not put there by qure, or held here.")
 
     @OptionGroup var options: ClaimOptions
 
@@ -100,7 +100,7 @@ struct Del: ParsableCommand {
     var address: [Prefix]
 
     func run() throws {
-        var diagnostics = try options.begin()
+        _ = try options.begin()
         var netlink = try Netlink()
         for prefix in address {
             let registered = options.registry.entry(of: prefix.address)
@@ -116,11 +116,11 @@ struct Del: ParsableCommand {
                 throw Failure(
                     .no, "\(foreign.prefix): was not put there by qure; use --adopt to remove it all the same")
             }
-            if let registered, registered.isHeld {
-                diagnostics.say(
-                    .warning,
-                    "\(prefix.address): process \(registered.entry.pid) holds it and will put it back; "
-                        + "stop that instead"
+            if let registered, registered.isHeld, !found.isEmpty {
+                throw Failure(
+                    .no,
+                    "\(prefix.address): process \(registered.entry.pid) holds it and would put it back:"
+                        + " stop that instead"
                 )
             }
             for entry in found {
