@@ -49,7 +49,7 @@ struct ClaimVirtual {
         #expect(network.answers("10.9.0.50") == Self.own && network.answers("fd09::50") == Self.own)
         #expect(network.pings("10.9.0.50") && network.pings("fd09::50"))
         // A packet to somebody whom this host does not know yet makes it ask; not in the address's name.
-        network.sh("ping -c 1 -W 1 -I 10.9.0.50 10.9.0.3; ping -c 1 -W 1 -I fd09::50 fd09::3")
+        network.sh("ping -c 5 -i 0.2 -W 2 -I 10.9.0.50 10.9.0.3; ping -c 5 -i 0.2 -W 2 -I fd09::50 fd09::3")
         for address in ["10.9.0.50", "fd09::50"] {
             #expect(network.sh("ip neigh show \(address)", on: 3).contains(Self.own))
         }
