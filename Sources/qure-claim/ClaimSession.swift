@@ -39,6 +39,8 @@ final class ClaimSession {
     /// Until when the fence was last opened.
     private var openUntil = Instant(nanoseconds: 0)
     private var isHandingOver = false
+    /// When this process last answered in the place of a macvlan.
+    private var answeredAt = Instant(nanoseconds: 0)
     private var renewedAt = Instant(nanoseconds: 0)
     /// When the kernel removes the address, at the earliest.
     private var lifetimeEnd: Instant { renewedAt + (keeper.renewedLease ?? .zero) }
@@ -233,7 +235,19 @@ final class ClaimSession {
 
     private func take(_ sighting: Sighting) throws {
         verifications?.heard(sighting)
-        if keeper.addresses.contains(sighting.address) { try step(.heard(sighting)) }
+        guard keeper.addresses.contains(sighting.address) else { return }
+        try step(.heard(sighting))
+        if sighting.kind == .claims { try answerForVirtual(sighting.address) }
+    }
+
+    /// A macvlan hears broadcasts by way of a work queue, and on a busy machine its answer comes too late for a host
+    /// that is about to take the address. This process has heard the question without that detour.
+    private func answerForVirtual(_ address: IPAddress) throws {
+        let now = Clock.now
+        guard keeper.virtual != nil, isHolding, !isHandingOver, now < openUntil else { return }
+        guard now - answeredAt > .milliseconds(10) else { return }
+        answeredAt = now
+        do { try mouth?.announce(address) } catch { guard error.isLinkTrouble else { throw error } }
     }
 
     // MARK: What the claim wants done
@@ -374,19 +388,5 @@ final class ClaimSession {
         mouth = nil
         try openMouth()
         try verify { try $0.begin($1, $2, onlyMissing: true) }
-    }
-}
-
-extension NeighborSocket {
-    /// What was heard. That an interface goes down is told here as an error, once; the monitor says the same.
-    fileprivate mutating func receiveUnlessDown() throws(SystemError) -> [Heard] {
-        do { return try receive() } catch  where error.isLinkTrouble { return [] }
-    }
-}
-
-extension SystemError {
-    /// Whether the link is what failed, which the monitor tells too.
-    var isLinkTrouble: Bool {
-        [.networkDown, .noDevice, .noSuchDeviceOrAddress, .noBuffers].contains(errno)
     }
 }
