@@ -1,5 +1,5 @@
-// What is no failure of a claim: that a link goes down or away while something is said or heard on it. The monitor tells
-// the same, and what it tells decides.
+// What is no failure of a claim: that a link goes down or away while something is said or heard on it. The monitor
+// tells the same, and what it tells decides.
 
 import QureCore
 
