@@ -8,18 +8,18 @@ extension Record {
         let own = report.isLocal ? link?.mac : nil
         let holders = report.verdict == .alive ? (own.map { [$0] } ?? []) + report.macs : []
         let mac = holders.first
-        var words = ["\(address)", report.verdict.rawValue]
+        var text = "\(address) \(report.verdict.rawValue)"
         switch report.verdict {
         case .alive:
-            words.append(mac.map(\.description) ?? "-")
-            words.append(report.isLocal ? "local" : report.roundTrip?.text ?? "-")
+            let time = report.isLocal ? "local" : report.roundTrip?.text ?? "-"
+            text += " \(mac.map(\.description) ?? "-") \(time)"
         case .silent, .unknown:
-            words += ["\(report.probes)", report.probes == 1 ? "probe" : "probes", report.elapsed.wholeMilliseconds]
+            text += " \(report.probes) \(report.probes == 1 ? "probe" : "probes") \(report.elapsed.wholeMilliseconds)"
         }
-        words += [method.rawValue, link?.name ?? "-"]
-        if report.isDuplicate { words += ["duplicate", holders.dropFirst().map(\.description).joined(separator: ",")] }
+        text += " \(method.rawValue) \(link?.name ?? "-")"
+        if report.isDuplicate { text += " duplicate \(holders.dropFirst().map(\.description).joined(separator: ","))" }
         return Record(
-            words.joined(separator: " "),
+            text,
             [
                 ("address", .string("\(address)")), ("state", .string(report.verdict.rawValue)),
                 ("method", .string(method.rawValue)), ("interface", (link?.name).map { .string($0) } ?? .null),

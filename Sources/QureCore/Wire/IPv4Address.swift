@@ -33,7 +33,7 @@ package struct IPv4Address: Hashable, Comparable, Sendable, LosslessStringConver
     }
 
     package var description: String {
-        stride(from: 24, through: 0, by: -8).map { String(rawValue >> UInt32($0) & 255) }.joined(separator: ".")
+        "\(rawValue >> 24).\(rawValue >> 16 & 255).\(rawValue >> 8 & 255).\(rawValue & 255)"
     }
 
     package static func < (one: IPv4Address, other: IPv4Address) -> Bool { one.rawValue < other.rawValue }

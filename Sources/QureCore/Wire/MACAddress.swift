@@ -56,7 +56,11 @@ package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvert
         rawValue = parts.joined().reduce(0) { $0 << 4 | UInt64($1.hexValue ?? 0) }
     }
 
-    package var description: String { octets.map(\.hexadecimal).joined(separator: ":") }
+    package var description: String {
+        var text = ""
+        for octet in octets { text += (text.isEmpty ? "" : ":") + octet.hexadecimal }
+        return text
+    }
 
     package static func < (one: MACAddress, other: MACAddress) -> Bool { one.rawValue < other.rawValue }
 }
