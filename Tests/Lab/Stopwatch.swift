@@ -60,6 +60,8 @@ package struct ProcessCost: Equatable, Sendable {
     package var processorTime: Duration
     /// The most memory that it ever had at once, in bytes.
     package var peakMemory: Int
+    /// The memory that is its own and no file's, in bytes.
+    package var ownMemory: Int
 
     /// The cost of the process until now; nil: there is no such process.
     package init?(of process: pid_t) {
@@ -73,6 +75,7 @@ package struct ProcessCost: Equatable, Sendable {
         }
         wakeUps = value("voluntary_ctxt_switches")
         peakMemory = value("VmHWM") * 1024
+        ownMemory = value("RssAnon") * 1024
         processorTime = .nanoseconds(schedule.split(separator: " ").first.flatMap { Int64($0) } ?? 0)
     }
 }

@@ -96,7 +96,9 @@ package struct IPv6Address: Hashable, Comparable, Sendable, LosslessStringConver
             start = index + 1
         }
         func text(_ part: ArraySlice<UInt16>) -> String {
-            part.map { String($0, radix: 16) }.joined(separator: ":")
+            var text = ""
+            for group in part { text += (text.isEmpty ? "" : ":") + String(group, radix: 16) }
+            return text
         }
         guard !longest.isEmpty else { return text(groups[...]) }
         return text(groups[..<longest.lowerBound]) + "::" + text(groups[longest.upperBound...])
