@@ -1,6 +1,5 @@
-// What is asked about addresses, whichever command asks it and however its command line was read; and the plain
-// question, `qure-probe ADDRESS...`, read without the parser: that takes a millisecond, which is more than all else a
-// question to a live neighbour takes.
+// What is asked about addresses, whichever command asks it and however its command line was read: by the parser
+// (ProbeCommand.swift) or, if it is plain, without it (PlainQuestions.swift).
 
 import QureCore
 
@@ -17,6 +16,8 @@ struct Questions: Equatable {
 
     /// The shortest interval.
     static let shortestInterval = Duration.milliseconds(1)
+    /// How many probes can make up a question or a state.
+    static let counts = 1...1000
 
     /// Refuses what cannot be asked about an address: addresses that name no single host, methods and sources of
     /// the other family.
@@ -51,9 +52,6 @@ struct AddressQuestion: Equatable {
     var all = false
     var json = false
 
-    /// How often can be asked.
-    static let counts = 1...1000
-
     /// Asks; prints a record for each address. Throws status 1 if one is silent.
     func run(_ diagnostics: Diagnostics) throws {
         try questions.check(addresses)
@@ -63,38 +61,25 @@ struct AddressQuestion: Equatable {
     }
 }
 
-extension AddressQuestion {
-    /// The question of a plain command line: addresses and the most common options, each word by itself. nil: it is not
-    /// so plain, or not right, and the parser has the word.
-    init?(plain words: [String]) {
-        var rest = words[...]
-        while let word = rest.popFirst() {
-            switch word {
-            case "--all": all = true
-            case "--json": json = true
-            case "-i", "--interface":
-                guard let name = rest.popFirst(), CommonOptions.isInterfaceName(name) else { return nil }
-                questions.interface = name
-            case "-c", "--count":
-                guard let number = rest.popFirst().flatMap({ Int($0) }), Self.counts.contains(number) else {
-                    return nil
-                }
-                count = number
-            case "--interval":
-                guard let duration = Self.duration(rest.popFirst()) else { return nil }
-                questions.interval = duration
-            case "-w", "--timeout":
-                guard let duration = Self.duration(rest.popFirst()) else { return nil }
-                timeout = duration
-            default:
-                guard let address = IPAddress(word) else { return nil }
-                addresses.append(address)
-            }
-        }
-        if addresses.isEmpty { return nil }
-    }
+/// What `wait` waits for.
+enum Awaited: String, CaseIterable { case silent, alive }
 
-    private static func duration(_ text: String?) -> Duration? {
-        text.flatMap { Duration(text: $0) }.flatMap { $0 >= Questions.shortestInterval ? $0 : nil }
+/// The wait until an address is silent, or alive.
+struct WaitQuestion: Equatable {
+    var address = IPAddress.v4(.unspecified)
+    var awaited = Awaited.silent
+    var questions = Questions()
+    /// Unanswered probes in a row that make an address silent.
+    var fall = 3
+    /// Answered probes in a row that make it alive.
+    var rise = 1
+    var json = false
+
+    /// Blocks until it is so, and prints the record that says so.
+    func run(_ diagnostics: Diagnostics) throws {
+        try questions.check([address])
+        let session = try ProbeSession(
+            [address], .monitor(fall: fall, rise: rise), questions, json: json, diagnostics, ridesOut: true)
+        try session.runUntil(awaited == .silent ? .silent : .alive)
     }
 }

@@ -27,7 +27,9 @@ struct ProbeCommand: Tool {
     static func main() { runMain() }
 
     static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)? {
-        AddressQuestion(plain: arguments).map { question in { try question.run($0) } }
+        if let question = AddressQuestion(plain: arguments) { return { try question.run($0) } }
+        if let question = WaitQuestion(plain: arguments) { return { try question.run($0) } }
+        return nil
     }
 }
 
@@ -66,7 +68,7 @@ struct CountOptions: ParsableArguments {
     var count = AddressQuestion().count
 
     mutating func validate() throws {
-        guard AddressQuestion.counts.contains(count) else {
+        guard Questions.counts.contains(count) else {
             throw ValidationError("--count takes 1 to 1000, not \(count)")
         }
     }
@@ -115,8 +117,7 @@ struct Ask: ParsableCommand {
     }
 }
 
-/// What `wait` waits for.
-enum Awaited: String, ExpressibleByArgument, CaseIterable { case silent, alive }
+extension Awaited: ExpressibleByArgument {}
 
 /// `qure-probe wait`
 struct Wait: ParsableCommand {
@@ -136,9 +137,10 @@ struct Wait: ParsableCommand {
     func run() throws {
         try options.questions.check([address])
         let diagnostics = try options.common.begin()
-        let session = try ProbeSession(
-            [address], runs.mode, options.questions, json: options.common.json, diagnostics, ridesOut: true)
-        try session.runUntil(awaited == .silent ? .silent : .alive)
+        let question = WaitQuestion(
+            address: address, awaited: awaited, questions: options.questions, fall: runs.fall, rise: runs.rise,
+            json: options.common.json)
+        try question.run(diagnostics)
     }
 }
 
@@ -168,15 +170,15 @@ struct Watch: ParsableCommand {
 /// How many probes in a row make a state.
 struct RunOptions: ParsableArguments {
     @Option(help: "Unanswered probes in a row that make an address silent.")
-    var fall = 3
+    var fall = WaitQuestion().fall
 
     @Option(help: "Answered probes in a row that make it alive.")
-    var rise = 1
+    var rise = WaitQuestion().rise
 
     var mode: Prober.Configuration.Mode { .monitor(fall: fall, rise: rise) }
 
     mutating func validate() throws {
-        guard (1...1000).contains(fall) else { throw ValidationError("--fall takes 1 to 1000, not \(fall)") }
-        guard (1...1000).contains(rise) else { throw ValidationError("--rise takes 1 to 1000, not \(rise)") }
+        guard Questions.counts.contains(fall) else { throw ValidationError("--fall takes 1 to 1000, not \(fall)") }
+        guard Questions.counts.contains(rise) else { throw ValidationError("--rise takes 1 to 1000, not \(rise)") }
     }
 }

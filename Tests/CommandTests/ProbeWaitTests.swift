@@ -59,6 +59,18 @@ struct ProbeWait {
         #expect(network.probe("wait --for alive --json 10.1.0.2").output.contains(#""probes":1,"#))
     }
 
+    /// A plain wait is read without the parser. It must mean the same, and so must what only looks like one.
+    @Test(arguments: [
+        "--for alive 10.1.0.2", "10.1.0.2 --for alive --rise 3 --interval 20ms --json", "--for alive -i eth0 fd01::2",
+        "--for silent --fall 2 --interval 20ms 10.1.0.7", "--for silent --fall 0 10.1.0.7", "--for sleep 10.1.0.7",
+        "--for alive", "10.1.0.2", "--for alive 10.1.0.2 10.1.0.2", "--for alive --interface lo 10.1.0.7",
+        "--for alive -i a/b 10.1.0.2", "--for alive ff02::1", "--for alive --rise", "--for=alive 10.1.0.2",
+    ])
+    func `a plain wait means what the parser makes of it`(_ line: String) {
+        let parsed = network.probe("wait --method auto \(line)")
+        #expect(network.probe("wait \(line)").timeless == parsed.timeless)
+    }
+
     @Test func `a link without carrier is no silence`() {
         let tool = waiting()
         network.script("switch", "ip link set here-eth0 down")

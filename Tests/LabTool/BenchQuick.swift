@@ -19,12 +19,24 @@ extension Bench {
         }
     }
 
-    /// A host with one live neighbour.
+    /// Two hosts on a cable of their own: on the lab's switch a question to all would have this process do the work of
+    /// all the other hosts.
     mutating func measureProbe() throws {
         let lab = try Lab(hosts: 2, responders: false)
-        let neighbour = "192.168.1.22", neighbour6 = "fd00:1::22"
+        let namespace = lab.host(2).namespace
+        try lab.host(1).ip("link add cable type veth peer name cable netns \(namespace)")
+        for (number, host) in lab.hosts.enumerated() {
+            try host.ip("link set cable up")
+            try host.ip("addr add 10.9.0.\(number + 1)/24 dev cable")
+            try host.ip("addr add fd09::\(number + 1)/64 dev cable nodad")
+        }
+        let neighbour = "10.9.0.2", neighbour6 = "fd09::2"
+        let isUp = eventually {
+            [neighbour, neighbour6].allSatisfy { (try? lab.host(1).run("ping", "-c1", "-W1", $0).status) == 0 }
+        }
+        guard isUp else { throw LabError("the cable does not come up") }
         let lines = [
-            "qure-probe \(neighbour)", "arping -f -c1 -I eth0 \(neighbour)", "ping -n -c1 \(neighbour)",
+            "qure-probe \(neighbour)", "arping -f -c1 -I cable \(neighbour)", "ping -n -c1 \(neighbour)",
             "qure-probe \(neighbour6)", "ping -n -c1 \(neighbour6)",
         ]
         let times = try lab.host(1).inside { try race(lines, rounds: rounds) }
