@@ -30,7 +30,7 @@ struct WayFinder: ~Copyable {
     private let method: Method
     private let source: IPAddress?
     private var links: [Link]
-    private var own: [IPAddress: InterfaceAddress]
+    private var own: [InterfaceAddress]
 
     /// A finder that uses the named interface, or the one that the kernel's routes tell, and `source` as the asker.
     init(_ questions: Questions) throws {
@@ -52,14 +52,15 @@ struct WayFinder: ~Copyable {
     }
 
     /// An address that duplicate address detection refused is not this host's to answer for.
-    private static func ownAddresses(_ netlink: inout Netlink) throws -> [IPAddress: InterfaceAddress] {
-        let addresses = try netlink.addresses().filter { !$0.hasFailedDAD }
-        return Dictionary(addresses.map { ($0.prefix.address, $0) }, uniquingKeysWith: { first, _ in first })
+    private static func ownAddresses(_ netlink: inout Netlink) throws -> [InterfaceAddress] {
+        try netlink.addresses().filter { !$0.hasFailedDAD }
     }
+
+    private func own(_ address: IPAddress) -> InterfaceAddress? { own.first { $0.prefix.address == address } }
 
     /// This host's addresses, on the link of this index or on all.
     func ownAddresses(on index: Int? = nil) -> Set<IPAddress> {
-        Set(own.values.filter { index == nil || $0.interface == index }.map(\.prefix.address))
+        Set(own.filter { index == nil || $0.interface == index }.map(\.prefix.address))
     }
 
     /// The default gateways that are asked for on the link.
@@ -95,7 +96,7 @@ struct WayFinder: ~Copyable {
     mutating func way(to address: IPAddress, knownLink: Int? = nil) throws -> Way {
         try checkSource()
         let named = try namedLink(knownLink)
-        if own[address] != nil || address.isLoopback { return localWay(to: address, named) }
+        if own(address) != nil || address.isLoopback { return localWay(to: address, named) }
         if named == nil, case .v6(let v6) = address, v6.isLinkLocal { return try linkLocalWay(to: address) }
 
         let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
@@ -128,7 +129,7 @@ struct WayFinder: ~Copyable {
     /// An address of this host is there, whatever its links are like. Where there is a link to ask on, others are asked
     /// whether they have it as well.
     private func localWay(to address: IPAddress, _ named: Link?) -> Way {
-        let link = named ?? own[address].flatMap { self.link($0.interface) }
+        let link = named ?? own(address).flatMap { self.link($0.interface) }
         let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
         var way = Way(method: .icmp, link: link)
         if let link, method != .icmp, let found = try? neighborWay(link, neighbor) { way = found }
@@ -146,7 +147,7 @@ struct WayFinder: ~Copyable {
 
     /// Asking in the name of an address that is another host's would tell all others that it is here.
     private func checkSource() throws {
-        if let source, own[source] == nil { throw Failure(.usage, "--source \(source): not an address of this host") }
+        if let source, own(source) == nil { throw Failure(.usage, "--source \(source): not an address of this host") }
     }
 
     private func link(_ index: Int) -> Link? { links.first { $0.index == index } }
@@ -162,7 +163,7 @@ struct WayFinder: ~Copyable {
             throw Failure(.usage, "\(link.name): has no neighbours to ask (not Ethernet); use --method icmp")
         }
         try link.checkState()
-        let linkLocal = own.values.lazy.filter { $0.interface == link.index && !$0.isTentative }.compactMap { entry in
+        let linkLocal = own.lazy.filter { $0.interface == link.index && !$0.isTentative }.compactMap { entry in
             if case .v6(let address) = entry.prefix.address, address.isLinkLocal { address } else { nil }
         }
         return Way(method: method, link: link, linkLocal: linkLocal.min())

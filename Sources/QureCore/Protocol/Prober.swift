@@ -112,13 +112,16 @@ package struct Prober: Sendable {
     static let patienceFactor = 8
     /// How much of a slow round trip is remembered at the next one: it fades within a dozen.
     static let memory = 0.75
+    /// Probes whose answers can still be timed.
+    static let remembered = 64
     /// Hosts kept for one address; who forges more gains nothing.
     static let maximumHosts = 16
 
     private let configuration: Configuration
     private var state = State.idle
     private var startedAt = Instant(nanoseconds: 0)
-    private var sent: [Int: Instant] = [:]
+    /// When the last probes went out: that of number n at n modulo `remembered`.
+    private var sent: [Instant] = []
     private var probes = 0
     private var replies = 0
     private var macs: [MACAddress] = []
@@ -212,8 +215,7 @@ package struct Prober: Sendable {
     private mutating func probe(at now: Instant) -> [Output] {
         let sequence = probes
         probes += 1
-        sent[sequence] = now
-        sent[sequence - 64] = nil
+        if sequence < Self.remembered { sent.append(now) } else { sent[sequence % Self.remembered] = now }
         judged = isLocal
         isExtended = false
         nextProbe = now + configuration.interval
@@ -241,7 +243,7 @@ package struct Prober: Sendable {
 
     private mutating func answered(by mac: MACAddress?, probe: Int?, at now: Instant) -> [Output] {
         replies += 1
-        let took = sent[probe ?? probes - 1].map { max(now - $0, .zero) }
+        let took = sendingTime(of: probe ?? probes - 1).map { max(now - $0, .zero) }
         slowest = max((slowest ?? .zero) * Self.memory, took ?? .zero)
         if roundTrip == nil { roundTrip = took }
         unansweredInRow = 0
@@ -261,6 +263,10 @@ package struct Prober: Sendable {
             macs = round
             return become(.alive, at: now)
         }
+    }
+
+    private func sendingTime(of probe: Int) -> Instant? {
+        (max(probes - Self.remembered, 0)..<probes).contains(probe) ? sent[probe % Self.remembered] : nil
     }
 
     private static func note(_ mac: MACAddress?, in hosts: inout [MACAddress]) {
