@@ -50,7 +50,7 @@ struct Discover: ParsableCommand {
             .notice,
             "listening on \(link.name) for questions of \(gateways.map(\.description).joined(separator: ", "))"
                 + " for up to \(timeout.duration.text)")
-        let listener = try GatewayListener(way, gateways, own: finder.ownAddresses(), asked: asked)
+        let listener = try GatewayListener(way, gateways, own: try finder.ownAddresses(), asked: asked)
         let output = RecordWriter(json: common.json)
         let hasFound = try listener.run(for: timeout.duration, all: all) { try output.write($0) }
         guard hasFound else {

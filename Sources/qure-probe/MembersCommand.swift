@@ -32,7 +32,7 @@ struct Members: ParsableCommand {
         var finder = try WayFinder(Questions(interface: common.interface))
         let way = try finder.onlyLink()
         guard let link = way.link else { throw Failure(.unreachable, "no interface to ask on") }
-        let own = finder.ownAddresses(on: link.index).sorted()
+        let own = try finder.ownAddresses(on: link.index).sorted()
         let query = try MembershipQuery(group, link, linkLocal: way.linkLocal, own: own)
         let members = try query.run(for: timeout.duration)
         let output = RecordWriter(json: common.json)

@@ -177,7 +177,7 @@ final class ProbeSession {
             default: break
             }
         }
-        try finder.look()
+        finder.look()
         for index in targets.indices { try findWay(index, at: now) }
         sockets.close(allBut: targets.compactMap { target in target.way.map { ($0, target.address) } })
     }

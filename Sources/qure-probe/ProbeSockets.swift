@@ -1,6 +1,6 @@
-// ProbeSockets: the sockets of a probing session: a NeighborSocket for each link, an EchoSocket for each family, opened
-// when a way leads through them and closed when none does any more. A socket dies with its interface, and one that
-// comes back under the same number needs a new socket.
+// ProbeSockets: the sockets of a probing session: a NeighborSocket for each link and family, an EchoSocket for each
+// family, opened when a way leads through them and closed when none does any more. A socket dies with its interface, and
+// one that comes back under the same number needs a new socket.
 
 import QureCore
 
@@ -25,8 +25,9 @@ final class ProbeSockets {
         init(_ socket: consuming EchoSocket) { self.socket = socket }
     }
 
-    /// What a NeighborSocket is made for.
+    /// What a NeighborSocket is made for: one family on one link.
     private struct LinkKey: Hashable {
+        var method: Method
         var index: Int
         var mac: MACAddress
         var linkLocal: IPv6Address?
@@ -71,7 +72,7 @@ final class ProbeSockets {
 
     private static func key(of way: Way) -> LinkKey? {
         guard way.method != .icmp, let link = way.link, let mac = link.mac else { return nil }
-        return LinkKey(index: link.index, mac: mac, linkLocal: way.linkLocal)
+        return LinkKey(method: way.method, index: link.index, mac: mac, linkLocal: way.linkLocal)
     }
 
     private func echoKey(of way: Way, _ address: IPAddress) -> EchoKey? {
@@ -87,7 +88,8 @@ final class ProbeSockets {
             // duplicate address detection of a host that is just taking the address.
             let socket = try NeighborSocket(
                 interface: key.index, name: way.link?.name ?? "", mac: key.mac,
-                linkLocal: key.linkLocal ?? key.mac.linkLocal, networks: networks)
+                linkLocal: key.linkLocal ?? key.mac.linkLocal,
+                networks: networks.filter { $0.address.bitWidth == address.bitWidth })
             for descriptor in socket.descriptors { try poller.add(descriptor, token: ProbeSession.socketToken) }
             links[key] = OnLink(socket)
         }

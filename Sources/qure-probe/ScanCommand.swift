@@ -103,7 +103,7 @@ final class NetworkScan {
         self.rounds = rounds
         var finder = try WayFinder(questions)
         way = try finder.link(covering: network)
-        own = finder.ownAddresses()
+        own = try finder.ownAddresses()
         poller = try Poller()
         sockets = ProbeSockets(questions, networks: [network.network])
         try sockets.open(way, to: network.address, poller: poller)

@@ -29,38 +29,57 @@ struct WayFinder: ~Copyable {
     private let interface: String?
     private let method: Method
     private let source: IPAddress?
-    private var links: [Link]
-    private var own: [InterfaceAddress]
+    /// What has been looked up since the last `look`. One question needs few of the kernel's tables.
+    private var seenLinks: [Link] = []
+    private var seenAddresses: [InterfaceAddress]?
 
     /// A finder that uses the named interface, or the one that the kernel's routes tell, and `source` as the asker.
     init(_ questions: Questions) throws {
-        var netlink = try Netlink()
-        let links = try netlink.links()
-        let own = try Self.ownAddresses(&netlink)
-        self.links = links
-        self.own = own
-        self.netlink = netlink
+        netlink = try Netlink()
         interface = questions.interface
         method = questions.method
         source = questions.source
     }
 
-    /// Takes in this host's links and addresses as they are now.
-    mutating func look() throws {
-        links = try netlink.links()
-        own = try Self.ownAddresses(&netlink)
+    /// Looks at everything anew from now on.
+    mutating func look() {
+        seenLinks = []
+        seenAddresses = nil
     }
 
-    /// An address that duplicate address detection refused is not this host's to answer for.
-    private static func ownAddresses(_ netlink: inout Netlink) throws -> [InterfaceAddress] {
-        try netlink.addresses().filter { !$0.hasFailedDAD }
+    /// This host's addresses. One that duplicate address detection refused is not this host's to answer for.
+    private mutating func addresses() throws -> [InterfaceAddress] {
+        if let seenAddresses { return seenAddresses }
+        let addresses = try netlink.addresses().filter { !$0.hasFailedDAD }
+        seenAddresses = addresses
+        return addresses
     }
 
-    private func own(_ address: IPAddress) -> InterfaceAddress? { own.first { $0.prefix.address == address } }
+    private mutating func own(_ address: IPAddress) throws -> InterfaceAddress? {
+        try addresses().first { $0.prefix.address == address }
+    }
 
     /// This host's addresses, on the link of this index or on all.
-    func ownAddresses(on index: Int? = nil) -> Set<IPAddress> {
-        Set(own.filter { index == nil || $0.interface == index }.map(\.prefix.address))
+    mutating func ownAddresses(on index: Int? = nil) throws -> Set<IPAddress> {
+        Set(try addresses().filter { index == nil || $0.interface == index }.map(\.prefix.address))
+    }
+
+    private mutating func link(_ index: Int) throws -> Link? {
+        if let seen = seenLinks.first(where: { $0.index == index }) { return seen }
+        let link = try netlink.link(index: index)
+        if let link { seenLinks.append(link) }
+        return link
+    }
+
+    private mutating func namedLink(_ knownLink: Int?) throws -> Link? {
+        guard let interface else { return nil }
+        if let knownLink, let link = try link(knownLink) { return link }
+        if let seen = seenLinks.first(where: { $0.name == interface }) { return seen }
+        guard let link = try netlink.link(named: interface) else {
+            throw Failure(.unreachable, "\(interface): no such interface")
+        }
+        seenLinks.append(link)
+        return link
     }
 
     /// The default gateways that are asked for on the link.
@@ -73,7 +92,7 @@ struct WayFinder: ~Copyable {
         try checkSource()
         let neighbor: Method = network.address.bitWidth == 32 ? .arp : .ndp
         if let named = try namedLink(nil) { return try neighborWay(named, neighbor) }
-        guard let index = try netlink.onLinkInterface(for: network.address), let link = link(index) else {
+        guard let index = try netlink.onLinkInterface(for: network.address), let link = try link(index) else {
             throw Failure(.unreachable, "\(network): no interface's on-link route covers it: name one with --interface")
         }
         return try neighborWay(link, neighbor)
@@ -81,22 +100,23 @@ struct WayFinder: ~Copyable {
 
     /// The link for what is about no address: the named one, the one with the default route, or the only one there is.
     mutating func onlyLink() throws -> Way {
-        if let named = try namedLink(nil) { return try neighborWay(named, .arp) }
-        if let gateway = try netlink.defaultGateways().first, let link = link(gateway.interface) {
-            return try neighborWay(link, .arp)
+        if let named = try namedLink(nil) { return try neighborWay(named, .ndp) }
+        if let gateway = try netlink.defaultGateways().first, let link = try link(gateway.interface) {
+            return try neighborWay(link, .ndp)
         }
-        let usable = links.filter { $0.hasNeighbors && $0.isUp && $0.master == nil }
+        let usable = try netlink.links().filter { $0.hasNeighbors && $0.isUp && $0.master == nil }
         guard usable.count == 1 else {
             throw Failure(.usage, "no default route tells which interface to use: name one with --interface")
         }
-        return try neighborWay(usable[0], .arp)
+        return try neighborWay(usable[0], .ndp)
     }
 
     /// The way to `address`. `knownLink` is the link that was found before: it is kept, even under another name.
     mutating func way(to address: IPAddress, knownLink: Int? = nil) throws -> Way {
         try checkSource()
         let named = try namedLink(knownLink)
-        if own(address) != nil || address.isLoopback { return localWay(to: address, named) }
+        if named == nil, let way = try shortWay(to: address) { return way }
+        if try own(address) != nil || address.isLoopback { return try localWay(to: address, named) }
         if named == nil, case .v6(let v6) = address, v6.isLinkLocal { return try linkLocalWay(to: address) }
 
         let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
@@ -107,7 +127,7 @@ struct WayFinder: ~Copyable {
         }
         if let route, route.isLocal { return Way(method: .icmp, isLocal: true) }
         // On a link that is named, an address that no route leads to can still be asked for.
-        guard let link = named ?? route.flatMap({ link($0.interface) }), route != nil || method == .auto else {
+        guard let link = try named ?? route.flatMap({ try link($0.interface) }), route != nil || method == .auto else {
             throw Failure(.unreachable, "\(address): no route leads to it")
         }
         let isBehindRouter = route?.gateway != nil
@@ -126,47 +146,54 @@ struct WayFinder: ~Copyable {
         }
     }
 
+    /// The way to an address that the kernel routes to a link in good order: for IPv4 nothing else need be known.
+    /// nil: it is not so simple.
+    private mutating func shortWay(to address: IPAddress) throws -> Way? {
+        guard method == .auto, source == nil, case .v4 = address else { return nil }
+        guard let route = try netlink.route(to: address), route.gateway == nil, !route.isLocal, !route.isBroadcast,
+            let link = try link(route.interface), link.hasNeighbors, link.trouble == nil
+        else { return nil }
+        return Way(method: .arp, link: link)
+    }
+
     /// An address of this host is there, whatever its links are like. Where there is a link to ask on, others are asked
     /// whether they have it as well.
-    private func localWay(to address: IPAddress, _ named: Link?) -> Way {
-        let link = named ?? own(address).flatMap { self.link($0.interface) }
-        let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
-        var way = Way(method: .icmp, link: link)
-        if let link, method != .icmp, let found = try? neighborWay(link, neighbor) { way = found }
+    private mutating func localWay(to address: IPAddress, _ named: Link?) throws -> Way {
+        let link = try named ?? own(address).flatMap { try self.link($0.interface) }
+        guard method != .icmp, let link, link.hasNeighbors, link.trouble == nil else {
+            return Way(method: .icmp, link: link, isLocal: true)
+        }
+        var way = try neighborWay(link, address.bitWidth == 32 ? .arp : .ndp)
         way.isLocal = true
         return way
     }
 
     /// Every link has the same link-local network.
     private mutating func linkLocalWay(to address: IPAddress) throws -> Way {
-        guard let index = try netlink.onLinkInterface(for: address), let link = link(index) else {
+        guard let index = try netlink.onLinkInterface(for: address), let link = try link(index) else {
             throw Failure(.usage, "\(address): can be on any link: name one with --interface")
         }
         return try method == .icmp ? echoWay(link) : neighborWay(link, .ndp)
     }
 
     /// Asking in the name of an address that is another host's would tell all others that it is here.
-    private func checkSource() throws {
-        if let source, own(source) == nil { throw Failure(.usage, "--source \(source): not an address of this host") }
+    private mutating func checkSource() throws {
+        guard let source, try own(source) == nil else { return }
+        throw Failure(.usage, "--source \(source): not an address of this host")
     }
 
-    private func link(_ index: Int) -> Link? { links.first { $0.index == index } }
-
-    private func namedLink(_ knownLink: Int?) throws -> Link? {
-        guard let interface else { return nil }
-        if let link = knownLink.flatMap({ link($0) }) ?? links.first(where: { $0.name == interface }) { return link }
-        throw Failure(.unreachable, "\(interface): no such interface")
-    }
-
-    private func neighborWay(_ link: Link, _ method: Method) throws -> Way {
+    private mutating func neighborWay(_ link: Link, _ method: Method) throws -> Way {
         guard link.hasNeighbors else {
             throw Failure(.usage, "\(link.name): has no neighbours to ask (not Ethernet); use --method icmp")
         }
         try link.checkState()
-        let linkLocal = own.lazy.filter { $0.interface == link.index && !$0.isTentative }.compactMap { entry in
+        // ARP needs no address of ours.
+        guard method == .ndp else { return Way(method: method, link: link) }
+        let usable = try addresses().filter { $0.interface == link.index && !$0.isTentative }
+        let linkLocals = usable.compactMap { entry -> IPv6Address? in
             if case .v6(let address) = entry.prefix.address, address.isLinkLocal { address } else { nil }
         }
-        return Way(method: method, link: link, linkLocal: linkLocal.min())
+        return Way(method: method, link: link, linkLocal: linkLocals.min())
     }
 
     private func echoWay(_ link: Link) throws -> Way {

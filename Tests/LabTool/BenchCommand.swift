@@ -127,15 +127,16 @@ struct Bench {
         try RecordWriter(json: json).write(Record(Self.line(row), common + row.fields))
     }
 
-    /// Runs all command lines in turn, so many rounds, and returns their times, sorted.
+    /// Runs all command lines so many rounds, in another order each time, because what runs before fills the caches,
+    /// and returns their times, sorted.
     func race(_ lines: [String], rounds: Int, endingWith statuses: Set<Int> = [0]) throws -> [[Duration]] {
         let contestants = try lines.map { try Stopwatch($0) }
         // Once without counting: files are read, neighbours become known.
         for contestant in contestants { _ = try contestant.run(endingWith: statuses) }
         var times = lines.map { _ in [Duration]() }
         for _ in 0..<rounds {
-            for (index, contestant) in contestants.enumerated() {
-                times[index].append(try contestant.run(endingWith: statuses))
+            for index in contestants.indices.shuffled() {
+                times[index].append(try contestants[index].run(endingWith: statuses))
             }
         }
         return times.map { $0.sorted() }
