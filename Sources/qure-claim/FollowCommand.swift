@@ -14,24 +14,13 @@ struct Follow: ParsableCommand {
             + "(qure-elect run | qure-claim follow …)."
     )
 
-    @OptionGroup var options: ClaimOptions
-    @OptionGroup var placement: PlacementOptions
-    @OptionGroup var virtual: VirtualOptions
-    @OptionGroup var staying: StayOptions
-
-    @Argument(help: "The addresses with their prefix lengths; they move as one.", transform: ArgumentText.prefix)
-    var address: [Prefix]
+    @OptionGroup var arguments: StayArguments
 
     func run() throws {
-        try checkClaimable(address)
-        let diagnostics = try options.begin()
-        let lease = placement.lease?.duration ?? StayOptions.defaultLease
-        let mac = virtual.mac(for: address)
-        let keeper = try AddressKeeper(address, options, placement, lease: lease)
-        let session = try ClaimSession.begin(
-            keeper, .elector, mac: mac, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
+        let session = try arguments.begin(.elector)
         defer { session.finish() }
-        let follower = StreamFollowing(session, defaultLease: lease, probing: placement.unlessHeld)
+        let follower = StreamFollowing(
+            session, defaultLease: arguments.lease, probing: arguments.placement.unlessHeld)
         try follower.run()
         if session.output.hasFailed { throw Failure(.system, "") }
     }

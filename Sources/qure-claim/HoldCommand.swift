@@ -4,13 +4,31 @@ import ArgumentParser
 import Glibc
 import QureCore
 
-/// The options of the commands that stay.
-struct StayOptions: ParsableArguments {
+/// The arguments of the commands that stay.
+struct StayArguments: ParsableArguments {
+    @OptionGroup var options: ClaimOptions
+    @OptionGroup var placement: PlacementOptions
+    @OptionGroup var virtual: VirtualOptions
+
     @Flag(help: "Do not test whether the gateway's traffic for the address arrives here.")
     var noVerify = false
 
-    /// The lifetime unless `--lease` says otherwise.
-    static let defaultLease = Duration.seconds(2)
+    @Argument(help: "The address with its prefix length; several move as one.", transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    /// How long the kernel keeps the addresses without being told again.
+    var lease: Duration { placement.lease?.duration ?? .seconds(2) }
+
+    /// A session that holds nothing yet. By its own authority it needs a link from the start.
+    func begin(_ authority: AddressClaim.Authority) throws -> ClaimSession {
+        try checkClaimable(address)
+        let diagnostics = try options.begin()
+        let mac = virtual.mac(for: address)
+        let keeper = try AddressKeeper(address, options, placement, lease: lease)
+        if authority == .own { try keeper.requireLinkUp() }
+        return try ClaimSession.begin(
+            keeper, authority, mac: mac, lease: lease, options: options, verifies: !noVerify, diagnostics)
+    }
 }
 
 /// `qure-claim hold`
@@ -19,25 +37,12 @@ struct Hold: ParsableCommand {
         "hold", of: "qure-claim",
         abstract: "Take the address, keep and defend it until stopped, then withdraw it. 1: another host has it.")
 
-    @OptionGroup var options: ClaimOptions
-    @OptionGroup var placement: PlacementOptions
-    @OptionGroup var virtual: VirtualOptions
-    @OptionGroup var staying: StayOptions
-
-    @Argument(help: "The address with its prefix length; several move as one.", transform: ArgumentText.prefix)
-    var address: [Prefix]
+    @OptionGroup var arguments: StayArguments
 
     func run() throws {
-        try checkClaimable(address)
-        let diagnostics = try options.begin()
-        let lease = placement.lease?.duration ?? StayOptions.defaultLease
-        let mac = virtual.mac(for: address)
-        let keeper = try AddressKeeper(address, options, placement, lease: lease)
-        try keeper.requireLinkUp()
-        let session = try ClaimSession.begin(
-            keeper, .own, mac: mac, lease: lease, options: options, verifies: !staying.noVerify, diagnostics)
+        let session = try arguments.begin(.own)
         defer { session.finish() }
-        try session.take(probing: placement.unlessHeld)
+        try session.take(probing: arguments.placement.unlessHeld)
         session.isReady()
         while true {
             let events = try session.poller.wait(until: session.nextDeadline)

@@ -47,7 +47,7 @@ extension ClaimSession {
                     + "asking again"
             )
         case .unplugged(let time):
-            diagnostics.say(.warning, "\(keeper.prefixes[0]): the link was away for \(time.spoken); asking again")
+            diagnostics.say(.warning, "\(keeper.prefixes[0]): no link for \(time.spoken): withdrawn, to be asked for again")
         }
     }
 

@@ -28,7 +28,7 @@ final class Witness {
                 "tcpdump", "-Z", "root", "-i", interface, "-nn", "-tt", "-e", "-v", "-l", "--immediate-mode", filter,
             ],
             on: host)
-        precondition(tool.complains("listening on"), "tcpdump does not listen: \(tool.errors)")
+        #expect(tool.complains("listening on"), "tcpdump does not listen: \(tool.errors)")
     }
 
     deinit { _ = tool.end(with: SIGKILL) }
@@ -64,7 +64,7 @@ final class AddressMonitor {
             network.sh("ip addr add 192.0.2.1/32 dev lo; ip addr del 192.0.2.1/32 dev lo", on: host)
             return tool.output.contains("192.0.2.1")
         }
-        precondition(isListening, "ip monitor does not listen")
+        #expect(isListening, "ip monitor does not listen")
     }
 
     deinit { _ = tool.end(with: SIGKILL) }

@@ -165,10 +165,17 @@ private let firstSeconds: [ClaimLine] = [
         ClaimRow(
             "a short loss of the link",
             taking + [
-                .init(5, .linkLost), .init(6, .vanished), .init(155, .linkRestored, "install; announce; reinstated"),
-            ], deadline: 165),
+                .init(5, .linkLost), .init(6, .vanished), .init(154, .linkRestored, "install; announce; reinstated"),
+            ], deadline: 164),
         ClaimRow(
-            "a long one: others may have taken it",
+            "a long one: others may have taken it, so it is not there when the link comes back",
+            taking + [
+                .init(5, .linkLost), .init(10, "announce"), .init(50, "announce"),
+                .init(155, .deadlinePassed, "withdraw; unplugged 150ms"),
+                .init(156, .deadlinePassed), .init(3000, .linkRestored), .init(3001, .deadlinePassed, "probe"),
+            ], deadline: 3021),
+        ClaimRow(
+            "a long one that is noticed late",
             taking + [
                 .init(5, .linkLost), .init(156, .linkRestored, "withdraw; unplugged 151ms"),
                 .init(157, .deadlinePassed, "probe"),

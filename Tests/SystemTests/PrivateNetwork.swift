@@ -31,7 +31,7 @@ struct PrivateNetwork {
         must("ip -n peer link set right up")
         must("ip -n peer link set lo up")
         let ready = eventually { shell("cat /sys/class/net/left/operstate").output == "up\n" }
-        precondition(ready, "the veth pair does not come up")
+        #expect(ready, "the veth pair does not come up")
     }
 
     /// Once in the process: the named namespaces live under /run, sysfs shows this namespace.

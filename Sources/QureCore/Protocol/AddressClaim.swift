@@ -16,7 +16,8 @@
 //   probing   link restored             → waiting    (from the beginning)
 //   holding   deadline                  → holding    announce on schedule; check for a second holder; renew
 //   holding   anything, a lease late    → waiting    withdraw(asleep): others may have taken it; look again
-//   holding   link restored             → holding    install, announce; or as after a late lease, if it was away long
+//   holding   link restored             → holding    install, announce
+//   holding   deadline, no link for long→ waiting    withdraw(unplugged): others have taken it; look again
 //   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
 //                                       → idle       again, if it gives up: withdraw(conflict)
 //   holding   vanished                  → holding    install, announce
@@ -124,7 +125,8 @@ package struct AddressClaim: Sendable {
     static let conflictBurst = Duration.milliseconds(5)
     /// How often a holder by its own authority asks whether somebody else has the addresses too.
     static let checkInterval = Duration.seconds(1)
-    /// A link that was away for less than this comes back as a holder's: nobody can have taken over so soon.
+    /// A link that was away for less than this comes back as a holder's: nobody can have taken over so soon. After it
+    /// the addresses are withdrawn, so that they are not there when the link comes back.
     static let linkTolerance = Duration.milliseconds(150)
     /// When the addresses are announced after they were taken: at once for the take-over itself, then again because
     /// frames get lost and switches are late.
@@ -166,8 +168,13 @@ package struct AddressClaim: Sendable {
         switch state {
         case .idle: nil
         case .waiting, .probing: nextProbe
-        case .holding: earlier(nextAnnouncement, earlier(nextCheck, nextRenewal))
+        case .holding: earlier(earlier(nextAnnouncement, unplugsAt), earlier(nextCheck, nextRenewal))
         }
+    }
+
+    /// When a holder by its own authority whose link is away counts as unplugged.
+    private var unplugsAt: Instant? {
+        configuration.authority == .own ? linkLostAt.map { $0 + Self.linkTolerance } : nil
     }
 
     /// Takes one input and says what to do, in this order.
@@ -186,7 +193,7 @@ package struct AddressClaim: Sendable {
         case (.waiting, .deadlinePassed), (.probing, .deadlinePassed): return probe(at: now)
         case (.waiting, .heard(let sighting)), (.probing, .heard(let sighting)): return heardBefore(sighting)
         case (.holding, .heard(let sighting)): return heardWhileHolding(sighting, at: now)
-        case (.holding, .deadlinePassed): return keep(at: now)
+        case (.holding, .deadlinePassed): return unplugged(at: now, using: &random) ?? keep(at: now)
         case (.holding, .vanished): return linkLostAt == nil ? reinstall(at: now) : []
         case (_, .linkLost):
             linkLostAt = linkLostAt ?? now
@@ -280,13 +287,21 @@ package struct AddressClaim: Sendable {
     }
 
     private mutating func linkRestored(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
-        guard let lost = linkLostAt else { return [] }
+        guard linkLostAt != nil else { return [] }
+        // A process that was late has not noticed yet.
+        let outputs = unplugged(at: now, using: &random)
         linkLostAt = nil
         if state == .waiting { beginToAsk(at: now, using: &random) }
-        guard state == .holding else { return [] }
-        let away = now - lost
-        guard configuration.authority == .own && away > Self.linkTolerance else { return reinstall(at: now) }
-        return [.withdraw, .report(.unplugged(away))] + wait(at: now, using: &random)
+        return outputs ?? (state == .holding ? reinstall(at: now) : [])
+    }
+
+    /// What a holder by its own authority does whose link is away for so long that it has been succeeded; nil while
+    /// that is not so.
+    private mutating func unplugged(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output]? {
+        guard state == .holding, let lost = linkLostAt, let due = unplugsAt, now >= due else { return nil }
+        return [.withdraw, .report(.unplugged(now - lost))] + wait(at: now, using: &random)
     }
 
     /// For how long this holder by its own authority has not renewed its lease, if that is over; otherwise nil.
