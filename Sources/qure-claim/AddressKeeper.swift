@@ -6,7 +6,7 @@ import QureCore
 
 /// How qure knows again what it has put on an interface.
 enum AddressMark {
-    /// The value of IFA_PROTO, which `ip -d address` shows as `proto 81`: ASCII Q. The kernel's own are 1 to 3.
+    /// The value of IFA_PROTO, which later iproute2 shows as `proto 0x51`: ASCII Q. The kernel's own are 1 to 3.
     static let origin: UInt8 = 0x51
 
     /// Whether qure put it there: by the kernel's mark, or by the registry where the kernel has no marks.

@@ -340,7 +340,8 @@ final class ClaimSession {
         // Where this fails the guard stays, and does it once this process is gone.
         try keeper.withdraw()
         dropTwin()
-        for address in keeper.addresses { tell(address, "withdrawn") }
+        // One that could not be put there was never said to be taken.
+        if registration.isHolding { for address in keeper.addresses { tell(address, "withdrawn") } }
         registration.update {
             $0.verification = ""
             $0.isHolding = false

@@ -58,6 +58,9 @@ struct Registration {
                 + "addresses that share one must be held by one process")
     }
 
+    /// Whether the addresses have been taken and not been withdrawn since.
+    var isHolding: Bool { entries.contains(where: \.isHolding) }
+
     /// The addresses have been taken.
     mutating func begin(isFenced: Bool) {
         let now = Clock.now

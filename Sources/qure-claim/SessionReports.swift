@@ -47,7 +47,8 @@ extension ClaimSession {
                     + "asking again"
             )
         case .unplugged(let time):
-            diagnostics.say(.warning, "\(keeper.prefixes[0]): no link for \(time.spoken): withdrawn, to be asked for again")
+            diagnostics.say(
+                .warning, "\(keeper.prefixes[0]): no link for \(time.spoken): withdrawn, to be asked for again")
         }
     }
 

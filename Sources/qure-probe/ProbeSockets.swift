@@ -1,6 +1,6 @@
 // ProbeSockets: the sockets of a probing session: a NeighborSocket for each link and family, an EchoSocket for each
-// family, opened when a way leads through them and closed when none does any more. A socket dies with its interface, and
-// one that comes back under the same number needs a new socket.
+// family, opened when a way leads through them and closed when none does any more. A socket dies with its interface,
+// and one that comes back under the same number needs a new socket.
 
 import QureCore
 

@@ -72,7 +72,7 @@ struct ClaimShow {
                 shown = show()
                 return shown.output.components(of: "announced N conflicts 0 fenced not verified") == 2
             })
-        let reason = "not verified: eth0 has no default gateway for it"
+        let reason = "not verified: there is no default gateway yet"
         #expect(
             shown
                 == ToolResult(

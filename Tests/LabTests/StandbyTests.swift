@@ -18,6 +18,11 @@ extension InTheLab {
             let holder = try #require(site.onlyHolder())
             #expect(try site.holder() == holder)
             #expect(!site.standbys.values.contains { !$0.isRunning }, "\(site.saidByAll)")
+            // Those that have nothing to do say so, and name the one that has it.
+            for (host, standby) in site.standbys where host != holder {
+                #expect(eventually { standby.errors.contains("; standing by\n") }, "\(standby.errors)")
+                #expect(standby.errors.contains("qure-standby: \(Lab.Plan.address) alive 52:54:"), "\(standby.errors)")
+            }
             #expect(try site.witness.stop().together < .seconds(1))
         }
 

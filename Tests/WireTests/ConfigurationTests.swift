@@ -56,6 +56,26 @@ import Testing
     }
 }
 
+@Suite struct UsageHintTests {
+    private let hint = UsageHint(commands: ["add", "del", "hold", "announce"]) { command in
+        ["--help", "--lease", "--interface"] + (command == "add" ? ["--unless-held"] : [])
+    }
+
+    @Test(arguments: [
+        ("hodl 192.0.2.1/24", "no command 'hodl'; did you mean 'hold'?"),
+        ("anounce 192.0.2.1", "no command 'anounce'; did you mean 'announce'?"),
+        ("zzz 192.0.2.1", nil), ("192.0.2.1", nil), ("", nil),
+        ("-i eth0 hold 192.0.2.1/24", "options stand behind the command: 'hold' comes first"),
+        ("--lease 2s add", "options stand behind the command: 'add' comes first"),
+        ("add --lese 2s 192.0.2.1/24", "Unknown option '--lese'; did you mean '--lease'?"),
+        ("hold --unless-held", "Unknown option '--unless-held'"), ("add --unless-held", nil),
+        ("add --lease=2s -- --lese", nil), ("--bogus", "Unknown option '--bogus'"),
+    ])
+    func `the word that is wrong`(_ line: String, _ complaint: String?) {
+        #expect(hint.complaint(about: line.split(separator: " ").map(String.init)) == complaint)
+    }
+}
+
 @Suite struct ArgumentTextTests {
     private func sentence(_ body: () throws -> Void) -> String {
         do {

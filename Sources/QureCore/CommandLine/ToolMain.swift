@@ -39,7 +39,7 @@ extension Tool {
             diagnostics.say(.error, failure.description)
             Glibc.exit(failure.status.rawValue)
         } catch {
-            Glibc.exit(finish(error, &diagnostics).rawValue)
+            Glibc.exit(finish(error, of: Array(CommandLine.arguments.dropFirst()), &diagnostics).rawValue)
         }
     }
 
@@ -51,7 +51,9 @@ extension Tool {
     }
 
     /// The parser's own ends: help and version on standard output; a usage error as one line with a hint.
-    private static func finish(_ error: any Error, _ diagnostics: inout Diagnostics) -> ExitStatus {
+    private static func finish(
+        _ error: any Error, of arguments: [String], _ diagnostics: inout Diagnostics
+    ) -> ExitStatus {
         if exitCode(for: error) == .success {
             do {
                 try OutputStream.writeAll(Array((fullMessage(for: error) + "\n").utf8), to: 1)
@@ -61,8 +63,19 @@ extension Tool {
                 return .system
             }
         }
-        diagnostics.say(.error, "\(sentence(for: error)) (see '\(name) --help')")
+        let complaint = hint.complaint(about: arguments) ?? sentence(for: error)
+        let command = arguments.first { hint.commands.contains($0) }.map { " \($0)" } ?? ""
+        diagnostics.say(.error, "\(complaint) (see '\(name)\(command) --help')")
         return .usage
+    }
+
+    /// The tool's words, as its help has them.
+    private static var hint: UsageHint {
+        UsageHint(commands: configuration.subcommands.map { $0._commandName }) { command in
+            let subcommand = configuration.subcommands.first { $0._commandName == command }
+            let help = helpMessage(for: subcommand ?? configuration.defaultSubcommand ?? self, columns: 500)
+            return help.split { " ,\n".contains($0) }.filter { $0.hasPrefix("-") }.map(String.init)
+        }
     }
 
     /// The parser's message without its stop; where a value has a sentence of its own, only that.
