@@ -48,7 +48,8 @@ struct OneShotTalk: ~Copyable {
                 switch output {
                 case .probe: for address in keeper.addresses { try socket.probeToClaim(address) }
                 case .report(.heldBy(let sighting)), .report(.rival(let sighting)): throw Failure.held(sighting)
-                case .install: return
+                // Silence counts only on a link that was there to the end.
+                case .install: return try keeper.requireLinkUp()
                 default: break
                 }
             }
