@@ -6,12 +6,9 @@ import QureCore
 
 /// How qure knows again what it has put on an interface.
 enum AddressMark {
-    /// The value of IFA_PROTO, which later iproute2 shows as `proto 0x51`: ASCII Q. The kernel's own are 1 to 3.
-    static let origin: UInt8 = 0x51
-
     /// Whether qure put it there: by the kernel's mark, or by the registry where the kernel has no marks.
     static func isOurs(_ address: InterfaceAddress, _ entry: ClaimEntry?) -> Bool {
-        address.origin == origin
+        address.origin == AddressOrigin.qure
             || (!Netlink.knowsOrigins && address.origin == nil && entry?.prefix.address == address.prefix.address)
     }
 }
@@ -232,7 +229,7 @@ final class AddressKeeper {
             try netlink.setAddress(
                 AddressRequest(
                     prefix: prefix, interface: carrier.index, label: label, validLifetime: lease,
-                    hasPrefixRoute: !isCovered, skipsDAD: true, origin: AddressMark.origin))
+                    hasPrefixRoute: !isCovered, skipsDAD: true, origin: AddressOrigin.qure))
         } catch {
             // A missing capability is EPERM; this is something else.
             guard error.errno == .permissionDenied && prefix.address.bitWidth == 128 else { throw error }

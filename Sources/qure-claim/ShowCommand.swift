@@ -65,7 +65,7 @@ struct Show: ParsableCommand {
                     state: state, entry: entry, lease: present?.validLifetime))
         }
         // Marked by the kernel, though the registry does not know of it.
-        for present in all where present.origin == AddressMark.origin {
+        for present in all where present.origin == AddressOrigin.qure {
             guard !rows.contains(where: { $0.prefix.address == present.prefix.address }) else { continue }
             rows.append(
                 Row(

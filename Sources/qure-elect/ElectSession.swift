@@ -106,6 +106,21 @@ final class ElectSession {
             flushEvents()
         }
         if let failure { throw failure }
+        try seeFollowerOff()
+    }
+
+    /// Waits for a moment until the follower has read the goodbye and taken the addresses away: a service manager kills
+    /// what is left of a service once its main process, this one, has ended.
+    private func seeFollowerOff() throws {
+        let deadline = Clock.now + .milliseconds(500)
+        while Clock.now < deadline {
+            let ours = try netlink.addresses().contains {
+                $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address)
+            }
+            guard ours else { return }
+            _ = try poller.wait(until: deadline)
+            _ = try changes.read()
+        }
     }
 
     /// The address that this member speaks from.

@@ -81,6 +81,3 @@ extension ElectSession {
         return UInt32(truncatingIfNeeded: number(of: text))
     }
 }
-
-/// The mark of qure's own addresses (IFA_PROTO).
-enum AddressOrigin { static let qure: UInt8 = 0x51 }

@@ -67,7 +67,16 @@ struct InstallTests {
         files.formUnion(Repository.names("man/*.7").map { "share/man/man7/\($0)" })
         files.formUnion(Repository.names("man/*.8").map { "share/man/man8/\($0)" })
         files.formUnion(units.map { "lib/systemd/system/\($0)" })
+        files.formUnion(Repository.names("contrib/examples/*").map { "share/doc/qure/examples/\($0)" })
         return files
+    }
+
+    @Test(.enabled(if: Repository.has("nft"), "needs nft: make deps"))
+    func `the firewall's example is one that nft takes`() {
+        let file = "'\(Repository.path)/contrib/examples/nftables.nft'"
+        let result = shell("nft -c -f \(file) 2>&1")
+        #expect(result.status == 0 && result.output == "")
+        #expect(shell("sed s/udp/udq/ \(file) | nft -c -f - 2>&1").status != 0)
     }
 
     @Test func `make help lists every target, each with its line`() {

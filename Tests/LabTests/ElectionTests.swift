@@ -12,28 +12,39 @@ private final class Cluster {
     let lab: Lab
     let meter: Meter
     let witness: Witness
-    private var pipelines: [Int: LabProcess] = [:]
-    private let keys: String
+    private var members: [Int: LabProcess] = [:]
+    private let folder: String
 
     init(hosts: Int) throws {
         lab = try Lab(hosts: hosts)
         meter = try lab.startMeter()
         witness = try lab.startWitness(of: Lab.Plan.address)
-        keys = shell("mktemp").output.filter { $0 != "\n" }
-        shell("'\(Executables.path("qure-elect"))' keygen > '\(keys)'; chmod 600 '\(keys)'")
+        folder = shell("mktemp -d").output.filter { $0 != "\n" }
+        shell("umask 077; '\(Executables.path("qure-elect"))' keygen > '\(folder)/key'")
         for number in 1...hosts { try start(number) }
         try #require(meter.waitForAnswer(byOtherThan: 0) != nil, "no host takes the address: \(said)")
     }
 
-    deinit { unlink(keys) }
+    deinit { shell("rm -r '\(folder)'") }
 
     func start(_ number: Int) throws {
-        let place = "--state-dir /run/qure/h\(number)"
-        let member = "--cluster home --name h\(number) --address \(Lab.Plan.shared)"
-        let elect = "'\(Executables.path("qure-elect"))' run \(member)"
-        let claim = "'\(Executables.path("qure-claim"))' follow \(place) \(Lab.Plan.shared)"
-        let keep = "--keep-dir /run/qure/k\(number) --key-file '\(keys)'"
-        pipelines[number] = try lab.host(number).start(["sh", "-c", "\(elect) \(place) \(keep) | \(claim)"])
+        let configuration = """
+            cluster home
+            name h\(number)
+            address \(Lab.Plan.shared)
+            key-file \(folder)/key
+            state-dir /run/qure/h\(number)
+            keep-dir /run/qure/k\(number)
+            """
+        let file = "\(folder)/h\(number).conf"
+        shell("printf '%s\n' '\(configuration)' > '\(file)'")
+        members[number] = try lab.host(number).start([try Toolbox.path(of: "qure-member"), file])
+    }
+
+    /// What a service manager's stop is: a signal to the main process alone. Returns its exit status.
+    func stop(_ number: Int) -> Int? {
+        members[number]?.send(SIGTERM)
+        return members[number]?.wait()
     }
 
     func ask(_ number: Int, _ request: String) -> CommandResult {
@@ -57,7 +68,7 @@ private final class Cluster {
 
     func isMaster(_ number: Int) -> Bool { ask(number, "status").output.hasPrefix("master ") }
 
-    var said: String { pipelines.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined() }
+    var said: String { members.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined() }
 }
 
 extension InTheLab {
@@ -89,6 +100,22 @@ extension InTheLab {
             try cluster.lab.crash(.host(master))
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
             #expect(cluster.isHeldOnly(by: next))
+        }
+
+        @Test func `a master that is stopped hands the address over without losing a request`() throws {
+            let cluster = try Cluster(hosts: 3)
+            let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
+            #expect(eventually { cluster.ask(master, "members").output.split(separator: "\n").count == 3 })
+            // One that has seen nothing of the time before somebody answered.
+            let meter = try cluster.lab.startMeter()
+            #expect(meter.waitForAnswer(byOtherThan: 0) == master)
+            #expect(cluster.stop(master) == 0)
+            // A service manager may kill what is left of the service now: the address is gone already.
+            #expect(try !cluster.lab.host(master).has(Lab.Plan.address), "\(cluster.said)")
+            let next = try #require(meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
+            #expect(cluster.isHeldOnly(by: next))
+            let report = try meter.stop()
+            #expect(report.lost == 0, "\(report)")
         }
 
         @Test func `a master that resigns hands the address over`() throws {

@@ -134,14 +134,15 @@ extension Tool {
                 return sentence(for: error)
             }
         }
+        let command = arguments.prefix(1).filter(hint.commands.contains)
+        let unknown = file.lines.lazy.map { ($0, hint.complaint(about: command + [$0.argument]) ?? "") }
         let withoutFile = complaint(about: [])
-        for line in file.lines {
-            let text = complaint(about: [line])
-            if !text.isEmpty && text != withoutFile {
-                return Failure(.usage, "\(file.name):\(line.number): \(text)")
-            }
-        }
-        return nil
+        let wrong = file.lines.lazy.map { ($0, complaint(about: [$0])) }
+        // What is missing beside a line is not that line's fault.
+        let found =
+            unknown.first { !$0.1.isEmpty }
+            ?? wrong.first { !$0.1.isEmpty && $0.1 != withoutFile && !$0.1.hasPrefix("Missing expected") }
+        return found.map { line, text in Failure(.usage, "\(file.name):\(line.number): \(text)") }
     }
 
     private static func configurationFile(of arguments: [String]) throws -> ConfigurationFile? {

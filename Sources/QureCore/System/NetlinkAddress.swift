@@ -5,6 +5,12 @@
 import CNetlink
 import Glibc
 
+/// Who puts addresses on interfaces (IFA_PROTO). The kernel's own numbers are 1 to 3.
+package enum AddressOrigin {
+    /// qure-claim: ASCII Q, which later iproute2 shows as `proto 0x51`.
+    package static let qure: UInt8 = 0x51
+}
+
 /// An address on an interface.
 package struct InterfaceAddress: Equatable, Sendable {
     /// The address, with the length of its network.
