@@ -45,7 +45,12 @@ package final class ElectorState: Sendable {
         let job = WriterJob(path: path, node: node, pipe: reading)
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(job).toOpaque()
+        // A signal to the process goes to any thread that does not block it, and this one would die of it.
+        var all = sigset_t(), before = sigset_t()
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
         let failure = unsafe pthread_create(&thread, nil, writeTerms, argument)
+        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
         if failure != 0 { throw SystemError("pthread_create", errno: Errno(rawValue: failure)) }
     }
 
