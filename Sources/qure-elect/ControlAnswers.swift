@@ -22,7 +22,8 @@ extension ElectSession {
         }
     }
 
-    private func name(_ node: NodeID) -> String {
+    /// A member's name, or its number where it has told none.
+    func name(_ node: NodeID) -> String {
         node == election.configuration.node ? election.configuration.name : election.members[node]?.name ?? "\(node)"
     }
 

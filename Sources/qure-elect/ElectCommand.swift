@@ -125,6 +125,18 @@ struct Run: ParsableCommand {
     @Option(help: "Where the member's number and term are kept.")
     var keepDir = "/var/lib/qure"
 
+    @Option(help: "Run this shell command when this member has become master.")
+    var onMaster: String?
+
+    @Option(help: "Run this shell command when this member stands by, or is no longer master.")
+    var onStandby: String?
+
+    @Option(help: "Run this shell command when this member is at fault.")
+    var onFault: String?
+
+    @Option(help: "Kill a command of --on-master, --on-standby, --on-fault after this time.")
+    var hookLimit = DurationArgument(.seconds(10))
+
     mutating func validate() throws {
         let interval = self.interval?.duration ?? profile.interval
         let tolerance = self.tolerance?.duration ?? profile.tolerance

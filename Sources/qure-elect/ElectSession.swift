@@ -6,7 +6,7 @@ import Glibc
 import QureCore
 
 final class ElectSession {
-    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, connections = 100 }
+    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, connections = 100 }
 
     let options: Run
     private(set) var election: Election
@@ -20,6 +20,7 @@ final class ElectSession {
     private let kept: ElectorState
     private var events: EventWriter
     private let control: ControlServer
+    private var hooks: Hooks
     private var diagnostics: Diagnostics
     private var random = SystemRandomNumberGenerator()
     private let gateways: [IPAddress]
@@ -75,6 +76,7 @@ final class ElectSession {
             networks: (options.address.map(\.address) + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
         control = try ControlServer(options.place.path)
         events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
+        hooks = Hooks(options)
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         self.options = options
         self.keys = keys
@@ -87,24 +89,12 @@ final class ElectSession {
         try poller.add(control.descriptor, token: Token.control)
     }
 
-    /// Takes part until it is asked to leave.
+    /// Takes part until it is asked to leave, and its last hook has ended.
     func run() throws {
         try lookAtHost()
         step(.start)
         service.notify("READY=1", "STATUS=joining")
-        while !hasEnded {
-            let events = try poller.wait(until: election.nextDeadline)
-            noticeSleep()
-            for case .signal(let number) in events where number == SIGTERM || number == SIGINT {
-                step(.leave(reason: "stopped"))
-            }
-            if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
-            try hearNeighbours()
-            try hearCluster()
-            if let next = election.nextDeadline, Clock.now >= next { step(.deadlinePassed) }
-            serveControl(events)
-            flushEvents()
-        }
+        while !hasEnded || hooks.isBusy { try turn() }
         if let failure { throw failure }
         try seeFollowerOff()
     }
@@ -121,6 +111,25 @@ final class ElectSession {
             _ = try poller.wait(until: deadline)
             _ = try changes.read()
         }
+    }
+
+    private func turn() throws {
+        let events = try poller.wait(until: earlier(election.nextDeadline, hooks.nextDeadline))
+        noticeSleep()
+        for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
+        if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
+        try hearNeighbours()
+        try hearCluster()
+        if let next = election.nextDeadline, Clock.now >= next { step(.deadlinePassed) }
+        serveControl(events)
+        flushEvents()
+        for trouble in hooks.proceed(poller, at: Clock.now) { diagnostics.say(.warning, "\(trouble), going on") }
+    }
+
+    /// Asked once, this member leaves in order; asked again, it does not wait for its last hook either.
+    private func stop() {
+        if hasEnded { hooks.abandon() }
+        step(.leave(reason: "stopped"))
     }
 
     /// The address that this member speaks from.
@@ -145,6 +154,7 @@ final class ElectSession {
         case .event(let event):
             events.add(event, election)
             control.tell(events.last)
+            hooks.note(event, variables(event))
         case .probeAddress: for address in addresses { try? neighbours.probe(address) }
         case .probeGateway: for gateway in gateways { try? neighbours.probe(gateway) }
         case .remember(let term): kept.remember(term)
@@ -247,6 +257,19 @@ final class ElectSession {
             failure = Failure(.unreachable, "\(error): whoever followed is gone; left the cluster")
             step(.leave(reason: "follower-gone"))
         }
+        // Nothing follows: the readers must not wait for a hook.
+        if hasEnded { OutputStream.endStandardOutput() }
+    }
+
+    /// What a command is told about the moment that it is run for.
+    private func variables(_ event: Election.Event) -> [(name: String, value: String)] {
+        [
+            ("QURE_CLUSTER", options.place.cluster), ("QURE_NAME", election.configuration.name),
+            ("QURE_NODE", "\(election.configuration.node)"), ("QURE_INTERFACE", link.name),
+            ("QURE_ADDRESS", options.address.map(\.description).joined(separator: " ")),
+            ("QURE_ROLE", event.state.rawValue), ("QURE_TERM", "\(event.term)"),
+            ("QURE_MASTER", event.master.map(name) ?? ""), ("QURE_REASON", event.reason ?? ""),
+        ]
     }
 
     private func serveControl(_ events: [Poller.Event]) {

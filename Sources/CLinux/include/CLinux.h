@@ -87,3 +87,9 @@ struct qure_guard_orders {
 // functions only and keeps no descriptor of the parent but that pipe. In C because a forked child of a Swift
 // process must not run Swift. Returns the child's pid, or -1 with errno. A parent that no longer wants it kills it.
 pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders);
+
+// A command of a user's, run by `sh -c` in a process group of its own: no signal blocked or ignored, ordinary
+// scheduling, standard input from /dev/null, standard output where standard error goes, every other descriptor closed.
+// Forked and not spawned: a parent that must not wait goes on at once, even where the disk that /bin/sh is read from
+// stalls. After fork it calls async-signal-safe functions only. Returns the child's pid, or -1 with errno.
+pid_t qure_fork_command(const char *command, char *const environment[]);

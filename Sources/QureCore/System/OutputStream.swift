@@ -44,4 +44,12 @@ package enum OutputStream {
         var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         return unsafe poll(&request, 1, milliseconds) == 1 && request.revents & Int16(POLLOUT | POLLERR | POLLNVAL) != 0
     }
+
+    /// Ends standard output for its reader, while this process goes on; what is written to it from then on is lost.
+    package static func endStandardOutput() {
+        let nothing = unsafe open("/dev/null", O_WRONLY | O_CLOEXEC)
+        guard nothing >= 0 else { return }
+        _ = dup2(nothing, 1)
+        _ = close(nothing)
+    }
 }
