@@ -11,7 +11,7 @@ extension ElectSession {
         case "resign":
             guard election.role == .master else { return ["no this member is not master"] }
             step(.resign)
-            return ["done"]
+            return [election.role == .master ? "no no other member could take the address" : "done"]
         case "maintenance on", "maintenance off":
             step(.maintenance(line == "maintenance on"))
             return ["done"]
@@ -29,7 +29,6 @@ extension ElectSession {
 
     private func status() -> JSONValue {
         let now = Clock.now
-        let master = election.isMasterNow ? election.configuration.node : election.master?.standing.node
         let heard = election.isMasterNow ? nil : election.master.map { now - $0.heardAt }
         let fresh = election.isMasterNow || (election.master.map { now - $0.livedAt <= $0.tolerance } ?? false)
         let takeOver = election.lastTakeOver.map { last in
@@ -42,7 +41,8 @@ extension ElectSession {
         return .object([
             ("cluster", .string(options.place.cluster)), ("name", .string(election.configuration.name)),
             ("node", .string("\(election.configuration.node)")), ("role", .string(election.role.rawValue)),
-            ("term", .integer(Int64(clamping: election.term))), ("master", master.map { .string(name($0)) } ?? .null),
+            ("term", .integer(Int64(clamping: election.term))),
+            ("master", masterNow.map { .string(name($0)) } ?? .null),
             ("master_heard_ms", heard.map { .integer($0.milliseconds) } ?? .null),
             ("members", .integer(Int64(election.members.count + 1))),
             ("gateway_heard_ms", election.gatewayHeard.map { .integer((now - $0).milliseconds) } ?? .null),

@@ -137,6 +137,21 @@ struct Run: ParsableCommand {
     @Option(help: "Kill a command of --on-master, --on-standby, --on-fault after this time.")
     var hookLimit = DurationArgument(.seconds(10))
 
+    @Option(help: "Only a member whose shell command ends with status 0 may hold the address.")
+    var health: String?
+
+    @Option(help: "From one health check to the next.")
+    var healthInterval = DurationArgument(.seconds(2))
+
+    @Option(help: "A health check that takes longer is killed, and has failed.")
+    var healthTimeout = DurationArgument(.seconds(1))
+
+    @Option(help: "How many failures in a row mean unhealthy.")
+    var healthFall = 3
+
+    @Option(help: "How many successes in a row mean healthy again.")
+    var healthRise = 2
+
     mutating func validate() throws {
         let interval = self.interval?.duration ?? profile.interval
         let tolerance = self.tolerance?.duration ?? profile.tolerance
@@ -153,6 +168,12 @@ struct Run: ParsableCommand {
         guard !address.isEmpty else { throw ValidationError("which address? Give --address ADDRESS/LEN") }
         guard keyFile != nil || insecure else {
             throw ValidationError("no --key-file: make one with 'qure-elect keygen', or say --insecure")
+        }
+        guard (1...1000).contains(healthFall), (1...1000).contains(healthRise) else {
+            throw ValidationError("--health-fall and --health-rise take 1 to 1000")
+        }
+        guard healthInterval.duration >= .milliseconds(50) else {
+            throw ValidationError("--health-interval takes 50ms or more")
         }
         if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
     }

@@ -6,7 +6,7 @@ import Glibc
 import QureCore
 
 final class ElectSession {
-    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, connections = 100 }
+    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, health = 5, connections = 100 }
 
     let options: Run
     private(set) var election: Election
@@ -21,6 +21,7 @@ final class ElectSession {
     private var events: EventWriter
     private let control: ControlServer
     private var hooks: Hooks
+    private var health: Health
     private var diagnostics: Diagnostics
     private var random = SystemRandomNumberGenerator()
     private let gateways: [IPAddress]
@@ -77,6 +78,7 @@ final class ElectSession {
         control = try ControlServer(options.place.path)
         events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
         hooks = Hooks(options)
+        health = Health(options)
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         self.options = options
         self.keys = keys
@@ -95,6 +97,7 @@ final class ElectSession {
         step(.start)
         service.notify("READY=1", "STATUS=joining")
         while !hasEnded || hooks.isBusy { try turn() }
+        health.abandon()
         if let failure { throw failure }
         try seeFollowerOff()
     }
@@ -114,7 +117,8 @@ final class ElectSession {
     }
 
     private func turn() throws {
-        let events = try poller.wait(until: earlier(election.nextDeadline, hooks.nextDeadline))
+        let commands = earlier(hooks.nextDeadline, health.nextDeadline)
+        let events = try poller.wait(until: earlier(election.nextDeadline, commands))
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
         if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
@@ -123,6 +127,15 @@ final class ElectSession {
         if let next = election.nextDeadline, Clock.now >= next { step(.deadlinePassed) }
         serveControl(events)
         flushEvents()
+        proceedWithCommands()
+    }
+
+    private func proceedWithCommands() {
+        if hasEnded { health.abandon() }
+        let before = health.input
+        let now = variables(election.role.rawValue, term: election.term, master: masterNow)
+        for note in health.proceed(now, poller, at: Clock.now) { diagnostics.say(note.level, note.text) }
+        if health.input != before { step(health.input) }
         for trouble in hooks.proceed(poller, at: Clock.now) { diagnostics.say(.warning, "\(trouble), going on") }
     }
 
@@ -154,7 +167,8 @@ final class ElectSession {
         case .event(let event):
             events.add(event, election)
             control.tell(events.last)
-            hooks.note(event, variables(event))
+            hooks.note(
+                event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
         case .probeAddress: for address in addresses { try? neighbours.probe(address) }
         case .probeGateway: for gateway in gateways { try? neighbours.probe(gateway) }
         case .remember(let term): kept.remember(term)
@@ -238,7 +252,8 @@ final class ElectSession {
             return
         }
         let isUp = now.isUp && now.hasCarrier
-        step(.healthy(isUp, reason: "link-down"))
+        health.isLinkUp = isUp
+        step(health.input)
         let present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
         step(.addressPresent(addresses.isSubset(of: present)))
     }
@@ -261,14 +276,19 @@ final class ElectSession {
         if hasEnded { OutputStream.endStandardOutput() }
     }
 
-    /// What a command is told about the moment that it is run for.
-    private func variables(_ event: Election.Event) -> [(name: String, value: String)] {
+    /// Who is master, as far as this member knows.
+    var masterNow: NodeID? { election.isMasterNow ? election.configuration.node : election.master?.standing.node }
+
+    /// What a command of the user's is told about the moment that it is run for.
+    private func variables(
+        _ role: String, term: UInt64, master: NodeID?, reason: String? = nil
+    ) -> [(name: String, value: String)] {
         [
             ("QURE_CLUSTER", options.place.cluster), ("QURE_NAME", election.configuration.name),
             ("QURE_NODE", "\(election.configuration.node)"), ("QURE_INTERFACE", link.name),
             ("QURE_ADDRESS", options.address.map(\.description).joined(separator: " ")),
-            ("QURE_ROLE", event.state.rawValue), ("QURE_TERM", "\(event.term)"),
-            ("QURE_MASTER", event.master.map(name) ?? ""), ("QURE_REASON", event.reason ?? ""),
+            ("QURE_ROLE", role), ("QURE_TERM", "\(term)"), ("QURE_MASTER", master.map(name) ?? ""),
+            ("QURE_REASON", reason ?? ""),
         ]
     }
 

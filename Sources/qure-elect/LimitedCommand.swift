@@ -25,7 +25,8 @@ struct LimitedCommand: ~Copyable {
     }
 
     private let token: Int
-    private let limit: Duration
+    /// How long a command may take.
+    let limit: Duration
     private var child: ChildProcess?
     /// When a command that runs will have taken too long.
     private(set) var deadline: Instant?

@@ -32,7 +32,8 @@ import Testing
     }
 
     private static let mustBeReached = [
-        "clone", "copies", "crash", "cutHost", "delays", "down", "freeze", "gatewayCut", "gatewayDown", "leave", "loss",
+        "clone", "copies", "crash", "cutHost", "delays", "down", "freeze", "gatewayCut", "gatewayDown", "leave",
+        "linkDown", "loss",
         "maintenance", "oneWay", "oneWayLoss", "partition", "pause", "replay", "resign", "restart", "restore",
         "snapshot",
         "suspicion", "unhealthy", "claiming -> standby", "claiming -> master", "standby -> master",

@@ -10,6 +10,8 @@ enum Fault: Equatable {
     case delays(Int64), copies, healNetwork
     case gatewayDown, gatewayCut(Int)
     case leave(Int), resign(Int), maintenance(Int, Bool), unhealthy(Int, Bool), suspicion(Int)
+    /// The cable is out and in again, and the host sees it.
+    case linkDown(Int), linkUp(Int)
     case clone(Int, from: Int), snapshot(Int), restore(Int), replay
     case down(Int)
 
@@ -23,7 +25,7 @@ extension Simulation {
         let short = random.pick(20 * Self.millisecond...400 * Self.millisecond)
         let long = random.pick(400 * Self.millisecond...8 * Self.second)
         let time = random.chance(60) ? short : long
-        switch random.pick(0...23) {
+        switch random.pick(0...24) {
         case 0, 1: return .crash(masterOr(host))
         case 2: return .freeze(masterOr(host), time: time)
         case 3, 4: return .pause(masterOr(host), time: time, clockRunsOn: random.chance(40))
@@ -44,6 +46,7 @@ extension Simulation {
         case 19: return .clone(other, from: host)
         case 20: return .snapshot(masterOr(host))
         case 21, 22: return .replay
+        case 23: return .linkDown(masterOr(host))
         default: return .down(masterOr(host))
         }
     }
@@ -89,6 +92,15 @@ extension Simulation {
             let host = resolve(host)
             if hosts[host].state == .running { step(host, .healthy(!value, reason: "check")) }
             if value { later(some, .unhealthy(host, false)) }
+        case .linkDown(let host):
+            let host = resolve(host)
+            network.partition([host])
+            network.cutGateway(host)
+            if hosts[host].state == .running { step(host, .healthy(false, reason: "link-down")) }
+            later(some, .linkUp(host))
+        case .linkUp(let host):
+            network.heal()
+            if hosts[host].state == .running { step(host, .healthy(true, reason: "")) }
         case .leave(let host):
             let host = resolve(host)
             if hosts[host].state == .running { step(host, .leave(reason: "stopped")) }
@@ -109,7 +121,7 @@ extension Simulation {
 
     private func isUndoing(_ fault: Fault) -> Bool {
         switch fault {
-        case .restart, .thaw, .resume, .maintenance(_, false), .unhealthy(_, false), .healNetwork: true
+        case .restart, .thaw, .resume, .maintenance(_, false), .unhealthy(_, false), .linkUp, .healNetwork: true
         default: false
         }
     }

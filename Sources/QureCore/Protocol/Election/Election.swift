@@ -56,6 +56,8 @@ package struct Election: Sendable {
     var heirOf: NodeID?
     var isAddressPresent = false
     var isHealthy = true
+    /// Why not, if it is not; one word.
+    var illness = ""
     var wantsMaintenance = false
     var stranger: MACAddress?
     var strangerSilences = 0
@@ -149,7 +151,7 @@ package struct Election: Sendable {
             return become(.fault, reason: "address-held-by-\(stranger)")
         }
         if wantsMaintenance { return become(.maintenance, reason: nil) }
-        guard isHealthy else { return become(.fault, reason: "unhealthy") }
+        guard isHealthy else { return become(.fault, reason: illness) + hello(at: now) }
         if master != nil { return become(.standby, reason: nil) + hello(at: now) }
         // Nobody is master: each waits its rank among those that it has heard, then claims.
         let outputs = become(.suspecting, reason: "no-master")
@@ -201,15 +203,22 @@ package struct Election: Sendable {
     private mutating func healthChanged(
         _ value: Bool, _ reason: String, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
+        if !value { illness = reason }
         guard value != isHealthy else { return [] }
         isHealthy = value
         switch role {
         case .master where !value: return beginTransfer(.unhealthy(reason), at: now)
+        // What made it hand over may be over before the heir is there, but not this.
+        case .transferring where !value: insist(.unhealthy(reason))
         case .standby where !value, .suspecting where !value, .claiming where !value:
             return become(.fault, reason: reason) + hello(at: now)
-        case .fault where value && stranger == nil: return listen(as: .joining, reason: "healthy", at: now)
-        default: return []
+        case .fault where value && stranger == nil && now >= barredUntil:
+            return listen(as: .joining, reason: "healthy", at: now)
+        // The others count on those only that say that they are healthy.
+        case .joining where !timers.isEmpty, .quarantined: return hello(at: now)
+        default: break
         }
+        return []
     }
 
     private mutating func maintenanceChanged(
@@ -219,11 +228,13 @@ package struct Election: Sendable {
         wantsMaintenance = value
         switch role {
         case .master where value: return beginTransfer(.maintenance, at: now)
+        case .transferring where value: insist(.maintenance)
         case .standby where value, .suspecting where value, .claiming where value:
             return become(.maintenance, reason: nil) + hello(at: now)
         case .maintenance where !value: return listen(as: .joining, reason: nil, at: now)
-        default: return []
+        default: break
         }
+        return []
     }
 
     private mutating func leave(_ reason: String, at now: Instant) -> [Output] {

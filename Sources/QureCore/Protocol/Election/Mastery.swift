@@ -159,6 +159,12 @@ extension Election {
         return outputs.map { withLease($0, at: now) } + transferAgain(at: now)
     }
 
+    /// A hand-over under way has another reason now, one for which this member does not stay without an heir's word.
+    mutating func insist(_ why: Why) {
+        if case .leaving? = transfer?.why { return }
+        transfer?.why = why
+    }
+
     mutating func transferAgain(at now: Instant) -> [Output] {
         guard role == .transferring, var current = transfer else { return [] }
         current.sent += 1
@@ -226,6 +232,9 @@ extension Election {
             outputs += [.send(word, to: .group), .send(self.message(.goodbye, at: now), to: .group), .ended]
             role = .goodbye
             return outputs
+        case .maintenance where !wantsMaintenance, .unhealthy where isHealthy:
+            // It is over already.
+            outputs += listen(as: .joining, reason: why.reason, at: now)
         case .maintenance: outputs += become(.maintenance, reason: nil)
         case .unhealthy(let reason): outputs += become(.fault, reason: reason)
         case .resigned, .preempted, .evidence: outputs += become(.standby, reason: why.reason)
