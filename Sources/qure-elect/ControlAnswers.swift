@@ -7,6 +7,7 @@ extension ElectSession {
     func answer(_ line: String) -> [String] {
         switch line {
         case "status": return [status().text]
+        case "metrics": return metrics().lines
         case "members": return memberRecords().map(\.text)
         case "resign":
             guard election.role == .master else { return ["no this member is not master"] }
@@ -35,7 +36,7 @@ extension ElectSession {
             JSONValue.object([
                 ("reason", .string(last.reason)), ("detected_ms", .integer(last.detected.milliseconds)),
                 ("confirmed_ms", .integer(last.confirmed.milliseconds)),
-                ("claimed_ms", .integer(last.claimed.milliseconds)),
+                ("claimed_ms", last.claimed.map { .integer($0.milliseconds) } ?? .null),
             ])
         }
         return .object([

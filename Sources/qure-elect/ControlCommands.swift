@@ -38,10 +38,12 @@ struct AskingOptions: ParsableArguments {
     /// Prints records that came as JSON, as they are or as words.
     func show(_ request: String, _ keys: [String]) throws {
         try ask(request) { line in
-            let text = common.json ? line : FlatJSON(line).words(keys)
-            try OutputStream.writeAll(Array((text + "\n").utf8), to: 1)
+            try write(common.json ? line : FlatJSON(line).words(keys))
         }
     }
+
+    /// Prints a line as it is.
+    func write(_ line: String) throws { try OutputStream.writeAll(Array((line + "\n").utf8), to: 1) }
 }
 
 /// `qure-elect status`
@@ -49,7 +51,16 @@ struct Status: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "status", of: "qure-elect", abstract: "Print the role of this member, the master and how fresh that is.")
     @OptionGroup var asking: AskingOptions
+
+    @Flag(help: "Print numbers for Prometheus, in its text format.")
+    var metrics = false
+
+    func validate() throws {
+        if metrics && asking.common.json { throw ValidationError("--metrics is a format of its own: leave --json out") }
+    }
+
     func run() throws {
+        if metrics { return try asking.ask("metrics", asking.write) }
         try asking.show(
             "status", ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh="])
     }
@@ -73,7 +84,7 @@ struct Watch: ParsableCommand {
         "watch", of: "qure-elect", abstract: "Print the events of a running elector as they come.")
     @OptionGroup var asking: AskingOptions
     func run() throws {
-        try asking.ask("watch") { try OutputStream.writeAll(Array(($0 + "\n").utf8), to: 1) }
+        try asking.ask("watch", asking.write)
     }
 }
 

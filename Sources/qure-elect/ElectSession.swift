@@ -34,14 +34,6 @@ final class ElectSession {
     private var sleepOffset = Clock.asleep
     private(set) var counters = Counters()
 
-    /// What was received and not believed, before the machine saw it.
-    struct Counters {
-        var datagrams = 0
-        var malformed = 0
-        var unauthenticated = 0
-        var otherCluster = 0
-    }
-
     init(_ options: Run, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
         var netlink = try Netlink()
         var diagnostics = diagnostics
@@ -124,7 +116,10 @@ final class ElectSession {
         if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
         try hearNeighbours()
         try hearCluster()
-        if let next = election.nextDeadline, Clock.now >= next { step(.deadlinePassed) }
+        if let next = election.nextDeadline, case let late = Clock.now - next, late >= .zero {
+            counters.noteLateness(late)
+            step(.deadlinePassed)
+        }
         serveControl(events)
         flushEvents()
         proceedWithCommands()
@@ -147,6 +142,10 @@ final class ElectSession {
 
     /// The address that this member speaks from.
     var ownAddress: IPAddress { cluster.own.address }
+    /// Datagrams that may have come from beyond the link.
+    var strayed: Int { cluster.strayed }
+    /// Whether this member could hold the address.
+    var isHealthy: Bool { if case .healthy(true, _) = health.input { true } else { false } }
     /// Where a member was last heard from.
     func place(of node: NodeID) -> IPAddress? { places[node]?.address }
 
@@ -165,6 +164,7 @@ final class ElectSession {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(let event):
+            counters.note(event, election)
             events.add(event, election)
             control.tell(events.last)
             hooks.note(
@@ -185,6 +185,7 @@ final class ElectSession {
         message.write(to: &output)
         let datagram = keys.seal(output.bytes)
         diagnostics.say(.debug, "> \(message)")
+        counters.sent[message.kind, default: 0] += 1
         do {
             switch destination {
             case .group where options.peer.isEmpty: try cluster.send(datagram)
@@ -223,6 +224,7 @@ final class ElectSession {
         guard let bytes = keys.open(datagram.bytes, key: key) else { return counters.unauthenticated += 1 }
         var input = WireReader(bytes)
         guard let message = try? ElectionMessage(parsing: &input) else { return counters.malformed += 1 }
+        counters.received[message.kind, default: 0] += 1
         if message.node != election.configuration.node { places[message.node] = datagram.source }
         if places.count > Election.maximumMembers * 2 { places = places.filter { election.members[$0.key] != nil } }
         diagnostics.say(.debug, "< \(message)")

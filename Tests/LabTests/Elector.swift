@@ -18,11 +18,11 @@ final class Elector {
     static let removes = "ip addr del $QURE_ADDRESS dev $QURE_INTERFACE"
 
     /// Starts it. `FOLDER` in an option stands for the folder.
-    init(_ host: Machine, _ options: [String]) throws {
+    init(_ host: Machine, _ options: [String], cluster: String = "test") throws {
         let folder = shell("mktemp -d").output.filter { $0 != "\n" }
         self.folder = folder
         self.host = host
-        place = ["--cluster", "test", "--state-dir", folder]
+        place = ["--cluster", cluster, "--state-dir", folder]
         let member = ["--name", "\(host.node)", "--address", Lab.Plan.shared, "--insecure", "--keep-dir", folder]
         let commands = options.map { text in
             text.split(separator: "FOLDER", omittingEmptySubsequences: false).joined(separator: folder)

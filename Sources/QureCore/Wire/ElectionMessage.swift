@@ -3,25 +3,6 @@
 // skip them. The authentication code stands behind all of it (KeyRing) and is not seen here. Used by the Election
 // machine, by qure-elect and by the simulator.
 
-/// A member's own number, random and kept for good; printed as 16 hexadecimal digits.
-package struct NodeID: Hashable, Comparable, Sendable, LosslessStringConvertible {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
-
-    /// Sixteen hexadecimal digits.
-    package init?(_ text: String) {
-        guard text.utf8.count == 16, text.utf8.allSatisfy({ $0.hexValue != nil }) else { return nil }
-        rawValue = text.utf8.reduce(0) { $0 << 4 | UInt64($1.hexValue ?? 0) }
-    }
-
-    package var description: String {
-        let digits = String(rawValue, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-
-    package static func < (one: NodeID, other: NodeID) -> Bool { one.rawValue < other.rawValue }
-}
-
 /// One message of a member.
 package struct ElectionMessage: Equatable, Sendable {
     /// What it says; unknown codes survive.
@@ -51,6 +32,16 @@ package struct ElectionMessage: Equatable, Sendable {
         package static let response = Kind(rawValue: 11)
         /// `subject` is dead, says one who must know (its VM host).
         package static let down = Kind(rawValue: 12)
+
+        private static let names = [
+            "heartbeat", "hello", "suspect", "alive", "claim", "transfer", "ack", "released", "goodbye", "challenge",
+            "response", "down",
+        ]
+        /// The word for it.
+        package var name: String {
+            let index = Int(rawValue) - 1
+            return Self.names.indices.contains(index) ? Self.names[index] : "kind-\(rawValue)"
+        }
     }
 
     /// Where the sender stands.
@@ -382,13 +373,7 @@ extension ElectionMessage {
 
 extension ElectionMessage: CustomStringConvertible {
     package var description: String {
-        let kinds = [
-            "?", "heartbeat", "hello", "suspect", "alive", "claim", "transfer", "ack", "released", "goodbye",
-            "challenge",
-            "response", "down",
-        ]
-        let kindName = Int(kind.rawValue) < kinds.count ? kinds[Int(kind.rawValue)] : "kind-\(kind.rawValue)"
-        var words = ["\(kindName) \(name ?? node.description) \(role.name) term \(term) seq \(sequence)"]
+        var words = ["\(kind.name) \(name ?? node.description) \(role.name) term \(term) seq \(sequence)"]
         if kind == .claim || kind == .heartbeat { words.append("rank \(rank)") }
         if let subject { words.append("about \(subject)") }
         if let heard { words.append("heard seq \(heard.sequence) \(heard.age.text) ago") }

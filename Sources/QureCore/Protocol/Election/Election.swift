@@ -47,6 +47,8 @@ package struct Election: Sendable {
     var sequence: UInt64 = 0
     var standing: Standing?
     var claimsSent = 0
+    /// That of the claim under way, or of the last one.
+    var takeOver: TakeOver?
     var suspectedSince: Instant?
     var questions: [UInt64] = []
     var isAsked = false

@@ -161,14 +161,17 @@ extension Election {
         package var isGone = false
     }
 
-    /// The parts of the last take-over by this member.
+    /// The last take-over by this member. What became of it on the link is not known here: who puts the address there
+    /// sees it.
     package struct TakeOver: Equatable, Sendable {
-        /// From the last sign of life to the first suspicion, to the claim, to the address.
+        /// The last sign of life of the master before; without one, when that was clear.
+        package var since: Instant
+        /// From then to the first suspicion.
         package var detected: Duration
-        /// From the last sign of life to the claim.
+        /// From then to the claim.
         package var confirmed: Duration
-        /// To the address.
-        package var claimed: Duration
+        /// From then until the kernel said that the address is here; nil: it has not.
+        package var claimed: Duration?
         /// Why, in a word.
         package var reason: String
     }

@@ -57,6 +57,7 @@ extension Election {
         let inherited = inherits
         let outputs = become(.master, reason: nil)
         inherits = inherited
+        lastTakeOver = takeOver
         master = nil
         stranger = nil
         timers[.suspicion] = nil
@@ -122,10 +123,7 @@ extension Election {
         guard isMaster else { return [] }
         if isPresent {
             timers[.presence] = nil
-            if var last = lastTakeOver, last.claimed == .zero {
-                last.claimed = last.confirmed
-                lastTakeOver = last
-            }
+            if let last = lastTakeOver, last.claimed == nil { lastTakeOver?.claimed = now - last.since }
             guard inherits, let old = inheritedFrom else { return [] }
             inherits = false
             return acknowledge(old, at: now)
@@ -265,7 +263,7 @@ extension Election {
         let quiet = outputs.filter { if case .send = $0 { false } else { true } }
         timers[.claimRepeat] = nil
         inherits = true
-        lastTakeOver?.reason = "transfer"
+        takeOver?.reason = "transfer"
         return quiet + takeOfficeQuietly(at: now)
     }
 

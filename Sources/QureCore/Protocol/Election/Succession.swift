@@ -239,8 +239,8 @@ extension Election {
         highestTerm = new
         configuration.rememberedTerm = new
         let lived = master?.livedAt ?? suspectedSince ?? now
-        lastTakeOver = TakeOver(
-            detected: (suspectedSince ?? now) - lived, confirmed: now - lived, claimed: .zero,
+        takeOver = TakeOver(
+            since: lived, detected: (suspectedSince ?? now) - lived, confirmed: now - lived,
             reason: master == nil ? "no-master" : master?.isGone == true ? "gone" : "silent")
         let outputs = become(.claiming, reason: nil)
         standing = Standing(term: new, rank: rank, node: configuration.node)

@@ -1,0 +1,95 @@
+// What `qure-elect status` tells of a running elector in numbers: the text format of Prometheus, read as strictly as
+// its description has it, and that the numbers are those of what happened.
+
+import Glibc
+import Lab
+import Testing
+
+/// Metrics as a scraper sees them.
+private struct Metrics {
+    private(set) var values: [String: Double] = [:]
+    private(set) var problems: [String] = []
+
+    init(_ text: String) {
+        var types: [Substring: Substring] = [:]
+        var helped: Set<Substring> = []
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+            let words = line.split(separator: " ")
+            if line.hasPrefix("# HELP "), words.count > 3 {
+                helped.insert(words[2])
+            } else if line.hasPrefix("# TYPE "), words.count == 4 {
+                types[words[2]] = words[3]
+            } else if let brace = line.firstIndex(of: "{"), let value = words.last.flatMap({ Double($0) }) {
+                let name = line[..<brace]
+                let ends = ["_bucket", "_sum", "_count"].filter { name.hasSuffix($0) }
+                let family = types[name] == nil ? ends.first.map { name.dropLast($0.count) } ?? name : name
+                if types[family] == nil || !helped.contains(family) { problems.append("unannounced: \(line)") }
+                if types[family] == "counter" && !name.hasSuffix("_total") { problems.append("no total: \(line)") }
+                if values.updateValue(value, forKey: String(words.dropLast().joined(separator: " "))) != nil {
+                    problems.append("twice: \(line)")
+                }
+            } else {
+                problems.append("what is this: \(line)")
+            }
+        }
+    }
+
+    subscript(_ name: String, _ label: String? = nil) -> Double? {
+        values["qure_elect_\(name){cluster=\"test\"\(label.map { ",\($0)" } ?? "")}"]
+    }
+}
+
+extension InTheLab {
+    @Suite(.timeLimit(.minutes(2)))
+    struct StatusInNumbers {
+        private static func metrics(_ elector: Elector) -> Metrics {
+            let answer = elector.ask("status", "--metrics")
+            let metrics = Metrics(answer.output)
+            #expect(answer.status == 0 && metrics.problems == [], "\(answer.output)")
+            return metrics
+        }
+
+        @Test func `the metrics are well formed and tell what happened`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let elector = try Elector(lab.host(1), ["--on-master", Elector.adds])
+            let stranger = try Elector(lab.host(2), [], cluster: "other")
+            #expect(elector.becomes("master"), "\(elector.said)")
+            #expect(eventually { Self.metrics(elector)["last_take_over_part_seconds", "part=\"address\""] != nil })
+            let first = Self.metrics(elector)
+            #expect(first["role", "role=\"master\""] == 1 && first["role", "role=\"standby\""] == 0)
+            #expect(first["term"] == 1 && first["members"] == 1 && first["healthy"] == 1)
+            #expect(first["take_overs_total", "reason=\"no-master\""] == 1)
+            let parts = try ["detection", "confirmation", "address"].map { part in
+                try #require(first["last_take_over_part_seconds", "part=\"\(part)\""])
+            }
+            let whole = try #require(first["last_take_over_seconds"])
+            #expect(abs(parts.reduce(0, +) - whole) < 1e-6 && parts.allSatisfy { $0 >= 0 } && parts[2] > 0)
+            #expect(try #require(first["last_take_over_timestamp_seconds"]) > 1_700_000_000)
+            #expect(
+                eventually {
+                    let now = Self.metrics(elector)
+                    let beats = "kind=\"heartbeat\""
+                    return (now["messages_sent_total", beats] ?? 0) > (first["messages_sent_total", beats] ?? 0)
+                        && (now["messages_rejected_total", "reason=\"other-cluster\""] ?? 0) > 0
+                }, "\(stranger.said)")
+            #expect(first["messages_rejected_total", "reason=\"unauthenticated\""] == 0)
+            let last = Self.metrics(elector)
+            let buckets = ["0.00025", "0.001", "0.004", "0.016", "0.064", "0.256", "+Inf"].compactMap {
+                last["loop_lateness_seconds_bucket", "le=\"\($0)\""]
+            }
+            #expect(buckets.count == 7 && buckets == buckets.sorted() && buckets[6] > 0)
+            #expect(last["loop_lateness_seconds_count"] == buckets[6])
+            #expect(elector.ask("status", "--metrics", "--json").status == 64)
+        }
+
+        @Test func `what is not there yet has no number`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), ["--health", "false"])
+            #expect(elector.becomes("fault"), "\(elector.said)")
+            let metrics = Self.metrics(elector)
+            #expect(metrics["role", "role=\"fault\""] == 1 && metrics["healthy"] == 0)
+            #expect(!metrics.values.keys.contains { $0.contains("take_over") })
+            #expect(elector.ask("status", "--json").output.contains("\"last_take_over\":null,"))
+        }
+    }
+}
