@@ -41,6 +41,8 @@ package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
             self.init(.permission, "\(error) (\(Failure.remedy(for: error)))")
         case .noDevice, .noSuchDeviceOrAddress, .networkDown, .networkUnreachable, .hostUnreachable:
             self.init(.unreachable, error.description)
+        // A link that is being lost takes nothing any more, a moment before it says that it is down.
+        case .noBuffers where error.call == "send": self.init(.unreachable, error.description)
         default:
             self.init(.system, error.description)
         }

@@ -3,10 +3,12 @@
 
 extension Election {
     /// A hand-over under way.
-    struct Transfer: Equatable, Sendable {
+    struct Transfer: Sendable {
         var why: Why
         var heir: NodeID
         var sent = 0
+        /// Where the heir stands, and its word that it has the address; nil: not yet.
+        var acknowledgement: (standing: Standing, message: ElectionMessage)?
     }
 
     /// Why a master hands over.
@@ -42,6 +44,14 @@ extension Election {
 
     /// How long an heir may take to acknowledge.
     static let transferTime = Duration.milliseconds(50)
+    /// The same where the master is asked to leave, and in no hurry: at most this, or the tolerance.
+    static let farewellTime = Duration.milliseconds(300)
+    /// From the heir's acknowledgement to letting go. The heir's kernel shows the address a moment before the link has
+    /// heard the announcement, and services need a moment for the requests that they have: those are served still, while
+    /// nobody is told any more that the address is here.
+    private var handOverGrace: Duration {
+        min(max(configuration.interval / 2, .milliseconds(5)), .milliseconds(50))
+    }
     static let transferSpacing = Duration.milliseconds(8)
     /// A master without the gateway's sign of life for that long looks for one who has it.
     static let evidenceLoss = Duration.seconds(3)
@@ -152,7 +162,7 @@ extension Election {
         }
         transfer = Transfer(why: why, heir: heir)
         lastTransfer = now
-        timers[.transferEnd] = now + Self.transferTime
+        timers[.transferEnd] = now + patience(why)
         let outputs = become(.transferring, reason: why.reason)
         return outputs.map { withLease($0, at: now) } + transferAgain(at: now)
     }
@@ -161,6 +171,13 @@ extension Election {
     mutating func insist(_ why: Why) {
         if case .leaving? = transfer?.why { return }
         transfer?.why = why
+    }
+
+    private func patience(_ why: Why) -> Duration {
+        switch why {
+        case .leaving, .maintenance: max(Self.transferTime, min(configuration.tolerance, Self.farewellTime))
+        case .unhealthy, .resigned, .preempted, .evidence: Self.transferTime
+        }
     }
 
     mutating func transferAgain(at now: Instant) -> [Output] {
@@ -173,10 +190,11 @@ extension Election {
         return [.send(message, to: .group)]
     }
 
-    /// The heir has not answered in time.
+    /// The heir has had the address for a moment, or has not answered in time.
     mutating func endTransfer(at now: Instant) -> [Output] {
         guard role == .transferring, let current = transfer else { return [] }
         transfer = nil
+        if let (heir, message) = current.acknowledgement { return depart(current.why, to: heir, message, at: now) }
         if current.why.isFinal { return depart(current.why, at: now) }
         let outputs = become(.master, reason: "not-acknowledged")
         return outputs.map { withLease($0, at: now) }
@@ -184,13 +202,15 @@ extension Election {
 
     /// The heir has the address.
     mutating func heardAcknowledgement(_ message: ElectionMessage, at now: Instant) -> [Output] {
-        guard role == .transferring, let current = transfer, message.node == current.heir,
-            message.subject == configuration.node
-        else { return heardMasterlike(message, at: now) }
-        transfer = nil
-        let heirs = Standing(term: message.term, rank: message.rank, node: message.node)
-        let outputs = depart(current.why, to: heirs, message, at: now)
-        return outputs
+        guard role == .transferring, message.node == transfer?.heir, message.subject == configuration.node else {
+            return heardMasterlike(message, at: now)
+        }
+        // It says so twice.
+        guard transfer?.acknowledgement == nil else { return [] }
+        transfer?.acknowledgement = (Standing(term: message.term, rank: message.rank, node: message.node), message)
+        timers[.transferRepeat] = nil
+        timers[.transferEnd] = now + handOverGrace
+        return []
     }
 
     /// An acknowledgement for somebody else is a master's word all the same.

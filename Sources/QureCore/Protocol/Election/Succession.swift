@@ -19,6 +19,8 @@ extension Election {
         let theirs = Standing(term: message.term, rank: message.rank, node: message.node)
         guard message.term > mine.term || (isRival && theirs < mine) else { return [] }
         if role == .transferring, message.kind == .acknowledgement, message.node == transfer?.heir { return [] }
+        // It is letting go already, in a moment, and for the heir.
+        if let heir = transfer?.acknowledgement?.standing, theirs.term <= heir.term { return [] }
         let reason = message.term > mine.term ? "higher-term" : "lost-duel"
         let why = transfer?.why
         transfer = nil
