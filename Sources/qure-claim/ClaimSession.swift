@@ -32,6 +32,8 @@ final class ClaimSession {
     private let verifications: Verifications?
     var registration: Registration
     private var isLinkUp: Bool
+    /// Whether this turn has put an address on an interface, renewed one, or taken one off.
+    private var hasChangedHost = false
     let service = ServiceManager()
     private var nextWatchdog: Instant?
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
@@ -170,12 +172,13 @@ final class ClaimSession {
         // A process that has slept past its lease must not act on anything before it has noticed.
         if isHolding { try step(.deadlinePassed) }
         if events.contains(.ready(Token.twin)) { replaceTwin() }
-        try readChanges()
-        try hear()
+        if events.contains(.ready(Token.changes)) { try readChanges() }
+        if events.contains(.ready(Token.link)) { try hear() }
         try verify { $0.turn($1, $2) }
         try step(.deadlinePassed)
         // Our own changes are told to us as well; they must not wake us once more.
-        try readChanges()
+        if hasChangedHost { try readChanges() }
+        hasChangedHost = false
         if let due = nextWatchdog, Clock.now >= due {
             service.notify("WATCHDOG=1")
             nextWatchdog = service.watchdogInterval.map { Clock.now + $0 }
@@ -285,6 +288,7 @@ final class ClaimSession {
     }
 
     private func install() throws {
+        hasChangedHost = true
         try openFence()
         let former = keeper.carrier.index
         try keeper.install(leavingOthers: true)
@@ -327,11 +331,13 @@ final class ClaimSession {
 
     /// An interface that is gone is none of the renewal's business: the monitor tells of it, and what it was decides.
     private func renewLifetime() throws {
+        hasChangedHost = true
         renewedAt = Clock.now
         do { try keeper.renew() } catch let error as SystemError where error.errno == .noDevice {}
     }
 
     private func withdraw() throws {
+        hasChangedHost = true
         defer {
             try? fence?.close()
             verifications?.close()

@@ -20,7 +20,8 @@ package struct Poller: ~Copyable {
     private let epoll: FileDescriptor
     private let timer: FileDescriptor
     private let signals: FileDescriptor
-    private var armed: Instant?
+    /// What the timer is set to; nil: not what is wanted, whatever that is.
+    private var armed: Instant??
     private static let timerToken: UInt64 = .max
     private static let signalToken: UInt64 = .max - 1
 
@@ -69,7 +70,7 @@ package struct Poller: ~Copyable {
     /// Sleeps until something happens, at most until `deadline` (nil: without limit). A signal comes first in the
     /// list, the deadline last, so that whatever had arrived by then is judged before the silence is.
     package mutating func wait(until deadline: Instant?) throws(SystemError) -> [Event] {
-        if deadline != armed { try arm(deadline) }
+        if armed != .some(deadline) { try arm(deadline) }
         var buffer = unsafe [epoll_event](repeating: epoll_event(), count: 16)
         let count = try check("epoll_wait") {
             unsafe buffer.withUnsafeMutableBufferPointer {
@@ -86,8 +87,7 @@ package struct Poller: ~Copyable {
             }
         }
         if expired {
-            var expirations: UInt64 = 0
-            _ = try checkReady("read", "timerfd") { unsafe read(timer.number, &expirations, 8) }
+            // It stays readable until it is set anew, which the next wait does.
             armed = nil
             events.append(.deadline)
         }

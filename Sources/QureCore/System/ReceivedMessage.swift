@@ -15,6 +15,8 @@ package struct ReceivedMessage {
 
     /// The longest datagram that is taken whole; more than any link here carries in one frame.
     private static let capacity = 9216
+    /// Room for what the kernel says beside it.
+    private static let controlCapacity = 256
 
     /// Takes the next datagram from the socket, filling in `source`; nil when there is none. A pending error of
     /// the socket (an interface that went down) is thrown.
@@ -23,49 +25,52 @@ package struct ReceivedMessage {
     ) throws(SystemError) {
         var stamp: Int64?
         var hopLimit: CInt?
-        var buffer = [UInt8](repeating: 0, count: Self.capacity)
+        var bytes: [UInt8] = []
         let count = try checkReady("recvmsg", object) {
-            Self.receive(socket, &buffer, &source, &stamp, &hopLimit)
+            Self.receive(socket, &bytes, &source, &stamp, &hopLimit)
         }
-        guard let count else { return nil }
-        bytes = Array(buffer.prefix(count))
+        guard count != nil else { return nil }
+        self.bytes = bytes
         self.hopLimit = hopLimit
         received = stamp.map(Clock.instant(ofRealtime:)) ?? Clock.now
     }
 
     private static func receive<Address: BitwiseCopyable>(
-        _ socket: CInt, _ buffer: inout [UInt8], _ source: inout Address, _ stamp: inout Int64?,
+        _ socket: CInt, _ bytes: inout [UInt8], _ source: inout Address, _ stamp: inout Int64?,
         _ hopLimit: inout CInt?
     ) -> Int {
-        var control = [UInt8](repeating: 0, count: 256)
-        var header = unsafe msghdr()
-        return unsafe buffer.withUnsafeMutableBytes { bytes in
-            unsafe control.withUnsafeMutableBytes { control in
-                unsafe withUnsafeMutableBytes(of: &source) { source in
-                    var vector = unsafe iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
-                    return unsafe withUnsafeMutablePointer(to: &vector) { vector in
-                        unsafe header.msg_name = source.baseAddress
-                        unsafe header.msg_namelen = socklen_t(source.count)
-                        unsafe header.msg_iov = vector
-                        unsafe header.msg_iovlen = 1
-                        unsafe header.msg_control = control.baseAddress
-                        unsafe header.msg_controllen = control.count
-                        let count = unsafe recvmsg(socket, &header, CInt(MSG_DONTWAIT))
-                        guard count >= 0 else { return count }
-                        var length = 0
-                        if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length) {
-                            stamp = unsafe qure_stamp_nanoseconds(data)
-                        }
-                        for (level, type) in [(IPPROTO_IP, IP_TTL), (IPPROTO_IPV6, IPV6_HOPLIMIT)] {
-                            guard let data = unsafe qure_control_message(&header, CInt(level), CInt(type), &length),
-                                length >= MemoryLayout<CInt>.size
-                            else { continue }
-                            hopLimit = unsafe data.loadUnaligned(as: CInt.self)
-                        }
-                        return count
-                    }
+        // Not an array: most calls find nothing, and filling one with zeros would be most of their cost.
+        unsafe withUnsafeTemporaryAllocation(byteCount: Self.capacity + Self.controlCapacity, alignment: 16) { space in
+            unsafe withUnsafeMutableBytes(of: &source) { source in
+                var header = unsafe msghdr()
+                var vector = unsafe iovec(iov_base: space.baseAddress, iov_len: Self.capacity)
+                return unsafe withUnsafeMutablePointer(to: &vector) { vector in
+                    unsafe header.msg_name = source.baseAddress
+                    unsafe header.msg_namelen = socklen_t(source.count)
+                    unsafe header.msg_iov = vector
+                    unsafe header.msg_iovlen = 1
+                    unsafe header.msg_control = space.baseAddress.map { unsafe $0 + Self.capacity }
+                    unsafe header.msg_controllen = Self.controlCapacity
+                    let count = unsafe recvmsg(socket, &header, CInt(MSG_DONTWAIT))
+                    guard count >= 0 else { return count }
+                    unsafe bytes = Array(space[..<count])
+                    unsafe read(&header, &stamp, &hopLimit)
+                    return count
                 }
             }
+        }
+    }
+
+    private static func read(_ header: inout msghdr, _ stamp: inout Int64?, _ hopLimit: inout CInt?) {
+        var length = 0
+        if let data = unsafe qure_control_message(&header, SOL_SOCKET, SO_TIMESTAMPNS, &length) {
+            stamp = unsafe qure_stamp_nanoseconds(data)
+        }
+        for (level, type) in [(IPPROTO_IP, IP_TTL), (IPPROTO_IPV6, IPV6_HOPLIMIT)] {
+            guard let data = unsafe qure_control_message(&header, CInt(level), CInt(type), &length),
+                length >= MemoryLayout<CInt>.size
+            else { continue }
+            hopLimit = unsafe data.loadUnaligned(as: CInt.self)
         }
     }
 }

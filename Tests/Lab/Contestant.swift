@@ -1,0 +1,142 @@
+// Contestant: what keeps the shared address on the hosts of a lab: a cluster of qure's members, or keepalived for
+// comparison. Both are started, asked to leave and killed in the same way, host by host.
+
+import Glibc
+import QureCore
+
+/// Something that keeps the shared address alive on the hosts of a lab.
+package protocol Contestant: AnyObject {
+    /// For people: the program and its settings.
+    var name: String { get }
+    /// Starts it on a host.
+    func start(_ host: Int) throws
+    /// Asks it to leave, as a service manager does, and waits for its end. Returns the exit status; nil: it stays.
+    @discardableResult
+    func stop(_ host: Int) -> Int?
+    /// Whether a host has joined and could take over.
+    func isReady(_ host: Int) -> Bool
+    /// The names of its processes, as the kernel has them.
+    var processNames: [String] { get }
+    /// What it has said.
+    var said: String { get }
+}
+
+/// Members of a cluster of qure's on the hosts of a lab.
+package final class Cluster: Contestant {
+    private let lab: Lab
+    private let folder: String
+    private let lines: [String]
+    private let addresses: [String]
+    private var members: [Int: LabProcess] = [:]
+    /// Heartbeat interval and tolerance.
+    package let interval: Duration, tolerance: Duration
+
+    /// A cluster with nobody in it yet. `lines`: more of the members' configuration.
+    package init(
+        _ lab: Lab, interval: Duration = .milliseconds(100), tolerance: Duration = .milliseconds(200),
+        addresses: [String] = [Lab.Plan.shared], lines: [String] = []
+    ) throws {
+        self.lab = lab
+        self.interval = interval
+        self.tolerance = tolerance
+        self.addresses = addresses
+        self.lines = lines
+        folder = shell("mktemp -d").output.filter { $0 != "\n" }
+        shell("umask 077; '\(try Toolbox.path(of: "qure-elect"))' keygen > '\(folder)/key' 2> /dev/null")
+    }
+
+    deinit { shell("rm -r '\(folder)'") }
+
+    package var name: String { "qure \(interval.milliseconds)/\(tolerance.milliseconds) ms" }
+    package var processNames: [String] { ["qure-elect", "qure-claim", "qure-guard"] }
+    package var said: String {
+        members.sorted { $0.key < $1.key }.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined()
+    }
+
+    package func start(_ host: Int) throws {
+        let configuration =
+            [
+                "cluster home", "interface eth0", "name h\(host)", "key-file \(folder)/key", "state-dir \(folder)/run\(host)",
+                "keep-dir \(folder)/keep\(host)", "interval \(interval.text)", "tolerance \(tolerance.text)",
+            ] + addresses.map { "address \($0)" } + lines
+        let file = "\(folder)/h\(host).conf"
+        shell("printf '%s\\n' '\(configuration.joined(separator: "\n"))' > '\(file)'")
+        members[host] = try lab.host(host).start([try Toolbox.path(of: "qure-member"), file])
+    }
+
+    @discardableResult
+    package func stop(_ host: Int) -> Int? { members[host]?.stop() }
+
+    /// Asks the elector of a host: `status`, `resign` and the like.
+    package func ask(_ host: Int, _ request: String) -> CommandResult {
+        guard let tool = try? Toolbox.path(of: "qure-elect") else { return CommandResult(status: 71, output: "") }
+        return shell("'\(tool)' \(request) --cluster home --state-dir '\(folder)/run\(host)'")
+    }
+
+    package func isReady(_ host: Int) -> Bool {
+        ["standby", "master"].contains { ask(host, "status").output.hasPrefix("\($0) ") }
+    }
+
+    /// Whether a host's elector is master.
+    package func isMaster(_ host: Int) -> Bool { ask(host, "status").output.hasPrefix("master ") }
+
+    /// How many members a host knows, itself included.
+    package func members(knownTo host: Int) -> Int { ask(host, "members").output.split(separator: "\n").count }
+}
+
+/// keepalived on the hosts of a lab.
+package final class Keepalived: Contestant {
+    private let lab: Lab
+    private let folder: String
+    private let interval: Duration
+    private var daemons: [Int: LabProcess] = [:]
+
+    /// keepalived with this advert_int, nowhere yet.
+    package init(_ lab: Lab, interval: Duration) {
+        self.lab = lab
+        self.interval = interval
+        folder = shell("mktemp -d").output.filter { $0 != "\n" }
+    }
+
+    deinit { shell("rm -r '\(folder)'") }
+
+    package var name: String { "keepalived \(interval.milliseconds) ms" }
+    package var processNames: [String] { ["keepalived"] }
+    package var said: String {
+        daemons.sorted { $0.key < $1.key }.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined()
+    }
+
+    package func start(_ host: Int) throws {
+        let hundredths = interval.milliseconds / 10
+        let seconds = "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)"
+        let configuration = """
+            global_defs {
+                vrrp_version 3
+            }
+            vrrp_instance site {
+                state BACKUP
+                interface eth0
+                virtual_router_id 77
+                priority \(200 - host)
+                advert_int \(seconds)
+                nopreempt
+                virtual_ipaddress {
+                    \(Lab.Plan.shared) dev eth0
+                }
+            }
+            """
+        let file = "\(folder)/h\(host).conf"
+        shell("printf '%s\\n' '\(configuration)' > '\(file)'; chmod 644 '\(file)'; rm -f '\(folder)'/h\(host)*.pid")
+        daemons[host] = try lab.host(host).start(
+            "keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", file, "--pid",
+            "\(folder)/h\(host).pid", "--vrrp_pid", "\(folder)/h\(host)v.pid")
+    }
+
+    @discardableResult
+    package func stop(_ host: Int) -> Int? { daemons[host]?.stop() }
+
+    package func isReady(_ host: Int) -> Bool {
+        guard let daemon = daemons[host] else { return false }
+        return ["BACKUP", "MASTER"].contains { (daemon.output + daemon.errors).contains("Entering \($0) STATE") }
+    }
+}
