@@ -72,6 +72,8 @@ package struct Election: Sendable {
     /// How late this machine's own timers have been: what it forgives others for that (Lifeguard's local health).
     var ownLateness = Duration.zero
     var lastDigest = 0
+    /// When this member last began to listen.
+    var listensSince = Instant(nanoseconds: 0)
     var lastReply = Instant(nanoseconds: 0)
     /// When the message that is being considered was received.
     var arrival = Instant(nanoseconds: 0)
@@ -103,9 +105,7 @@ package struct Election: Sendable {
             return heard(message, at: now, using: &random)
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
-        case .gatewayAnswered:
-            gatewayHeard = now
-            return []
+        case .gatewayAnswered: return gatewayAnswered(at: now)
         case .addressPresent(let isPresent): return addressPresent(isPresent, at: now)
         case .healthy(let value, let reason): return healthChanged(value, reason, at: now, using: &random)
         case .maintenance(let value): return maintenanceChanged(value, at: now, using: &random)
@@ -137,6 +137,7 @@ package struct Election: Sendable {
     mutating func listen(as role: Role, reason: String?, at now: Instant) -> [Output] {
         let outputs = become(role, reason: reason)
         master = nil
+        listensSince = now
         timers[.join] = now + joinTime
         timers[.address] = now + joinTime / 4
         return outputs + [.probeAddress] + askGateway() + hello(at: now)

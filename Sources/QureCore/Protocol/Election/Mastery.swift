@@ -155,9 +155,10 @@ extension Election {
 
     // MARK: Handing over
 
-    mutating func beginTransfer(_ why: Why, at now: Instant) -> [Output] {
+    /// To `heir`; unless given, to the first successor.
+    mutating func beginTransfer(_ why: Why, to heir: NodeID? = nil, at now: Instant) -> [Output] {
         guard role == .master else { return [] }
-        guard let heir = successors(at: now).first else {
+        guard let heir = heir ?? successors(at: now).first else {
             return why.isFinal ? depart(why, at: now) : []
         }
         transfer = Transfer(why: why, heir: heir)
@@ -319,14 +320,17 @@ extension Election {
     }
 
     private mutating func reviewEvidence(at now: Instant) -> [Output]? {
-        guard configuration.requiresGateway, let heard = gatewayHeard, now - heard >= Self.evidenceLoss,
+        guard configuration.requiresGateway, now - (gatewayHeard ?? listensSince) >= Self.evidenceLoss,
             lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true
         else { return nil }
-        let fresh = members.filter {
-            $0.value.isEligible && isPresent($0.value, at: now)
-                && ($0.value.gatewayHeard.map { now - $0 <= Self.evidenceOfHeir } ?? false)
+        // Neither priority nor order count here: only who surely is on the gateway's side.
+        let fresh = members.compactMap { node, member -> (heard: Instant, node: NodeID)? in
+            guard member.isEligible, isPresent(member, at: now), let heard = member.gatewayHeard,
+                now - heard <= Self.evidenceOfHeir
+            else { return nil }
+            return (heard, node)
         }
-        guard !fresh.isEmpty else { return nil }
-        return beginTransfer(.evidence, at: now)
+        guard let freshest = fresh.max(by: { ($0.heard, $1.node) < ($1.heard, $0.node) }) else { return nil }
+        return beginTransfer(.evidence, to: freshest.node, at: now)
     }
 }

@@ -286,6 +286,15 @@ extension Election {
         return [.probeAddress]
     }
 
+    /// A master that has lost the gateway hands over to whoever has heard it last, and must hear of that while it is
+    /// fresh: a hello each second that happens to come long after each answer would never show it.
+    mutating func gatewayAnswered(at now: Instant) -> [Output] {
+        let isNews = gatewayHeard.map { now - $0 >= Self.freshEvidence / 4 } ?? true
+        gatewayHeard = now
+        guard isNews, role == .standby, let master, !master.hasGateway else { return [] }
+        return hello(at: now)
+    }
+
     func askGateway() -> [Output] { configuration.requiresGateway ? [.probeGateway] : [] }
 
     mutating func gatewayDue(at now: Instant) -> [Output] {

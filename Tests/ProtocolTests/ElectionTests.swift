@@ -1,0 +1,138 @@
+// What a member of a cluster does in single situations; all that can happen to a cluster is the simulator's.
+
+import QureCore
+import Testing
+
+@Suite struct ElectionTests {
+    /// A cluster in which h1 is master and the others stand by.
+    private static func settled(
+        _ count: Int, _ change: (Int, inout Election.Configuration) -> Void = { _, _ in }
+    ) throws -> SmallCluster {
+        var cluster = SmallCluster(count, change)
+        cluster.gateways = Set(1...count)
+        cluster.step(1, .start)
+        cluster.run(1000)
+        if count > 1 { for number in 2...count { cluster.step(number, .start) } }
+        cluster.run(count * 125 + 9500)
+        try #require(cluster.master == 1)
+        for number in 1...count where number > 1 { try #require(cluster[number].role == .standby) }
+        return cluster
+    }
+
+    private static func gatewayIsRequired(_ number: Int, _ configuration: inout Election.Configuration) {
+        configuration.requiresGateway = true
+    }
+
+    // MARK: Health
+
+    @Test func `an ill master hands over, and stands by when it is well again`() throws {
+        var cluster = try Self.settled(2)
+        cluster.step(1, .healthy(false, reason: "check"))
+        #expect(cluster[1].role == .transferring)
+        cluster.run(10)
+        #expect(cluster.master == 2 && cluster[1].role == .fault)
+        #expect(cluster[2].lastTakeOver?.reason == "transfer")
+        cluster.step(1, .healthy(true, reason: ""))
+        cluster.run(1000)
+        #expect(cluster.master == 2 && cluster[1].role == .standby)
+    }
+
+    @Test(arguments: [Election.Input.healthy(false, reason: "check"), .maintenance(true)])
+    func `a master that falls ill while it hands over does not stay without an heir`(_ input: Election.Input) throws {
+        var cluster = try Self.settled(2)
+        cluster.cuts = [[1, 2]]
+        cluster.step(1, .resign)
+        cluster.step(1, input)
+        cluster.run(60)
+        #expect(cluster[1].role == (input == .maintenance(true) ? .maintenance : .fault))
+    }
+
+    @Test func `a master that is well again before the heir is there comes back as if it had just started`() throws {
+        var cluster = try Self.settled(2)
+        cluster.step(1, .healthy(false, reason: "check"))
+        cluster.step(1, .healthy(true, reason: ""))
+        cluster.run(10)
+        #expect(cluster.master == 2 && cluster[1].role == .joining)
+        cluster.run(1000)
+        #expect(cluster.master == 2 && cluster[1].role == .standby)
+    }
+
+    @Test func `an ill member is no successor and does not claim`() throws {
+        var cluster = try Self.settled(3)
+        cluster.step(2, .healthy(false, reason: "check"))
+        cluster.run(10)
+        #expect(cluster[2].role == .fault)
+        cluster.step(1, .resign)
+        cluster.run(100)
+        #expect(cluster.master == 3)
+    }
+
+    // MARK: The last take-over
+
+    @Test func `the times of a take-over are those between its parts`() throws {
+        var cluster = try Self.settled(2)
+        let silent = cluster.now
+        cluster.cuts = [[1, 2], [2, 1]]
+        cluster.run(500)
+        let last = try #require(cluster[2].lastTakeOver)
+        #expect(last.reason == "silent" && last.since <= silent && silent - last.since <= .milliseconds(101))
+        #expect(last.detected >= .milliseconds(110) && last.detected < .milliseconds(125))
+        #expect(last.confirmed >= .milliseconds(200) && last.confirmed < .milliseconds(210))
+        // The claims are said first, and here the follower is quick.
+        #expect(try #require(last.claimed) - last.confirmed == .milliseconds(6))
+    }
+
+    // MARK: The gateway
+
+    @Test func `a master without the gateway hands over to whoever heard it last, whatever its priority`() throws {
+        var cluster = try Self.settled(3) { number, configuration in
+            Self.gatewayIsRequired(number, &configuration)
+            configuration.priority = number == 2 ? 200 : 100
+        }
+        cluster.gateways = [1, 3]
+        cluster.run(1500)
+        // h2, the first successor, has not heard it for longer than h3 has, but its last word is fresh enough.
+        cluster.gateways = [3]
+        cluster.run(4500)
+        #expect(cluster.master == 3)
+        #expect(cluster[3].lastTakeOver?.reason == "transfer")
+    }
+
+    @Test func `of two that hear the gateway, the one with the fresher evidence is the heir`() throws {
+        var cluster = try Self.settled(3) { number, configuration in
+            Self.gatewayIsRequired(number, &configuration)
+            configuration.priority = number == 2 ? 200 : 100
+        }
+        cluster.gateways = []
+        cluster.run(2900)
+        // Both have it again, h3 a little later: by the order of succession it would be h2.
+        cluster.step(2, .gatewayAnswered)
+        cluster.run(30)
+        cluster.step(3, .gatewayAnswered)
+        cluster.run(600)
+        #expect(cluster.master == 3)
+    }
+
+    @Test func `whoever hears the gateway says so at once to a master that does not, twice a second at most`() throws {
+        var cluster = try Self.settled(2, Self.gatewayIsRequired)
+        cluster.gateways = []
+        cluster.run(2500)
+        let before = cluster.said(2, .hello)
+        for _ in 0..<10 {
+            cluster.step(2, .gatewayAnswered)
+            cluster.run(5)
+        }
+        #expect(cluster.said(2, .hello) == before + 1)
+        var calm = try Self.settled(2, Self.gatewayIsRequired)
+        let hellos = calm.said(2, .hello)
+        calm.run(10_000)
+        #expect(calm.said(2, .hello) - hellos <= 10)
+    }
+
+    @Test func `if nobody hears the gateway, everybody keeps what he has`() throws {
+        var cluster = try Self.settled(3, Self.gatewayIsRequired)
+        cluster.gateways = []
+        cluster.run(20_000)
+        #expect(cluster.master == 1 && cluster[1].term == 1)
+    }
+}
