@@ -25,7 +25,7 @@ extension ElectSession {
 
     /// A member's name, or its number where it has told none.
     func name(_ node: NodeID) -> String {
-        node == election.configuration.node ? election.configuration.name : election.members[node]?.name ?? "\(node)"
+        node == election.configuration.node ? election.configuration.name : election.names[node] ?? "\(node)"
     }
 
     private func status() -> JSONValue {
@@ -56,7 +56,13 @@ extension ElectSession {
                 "disbelieved",
                 .object(election.disbelieved.sorted { $0.key < $1.key }.map { ($0.key, .integer(Int64($0.value))) })
             ),
+            ("one_way", .array(election.unheard.map { .string("\(name($0.speaker))>\(name($0.hearer))") })),
         ])
+    }
+
+    /// The names of those that a member does not hear, though others do.
+    private func deafness(of hearer: NodeID) -> JSONValue {
+        .array(election.unheard.filter { $0.hearer == hearer }.map { .string(name($0.speaker)) })
     }
 
     private func memberRecords() -> [JSONValue] {
@@ -67,16 +73,18 @@ extension ElectSession {
             ("term", .integer(Int64(clamping: election.term))),
             ("priority", .integer(Int64(election.configuration.priority))),
             ("heard_ms", .null), ("path", .string("self")), ("configuration", .string("same")),
+            ("deaf_to", deafness(of: election.configuration.node)),
         ])
         let others = election.members.sorted { $0.key < $1.key }.map { node, member -> JSONValue in
-            // A member that goes on without ever naming what it heard of us does not hear us.
-            let path = member.hearsMe.map { now - $0 < .seconds(10) } ?? false ? "both" : "one-way"
+            let way = Election.Way(from: election.configuration.node, to: node)
+            let path = election.unheard.contains(way) ? "one-way" : "both"
             return .object([
                 ("name", .string(member.name)), ("node", .string("\(node)")),
                 ("address", place(of: node).map { .string("\($0)") } ?? .null), ("role", .string(member.role.name)),
                 ("term", .integer(Int64(clamping: member.term))), ("priority", .integer(Int64(member.priority))),
                 ("heard_ms", .integer((now - member.heardAt).milliseconds)), ("path", .string(path)),
                 ("configuration", .string(member.configuration == election.configuration.hash ? "same" : "different")),
+                ("deaf_to", deafness(of: node)),
             ])
         }
         return [own] + others

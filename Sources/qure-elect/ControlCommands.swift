@@ -62,7 +62,8 @@ struct Status: ParsableCommand {
     func run() throws {
         if metrics { return try asking.ask("metrics", asking.write) }
         try asking.show(
-            "status", ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh="])
+            "status",
+            ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh=", "one_way="])
     }
 }
 
@@ -74,7 +75,8 @@ struct Members: ParsableCommand {
     @OptionGroup var asking: AskingOptions
     func run() throws {
         try asking.show(
-            "members", ["name", "address", "role", "term=", "priority=", "heard_ms=", "path=", "configuration="])
+            "members",
+            ["name", "address", "role", "term=", "priority=", "heard_ms=", "path=", "configuration=", "deaf_to="])
     }
 }
 
@@ -121,7 +123,7 @@ struct Suspect: ParsableCommand {
 struct FlatJSON {
     private var values: [String: String] = [:]
 
-    /// Reads the top level of an object; nested ones are left as they stand.
+    /// Reads the top level of an object; nested ones are left as they stand, lists of words become words with commas.
     init(_ text: String) {
         var depth = 0
         var isQuoted = false
@@ -144,8 +146,9 @@ struct FlatJSON {
         guard let colon = part.firstIndex(of: ":") else { return }
         let key = part[..<colon].filter { $0 != "\"" }
         var value = String(part[part.index(after: colon)...])
+        if value.hasPrefix("[") { value = value.filter { !"[]\"".contains($0) } }
         if value.hasPrefix("\"") { value = String(value.dropFirst().dropLast()) }
-        values[key] = value == "null" ? "-" : value
+        values[key] = value == "null" || value.isEmpty ? "-" : value
     }
 
     /// The values in this order; a key with `=` behind it is written with its value.

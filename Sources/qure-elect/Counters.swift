@@ -105,6 +105,9 @@ extension ElectSession {
         text.single("term", .gauge, "The term that this member follows or leads.", "\(election.term)")
         text.single("members", .gauge, "Members that are known, this one included.", "\(election.members.count + 1)")
         text.single("healthy", .gauge, "Whether this member could hold the address.", isHealthy ? "1" : "0")
+        text.single(
+            "one_way_paths", .gauge, "Pairs of members of whom one does not hear the other.",
+            "\(election.unheard.count)")
         text.family(
             "messages_sent_total", .counter, "Messages to the cluster.", by: "kind", byName(counters.sent))
         text.family(

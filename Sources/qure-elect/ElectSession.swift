@@ -28,6 +28,8 @@ final class ElectSession {
     private let addresses: Set<IPAddress>
     private let service = ServiceManager()
     private var places: [NodeID: SocketAddress] = [:]
+    /// The one-way paths that were told of.
+    private var reported: [Election.Way] = []
     private var hasEnded = false
     private var failure: Failure?
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
@@ -172,6 +174,7 @@ final class ElectSession {
         case .probeAddress: for address in addresses { try? neighbours.probe(address) }
         case .probeGateway: for gateway in gateways { try? neighbours.probe(gateway) }
         case .remember(let term): kept.remember(term)
+        case .unheard(let ways): tell(ways)
         case .renamed(let node):
             diagnostics.say(.warning, "another machine has this member's number; taking a new one, \(node)")
         case .ended: hasEnded = true
@@ -267,6 +270,18 @@ final class ElectSession {
     }
 
     // MARK: What is said
+
+    private func tell(_ ways: [Election.Way]) {
+        for way in ways where !reported.contains(way) {
+            diagnostics.say(
+                .warning, "\(name(way.hearer)) does not hear \(name(way.speaker)), others do: a one-way path, going on")
+        }
+        // The rest is about members that are gone.
+        for way in reported where !ways.contains(way) && election.isHeard(way, at: Clock.now) {
+            diagnostics.say(.notice, "\(name(way.hearer)) hears \(name(way.speaker)) again")
+        }
+        reported = ways
+    }
 
     private func flushEvents() {
         do { try events.flush() } catch {

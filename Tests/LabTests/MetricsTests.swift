@@ -1,5 +1,5 @@
-// What `qure-elect status` tells of a running elector in numbers: the text format of Prometheus, read as strictly as
-// its description has it, and that the numbers are those of what happened.
+// What `qure-elect status` and `members` tell of a running elector: the text format of Prometheus, read as strictly as
+// its description has it, and that the numbers are those of what happened; who hears whom.
 
 import Glibc
 import Lab
@@ -41,7 +41,7 @@ private struct Metrics {
 
 extension InTheLab {
     @Suite(.timeLimit(.minutes(2)))
-    struct StatusInNumbers {
+    struct Status {
         private static func metrics(_ elector: Elector) -> Metrics {
             let answer = elector.ask("status", "--metrics")
             let metrics = Metrics(answer.output)
@@ -80,6 +80,35 @@ extension InTheLab {
             #expect(buckets.count == 7 && buckets == buckets.sorted() && buckets[6] > 0)
             #expect(last["loop_lateness_seconds_count"] == buckets[6])
             #expect(elector.ask("status", "--metrics", "--json").status == 64)
+        }
+
+        @Test func `a way that is open in one direction only is named on every host`() throws {
+            let lab = try Lab(hosts: 3, responders: false)
+            let first = try Elector(lab.host(1), ["--on-master", Elector.adds])
+            #expect(first.becomes("master"), "\(first.said)")
+            let electors = [first, try Elector(lab.host(2), []), try Elector(lab.host(3), [])]
+            #expect(electors[1].becomes("standby") && electors[2].becomes("standby"))
+            try lab.host(3).must("nft add table ip deaf")
+            try lab.host(3).must("nft add chain ip deaf in { type filter hook input priority 0 ; }")
+            try lab.host(3).must("nft add rule ip deaf in ip saddr 192.168.1.22 udp dport 7784 drop")
+            for elector in electors {
+                #expect(
+                    eventually(within: .seconds(30)) {
+                        elector.ask("members").output.split(separator: "\n").contains {
+                            $0.hasPrefix("h3 ") && $0.hasSuffix(" deaf_to=h2")
+                        }
+                    }, "\(elector.ask("members").output)")
+                #expect(elector.ask("status").output.hasSuffix(" one_way=h2>h3\n"))
+            }
+            #expect(electors[1].ask("members").output.contains(" path=one-way "))
+            #expect(electors[0].ask("members", "--json").output.contains("\"deaf_to\":[\"h2\"]"))
+            #expect(Self.metrics(first)["one_way_paths"] == 1)
+            #expect(first.process.errors.contains("h3 does not hear h2, others do: "))
+            try lab.host(3).must("nft delete table ip deaf")
+            for elector in electors {
+                #expect(eventually { elector.ask("status").output.hasSuffix(" one_way=-\n") })
+            }
+            #expect(first.process.errors.hasSuffix(" h3 hears h2 again\n"))
         }
 
         @Test func `what is not there yet has no number`() throws {

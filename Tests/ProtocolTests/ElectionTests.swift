@@ -135,4 +135,79 @@ import Testing
         cluster.run(20_000)
         #expect(cluster.master == 1 && cluster[1].term == 1)
     }
+
+    // MARK: Who hears whom
+
+    @Test func `a way that is open in one direction only is named by all, and no longer when it is open`() throws {
+        var cluster = try Self.settled(3)
+        #expect(cluster.machines.allSatisfy { $0.unheard.isEmpty })
+        cluster.cuts = [[3, 2]]
+        cluster.run(12_000)
+        let way = Election.Way(from: SmallCluster.node(3), to: SmallCluster.node(2))
+        for number in 1...3 { #expect(cluster[number].unheard == [way], "h\(number)") }
+        #expect(cluster.outputs[0].contains(.unheard([way])))
+        // h2 has forgotten h3 by now, and still knows its name.
+        #expect(cluster[2].names[SmallCluster.node(3)] == "h3")
+        cluster.cuts = []
+        cluster.run(3000)
+        for number in 1...3 { #expect(cluster[number].unheard == [], "h\(number)") }
+        #expect(cluster.outputs[0].contains(.unheard([])))
+    }
+
+    @Test func `a master that one member does not hear is told so`() throws {
+        var cluster = try Self.settled(3)
+        cluster.cuts = [[1, 3]]
+        cluster.run(12_000)
+        #expect(cluster.master == 1)
+        #expect(cluster[1].unheard == [Election.Way(from: SmallCluster.node(1), to: SmallCluster.node(3))])
+    }
+
+    @Test(arguments: [1000, 3000, 4900, 7000])
+    func `a link that was cut in both directions for a while is no one-way path`(_ time: Int) throws {
+        var cluster = try Self.settled(4)
+        cluster.cuts = [[2, 3], [3, 2], [2, 4], [4, 2], [1, 3], [3, 1], [1, 4], [4, 1]]
+        cluster.run(time)
+        cluster.cuts = []
+        cluster.run(12_000)
+        for number in 1...4 {
+            let said = cluster.outputs[number - 1].filter { if case .unheard = $0 { true } else { false } }
+            #expect(said == [], "h\(number)")
+        }
+    }
+
+    @Test func `a member that is gone is deaf to nobody, and nobody to it`() throws {
+        var cluster = try Self.settled(4)
+        cluster.cuts = Set((1...3).flatMap { [[4, $0], [$0, 4]] })
+        for _ in 0..<60 {
+            cluster.run(250)
+            for number in 1...3 { #expect(cluster[number].unheard == [], "h\(number) at \(cluster.now)") }
+        }
+    }
+
+    @Test func `with more members than fit into a message, the digests go round`() throws {
+        var cluster = try Self.settled(12)
+        cluster.run(25_000)
+        #expect(cluster.machines.allSatisfy { $0.unheard.isEmpty })
+        cluster.cuts = [[9, 11]]
+        cluster.run(25_000)
+        let way = Election.Way(from: SmallCluster.node(9), to: SmallCluster.node(11))
+        #expect(cluster.machines.allSatisfy { $0.unheard == [way] })
+    }
+
+    @Test func `32 members need few messages, each in one datagram`() throws {
+        var cluster = try Self.settled(32)
+        func messages() -> [ElectionMessage] {
+            cluster.outputs.joined().compactMap { if case .send(let message, _) = $0 { message } else { nil } }
+        }
+        #expect(cluster.master == 1 && cluster[1].members.count == 31)
+        let before = messages().count
+        cluster.run(10_000)
+        #expect(messages().count - before <= 22 * 10)
+        let longest = messages().reduce(0) { longest, message in
+            var writer = WireWriter()
+            message.write(to: &writer)
+            return max(longest, writer.bytes.count + ElectionMessage.codeLength)
+        }
+        #expect(longest <= ElectionMessage.maximumLength && longest > 300)
+    }
 }

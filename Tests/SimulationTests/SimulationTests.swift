@@ -39,5 +39,6 @@ import Testing
         "suspicion", "unhealthy", "claiming -> standby", "claiming -> master", "standby -> master",
         "transferring -> standby",
         "transferring -> goodbye", "master -> standby", "master -> quarantined", "suspecting -> standby", "renamed",
+        "unheard",
     ]
 }

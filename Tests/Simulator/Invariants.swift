@@ -46,7 +46,7 @@ extension Simulation {
         return (beats + 1) * (settings.interval.nanoseconds + trip) + frozen
     }
 
-    /// I1 and I3: one master, whom all follow, and who holds the address.
+    /// I1 and I3: one master, whom all follow, and who holds the address. I8: nobody says of anybody that he is deaf.
     mutating func judgeCalm() {
         guard violations.isEmpty else { return }
         let masters = hosts.indices.filter { hosts[$0].election.role == .master }
@@ -63,6 +63,9 @@ extension Simulation {
             if view.master?.standing.node != node || view.role != .standby {
                 return violate("I1", "\(name(index)) does not follow \(name(master)): \(roles.joined(separator: " "))")
             }
+        }
+        for index in hosts.indices where !hosts[index].election.unheard.isEmpty {
+            return violate("I8", "\(name(index)) says that ways are closed: \(hosts[index].election.unheard)")
         }
         let holders = hosts.indices.filter { hosts[$0].answers(now) }
         if holders.count != 1 { violate("I2", "\(holders.map(name)) hold the address when all is calm") }

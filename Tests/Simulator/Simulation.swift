@@ -258,6 +258,7 @@ package struct Simulation {
                     .gatewayAnswers(host: index, life: hosts[index].life), at: now + random.pick(200_000...2_000_000))
             }
         case .remember(let term): hosts[index].rememberedTerm = term
+        case .unheard: statistics.events["unheard", default: 0] += 1
         case .renamed: statistics.events["renamed", default: 0] += 1
         case .ended: stop(index)
         }

@@ -40,6 +40,10 @@ package struct Election: Sendable {
     package internal(set) var lastTakeOver: TakeOver?
     /// When the gateway last answered.
     package internal(set) var gatewayHeard: Instant?
+    /// The ways on which nothing passes, as far as what the others say shows it.
+    package internal(set) var unheard: [Way] = []
+    /// The names that nodes have said, also of some that are gone.
+    package internal(set) var names: [NodeID: String] = [:]
     /// Messages that were not believed, by why.
     package internal(set) var disbelieved: [String: Int] = [:]
 
@@ -72,6 +76,8 @@ package struct Election: Sendable {
     /// How late this machine's own timers have been: what it forgives others for that (Lifeguard's local health).
     var ownLateness = Duration.zero
     var lastDigest = 0
+    /// By whom, of whom.
+    var hearing: [NodeID: [NodeID: Hearing]] = [:]
     /// When this member last began to listen.
     var listensSince = Instant(nanoseconds: 0)
     var lastReply = Instant(nanoseconds: 0)

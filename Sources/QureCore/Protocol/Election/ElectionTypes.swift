@@ -119,6 +119,8 @@ extension Election {
         case probeGateway
         /// Keep the term for the next start.
         case remember(term: UInt64)
+        /// From now on nothing passes on these ways, and on no others.
+        case unheard([Way])
         /// The node has a new number (the old one belongs to a cloned machine).
         case renamed(NodeID)
         /// Nothing follows.

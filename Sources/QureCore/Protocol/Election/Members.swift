@@ -33,8 +33,6 @@ extension Election {
         package var configuration: UInt32
         /// When the gateway last answered it, as far as it said.
         package var gatewayHeard: Instant?
-        /// What it last heard of this member, and when it said so.
-        package var hearsMe: Instant?
 
         /// Whether it could take the address.
         package var isEligible: Bool {
@@ -123,7 +121,7 @@ extension Election {
             session: message.session, sequence: message.sequence, heardAt: now, knownSince: now, name: "", mac: nil,
             priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
             tolerance: message.tolerance,
-            configuration: message.configuration, gatewayHeard: nil, hearsMe: nil)
+            configuration: message.configuration, gatewayHeard: nil)
         // A master that has restarted is not the master that was known.
         if let known = master, known.standing.node == message.node, message.role != .master { master?.isGone = true }
         return []
@@ -154,17 +152,15 @@ extension Election {
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         update(message, at: now)
-        if let mine = message.digests.first(where: { $0.node == configuration.node }) {
-            if mine.session == configuration.session {
-                if mine.sequence > sequence {
-                    // Somebody has heard more of me than I have said: I am an old copy of myself.
-                    configuration.session = random.next()
-                    sequence = 0
-                    return quarantine("restored-snapshot", at: now)
-                }
-                members[message.node]?.hearsMe = now
-            }
+        if let mine = message.digests.first(where: { $0.node == configuration.node }),
+            mine.session == configuration.session, mine.sequence > sequence
+        {
+            // Somebody has heard more of me than I have said: I am an old copy of myself.
+            configuration.session = random.next()
+            sequence = 0
+            return quarantine("restored-snapshot", at: now)
         }
+        noteDigests(of: message, at: now)
         guard message.term <= highestTerm &+ Self.maximumTermJump || highestTerm == 0 else {
             return disbelieve("term-jump")
         }
@@ -177,6 +173,8 @@ extension Election {
         members[message.node]?.sequence = message.sequence
         members[message.node]?.heardAt = arrival
         members[message.node]?.name = message.name ?? ""
+        if names.count >= Self.maximumMembers * 2 { names = names.filter { members[$0.key] != nil } }
+        names[message.node] = message.name
         members[message.node]?.mac = message.mac
         members[message.node]?.priority = message.priority
         members[message.node]?.role = message.role
@@ -253,7 +251,7 @@ extension Election {
         timers[.review] = now + Self.reviewInterval
         ownLateness = ownLateness > .milliseconds(1) ? ownLateness / 2 : .zero
         for (node, member) in members where now - member.heardAt > helloInterval * 5 { forget(node, member) }
-        return isMaster ? reviewMastery(at: now) : []
+        return reviewHearing(at: now) + (isMaster ? reviewMastery(at: now) : [])
     }
 
     private mutating func forget(_ node: NodeID, _ member: Member) {
