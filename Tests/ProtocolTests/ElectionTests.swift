@@ -82,6 +82,14 @@ import Testing
         #expect(try #require(last.claimed) - last.confirmed == .milliseconds(6))
     }
 
+    @Test func `a master whose address is there already is not asked for it again`() throws {
+        var cluster = SmallCluster(1)
+        cluster.step(1, .addressPresent(true))
+        cluster.step(1, .start)
+        cluster.run(2000)
+        #expect(cluster.master == 1 && cluster[1].term == 1 && cluster[1].lastTakeOver?.claimed != nil)
+    }
+
     // MARK: The gateway
 
     @Test func `a master without the gateway hands over to whoever heard it last, whatever its priority`() throws {

@@ -13,6 +13,8 @@ struct SmallCluster {
     var cuts: Set<[Int]> = []
     /// Who reaches the gateway; after how long it answers.
     var gateways: Set<Int> = []
+    /// Who has the address.
+    private var present: Set<Int> = []
     private var random = SplitMix64(seed: 1)
     private var gatewayAnswers: [(at: Instant, member: Int)] = []
     private var flights: [(at: Instant, message: ElectionMessage, from: Int, to: Int)] = []
@@ -47,6 +49,9 @@ struct SmallCluster {
     }
 
     mutating func step(_ number: Int, _ input: Election.Input, answering: Int? = nil) {
+        if case .addressPresent(let isHere) = input {
+            present = present.subtracting([number]).union(isHere ? [number] : [])
+        }
         let made = machines[number - 1].step(input, at: now, using: &random)
         outputs[number - 1] += made
         for output in made { perform(output, number, answering) }
@@ -65,7 +70,8 @@ struct SmallCluster {
         case .event(let event):
             let holds: Bool? = event.state == .claiming || event.state == .alive
                 ? nil : [.master, .transferring].contains(event.state)
-            if let holds { step(number, .addressPresent(holds)) }
+            // As the kernel: only what is new.
+            if let holds, holds != present.contains(number) { step(number, .addressPresent(holds)) }
         case .probeGateway where gateways.contains(number):
             gatewayAnswers.append((now + Self.delay * 2, number))
         default: break

@@ -72,7 +72,8 @@ extension Election {
         stranger = nil
         timers[.suspicion] = nil
         timers[.hello] = nil
-        isAddressPresent = false
+        // Where the address has been here all along, the kernel has nothing new to tell.
+        if isAddressPresent, let last = takeOver { lastTakeOver?.claimed = now - last.since }
         timers[.presence] = now + max(configuration.tolerance, .milliseconds(100))
         if configuration.requiresGateway { timers[.gateway] = now + .seconds(1) }
         return outputs.map { withLease($0, at: now) } + beat(at: now)
