@@ -6,7 +6,7 @@ import Glibc
 import QureCore
 
 final class ElectSession {
-    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, health = 5, connections = 100 }
+    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, health = 5, output = 6, connections = 100 }
 
     let options: Run
     private(set) var election: Election
@@ -83,6 +83,7 @@ final class ElectSession {
         for descriptor in neighbours.descriptors { try poller.add(descriptor, token: Token.link) }
         try poller.add(changes.descriptor, token: Token.changes)
         try poller.add(control.descriptor, token: Token.control)
+        _ = try poller.addForFailure(STDOUT_FILENO, token: Token.output)
     }
 
     /// Takes part until it is asked to leave, and its last hook has ended.
@@ -123,6 +124,7 @@ final class ElectSession {
             step(.deadlinePassed)
         }
         serveControl(events)
+        if events.contains(.ready(Token.output)) { loseFollower("standard output") }
         flushEvents()
         proceedWithCommands()
     }
@@ -284,13 +286,17 @@ final class ElectSession {
     }
 
     private func flushEvents() {
-        do { try events.flush() } catch {
-            guard failure == nil else { return }
-            failure = Failure(.unreachable, "\(error): whoever followed is gone; left the cluster")
-            step(.leave(reason: "follower-gone"))
-        }
+        do { try events.flush() } catch { loseFollower("\(error)") }
         // Nothing follows: the readers must not wait for a hook.
         if hasEnded { OutputStream.endStandardOutput() }
+    }
+
+    /// Nobody reads the events any more.
+    private func loseFollower(_ what: String) {
+        try? poller.remove(STDOUT_FILENO)
+        guard failure == nil, !hasEnded else { return }
+        failure = Failure(.unreachable, "\(what): whoever followed is gone; left the cluster")
+        step(.leave(reason: "follower-gone"))
     }
 
     /// Who is master, as far as this member knows.

@@ -95,5 +95,18 @@ extension InTheLab {
             #expect(first.becomes("standby"), "\(first.said)")
             #expect(second.becomes("master"))
         }
+
+        @Test func `a member at fault, too, leaves at once when nobody reads its events any more`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = Executables.path("qure-elect")
+            let words = "run --cluster test --insecure --address \(Lab.Plan.shared) --health false --keep-dir /run/qure"
+            let reader = try lab.host(1).start(
+                "sh", "-c", "{ \(elector) \(words); echo $? >&2; } | while read -r state rest; do echo $state; done")
+            #expect(eventually { reader.lines.last == "fault" }, "\(reader.errors)")
+            let loop = try #require(lab.host(1).processes(named: "sh").max())
+            kill(loop, SIGKILL)
+            let end = "standard output: whoever followed is gone; left the cluster\n69\n"
+            #expect(eventually { reader.errors.hasSuffix(end) }, "\(reader.errors)")
+        }
     }
 }

@@ -62,6 +62,18 @@ package struct Poller: ~Copyable {
         try Self.add(descriptor, to: epoll.number, token: UInt64(token), events: EPOLLOUT)
     }
 
+    /// Watches `descriptor` until it fails: a pipe whose reader is gone. False: it is of a kind that cannot be watched.
+    package func addForFailure(_ descriptor: CInt, token: Int) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            try Self.add(descriptor, to: epoll.number, token: UInt64(token), events: EPOLLERR)
+            return true
+        } catch {
+            // A file, or a device without a queue.
+            guard error.errno == .notPermitted else { throw error }
+            return false
+        }
+    }
+
     /// No longer watches `descriptor`.
     package func remove(_ descriptor: CInt) throws(SystemError) {
         try check("epoll_ctl") { epoll_ctl(epoll.number, EPOLL_CTL_DEL, descriptor, nil) }
