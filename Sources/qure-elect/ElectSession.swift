@@ -6,7 +6,10 @@ import Glibc
 import QureCore
 
 final class ElectSession {
-    enum Token { static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, health = 5, output = 6, connections = 100 }
+    enum Token {
+        static let cluster = 0, changes = 1, link = 2, control = 3, hook = 4, health = 5, output = 6
+        static let connections = 100
+    }
 
     let options: Run
     private(set) var election: Election
