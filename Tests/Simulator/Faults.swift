@@ -164,7 +164,7 @@ extension Simulation {
         hosts[index].isPresent = false
         hosts[index].waiting = []
         hosts[index].timerSet = nil
-        hosts[index].pausedSince = nil
+        hosts[index].clock.pausedSince = nil
     }
 
     private mutating func restart(_ index: Int, _ losesState: Bool) {
@@ -187,25 +187,25 @@ extension Simulation {
     private mutating func pause(_ index: Int, clockRunsOn: Bool) {
         guard hosts[index].state == .running else { return }
         hosts[index].state = .paused
-        hosts[index].pausedSince = now
-        hosts[index].clockRunsOn = clockRunsOn
+        hosts[index].clock.pausedSince = now
+        hosts[index].clock.runsOn = clockRunsOn
     }
 
     private mutating func resume(_ index: Int) {
-        guard hosts[index].state == .paused, let since = hosts[index].pausedSince else { return }
-        let runsOn = hosts[index].clockRunsOn
-        hosts[index].pausedSince = nil
-        hosts[index].clockRunsOn = false
+        guard hosts[index].state == .paused, let since = hosts[index].clock.pausedSince else { return }
+        let runsOn = hosts[index].clock.runsOn
+        hosts[index].clock.pausedSince = nil
+        hosts[index].clock.runsOn = false
         // A clock that ran on is ahead from now on, which the offset keeps.
         if runsOn {
-            hosts[index].clockOffset += Int64(Double(hosts[index].pausedTime) * hosts[index].clockRate)
-            hosts[index].pausedTime = 0
+            hosts[index].clock.offset += Int64(Double(hosts[index].clock.pausedTime) * hosts[index].clock.rate)
+            hosts[index].clock.pausedTime = 0
         } else {
-            hosts[index].pausedTime += now - since
+            hosts[index].clock.pausedTime += now - since
         }
         if let until = hosts[index].leaseUntil {
             queue.insert(
-                .leaseEnds(host: index, life: hosts[index].life), at: max(hosts[index].trueTime(until) + 1, now))
+                .leaseEnds(host: index, life: hosts[index].life), at: max(hosts[index].clock.trueTime(until) + 1, now))
         }
         wake(index)
     }
@@ -216,9 +216,9 @@ extension Simulation {
         hosts[index].timerSet = nil
         let waiting = hosts[index].waiting
         hosts[index].waiting = []
-        if let until = hosts[index].leaseUntil, hosts[index].local(now) >= until { withdraw(index) }
+        if let until = hosts[index].leaseUntil, hosts[index].clock.local(now) >= until { withdraw(index) }
         for one in waiting where hosts[index].state == .running {
-            receive(one.message, one.from, index, one.isReplay, at: one.at)
+            receive(one.datagram.message, one.from, index, one.isReplay, at: one.at)
         }
         if hosts[index].state == .running { step(index, .deadlinePassed) }
     }
@@ -253,7 +253,7 @@ extension Simulation {
             let one = recordings[random.pick(0...(recordings.count - 1))]
             let to = random.pick(0...(hosts.count - 1))
             queue.insert(
-                .deliver(one.message, from: one.from, to: to, isReplay: true), at: now + random.pick(0...Self.second))
+                .deliver(one.datagram, from: one.from, to: to, isReplay: true), at: now + random.pick(0...Self.second))
         }
     }
 

@@ -5,9 +5,18 @@ import QureCore
 extension Simulation {
     /// I2: on a link that connects them, two hosts answer for the address no longer than the bound.
     mutating func judge() {
-        let holders = hosts.indices.filter { hosts[$0].answers(now) }
-        let limit = bound(holders)
-        guard holders.count > 1, areConnected(holders), limit < .max else {
+        var holders: [Int] = []
+        var first: Int?
+        // Nearly always there is one at most, and no list needs to be made; and a call that is not inlined copies the
+        // whole host.
+        for index in hosts.indices where hosts[index].isPresent && hosts[index].answers(now) {
+            if let one = first {
+                holders.isEmpty ? holders = [one, index] : holders.append(index)
+            } else {
+                first = index
+            }
+        }
+        guard !holders.isEmpty, areConnected(holders), case let limit = bound(holders), limit < .max else {
             twoHoldersSince = nil
             return
         }

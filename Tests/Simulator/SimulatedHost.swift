@@ -18,15 +18,9 @@ struct SimulatedHost {
     let index: Int
     var election: Election
     var state = State.off
-    /// Local time = (true time - pausedTime) * rate + offset.
-    var clockRate: Double
-    var clockOffset: Int64
-    var pausedTime: Int64 = 0
-    var pausedSince: Int64?
-    /// Whether the clock goes on while the host is paused: then the gap shows.
-    var clockRunsOn = false
+    var clock: SimulatedClock
     /// Frames that arrived while the elector did not run; the kernel keeps some.
-    var waiting: [(message: ElectionMessage, from: Int, isReplay: Bool, at: Int64)] = []
+    var waiting: [(datagram: Simulation.Datagram, from: Int, isReplay: Bool, at: Int64)] = []
     /// Until when the follower holds the address, by the local clock; nil: it does not hold it.
     var leaseUntil: Int64?
     /// The term that the address is held by.
@@ -43,20 +37,9 @@ struct SimulatedHost {
 
     static let queueLimit = 200
 
-    func local(_ time: Int64) -> Int64 {
-        let paused = clockRunsOn ? 0 : pausedTime + (pausedSince.map { time - $0 } ?? 0)
-        return Int64(Double(time - paused) * clockRate) + clockOffset
-    }
-
-    /// The true time at which the local clock will show `instant`, if nothing stops it.
-    func trueTime(_ instant: Int64) -> Int64 {
-        let paused = clockRunsOn ? 0 : pausedTime
-        return Int64((Double(instant - clockOffset) / clockRate).rounded(.up)) + paused
-    }
-
     /// Whether the host answers for the address at `time`.
     func answers(_ time: Int64) -> Bool {
         guard state == .running || state == .frozen, isPresent, let leaseUntil else { return false }
-        return local(time) < leaseUntil
+        return clock.local(time) < leaseUntil
     }
 }

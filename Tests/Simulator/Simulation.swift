@@ -12,9 +12,15 @@ package struct Violation: Error, CustomStringConvertible {
 }
 
 package struct Simulation {
+    /// A message on its way, one for all its receivers.
+    final class Datagram: Sendable {
+        let message: ElectionMessage
+        init(_ message: ElectionMessage) { self.message = message }
+    }
+
     /// What is to happen.
     enum Event {
-        case deliver(ElectionMessage, from: Int, to: Int, isReplay: Bool)
+        case deliver(Datagram, from: Int, to: Int, isReplay: Bool)
         case timer(host: Int, life: Int, due: Int64)
         /// The follower has put the address there, or taken it away, and the kernel tells.
         case address(host: Int, life: Int, isPresent: Bool)
@@ -34,7 +40,7 @@ package struct Simulation {
     package internal(set) var violations: [Violation] = []
     /// The story, if it is asked for.
     package var trace: [String]?
-    var recordings: [(message: ElectionMessage, from: Int)] = []
+    var recordings: [(datagram: Datagram, from: Int)] = []
     var twoHoldersSince: Int64?
     var termsWhenCalm: [UInt64]?
     /// From then on nothing disturbs any more.
@@ -98,8 +104,9 @@ package struct Simulation {
         for index in 0..<settings.hosts {
             let host = SimulatedHost(
                 index: index, election: Election(Self.configuration(index, settings, &random)),
-                clockRate: 1 + Double(random.pick(-200...200)) / 1_000_000,
-                clockOffset: random.pick(0...(100 * Self.second)),
+                clock: SimulatedClock(
+                    rate: 1 + Double(random.pick(-200...200)) / 1_000_000,
+                    offset: random.pick(0...(100 * Self.second))),
                 random: SplitMix64(seed: random.next()))
             hosts.append(host)
         }
@@ -159,7 +166,7 @@ package struct Simulation {
 
     private mutating func handle(_ event: Event) {
         switch event {
-        case .deliver(let message, let from, let to, let isReplay): deliver(message, from, to, isReplay)
+        case .deliver(let datagram, let from, let to, let isReplay): deliver(datagram, from, to, isReplay)
         case .timer(let index, let life, let due):
             guard hosts[index].life == life, hosts[index].state == .running, hosts[index].timerSet == due else {
                 return
@@ -183,11 +190,11 @@ package struct Simulation {
         }
     }
 
-    private mutating func deliver(_ message: ElectionMessage, _ from: Int, _ to: Int, _ isReplay: Bool) {
+    private mutating func deliver(_ datagram: Datagram, _ from: Int, _ to: Int, _ isReplay: Bool) {
         switch hosts[to].state {
-        case .running: receive(message, from, to, isReplay, at: hosts[to].local(now))
+        case .running: receive(datagram.message, from, to, isReplay, at: hosts[to].clock.local(now))
         case .frozen where hosts[to].waiting.count < SimulatedHost.queueLimit:
-            hosts[to].waiting.append((message, from, isReplay, hosts[to].local(now)))
+            hosts[to].waiting.append((datagram, from, isReplay, hosts[to].clock.local(now)))
         default: return
         }
     }
@@ -196,10 +203,10 @@ package struct Simulation {
         _ message: ElectionMessage, _ from: Int, _ to: Int, _ isReplay: Bool, at arrival: Int64
     ) {
         statistics.messages += 1
+        let input = Election.Input.heard(message, received: Instant(nanoseconds: arrival))
+        guard isReplay, isStale(message, for: hosts[to].election) else { return step(to, input, answering: from) }
         let before = hosts[to].election
-        let isStale = isReplay && isStale(message, for: before)
-        step(to, .heard(message, received: Instant(nanoseconds: arrival)), answering: from)
-        guard isStale else { return }
+        step(to, input, answering: from)
         let after = hosts[to].election
         if after.role != before.role || after.term != before.term || after.master?.standing != before.master?.standing {
             violate("I6", "a recording changed \(name(to)) from \(before.role) to \(after.role): \(message)")
@@ -216,19 +223,19 @@ package struct Simulation {
 
     /// One step of one machine, and what follows from it.
     mutating func step(_ index: Int, _ input: Election.Input, answering: Int? = nil) {
-        let time = Instant(nanoseconds: hosts[index].local(now))
-        let role = hosts[index].election.role
+        let time = Instant(nanoseconds: hosts[index].clock.local(now))
+        let before = hosts[index].election.role
         var random = hosts[index].random
         let outputs = hosts[index].election.step(input, at: time, using: &random)
         hosts[index].random = random
-        let election = hosts[index].election
-        if election.role != role {
-            statistics.transitions["\(role.rawValue) -> \(election.role.rawValue)", default: 0] += 1
-            if trace != nil { note("\(name(index)) \(role.rawValue) -> \(election.role.rawValue) on \(input)") }
+        let role = hosts[index].election.role
+        if role != before {
+            statistics.transitions["\(before.rawValue) -> \(role.rawValue)", default: 0] += 1
+            if trace != nil { note("\(name(index)) \(before.rawValue) -> \(role.rawValue) on \(input)") }
         }
         for output in outputs { perform(output, index, answering) }
         if case .deadlinePassed = input, let next = hosts[index].election.nextDeadline, next <= time {
-            violate("I7", "\(name(index)) wants to be woken at once again: \(election.role)")
+            violate("I7", "\(name(index)) wants to be woken at once again: \(role)")
         }
         setTimer(index)
     }
@@ -237,7 +244,7 @@ package struct Simulation {
         guard let deadline = hosts[index].election.nextDeadline, hosts[index].state == .running else { return }
         // Timers come late by a little, as they do.
         let late = Int64(hosts[index].random.next() % 200_000)
-        let due = max(hosts[index].trueTime(deadline.nanoseconds), now) + late
+        let due = max(hosts[index].clock.trueTime(deadline.nanoseconds), now) + late
         if let set = hosts[index].timerSet, set <= due && set >= now { return }
         hosts[index].timerSet = due
         queue.insert(.timer(host: index, life: hosts[index].life, due: due), at: due)
@@ -267,21 +274,22 @@ package struct Simulation {
     private mutating func send(
         _ message: ElectionMessage, from: Int, to destination: Election.Destination, _ answering: Int?
     ) {
-        if hosts[from].random.chance(2) || message.kind == .claim { recordings.append((message, from)) }
+        let datagram = Datagram(message)
+        if hosts[from].random.chance(2) || message.kind == .claim { recordings.append((datagram, from)) }
         if recordings.count > 400 { recordings.removeFirst(200) }
         switch destination {
-        case .group: for to in hosts.indices where to != from { transmit(message, from, to) }
+        case .group: for to in hosts.indices where to != from { transmit(datagram, from, to) }
         case .member(let node):
             for to in hosts.indices where to != from && hosts[to].election.configuration.node == node {
-                transmit(message, from, to)
+                transmit(datagram, from, to)
             }
-        case .sender: if let answering { transmit(message, from, answering) }
+        case .sender: if let answering { transmit(datagram, from, answering) }
         }
     }
 
-    private mutating func transmit(_ message: ElectionMessage, _ from: Int, _ to: Int) {
+    private mutating func transmit(_ datagram: Datagram, _ from: Int, _ to: Int) {
         for delay in network.delays(from, to, &random) {
-            queue.insert(.deliver(message, from: from, to: to, isReplay: false), at: now + delay)
+            queue.insert(.deliver(datagram, from: from, to: to, isReplay: false), at: now + delay)
         }
     }
 
@@ -304,7 +312,7 @@ package struct Simulation {
             let isNew = hosts[index].leaseUntil == nil
             hosts[index].leaseUntil = until
             let life = hosts[index].life
-            queue.insert(.leaseEnds(host: index, life: life), at: hosts[index].trueTime(until) + 1)
+            queue.insert(.leaseEnds(host: index, life: life), at: hosts[index].clock.trueTime(until) + 1)
             if isNew {
                 queue.insert(
                     .address(host: index, life: life, isPresent: true), at: now + random.pick(200_000...3_000_000))
@@ -323,7 +331,7 @@ package struct Simulation {
 
     private mutating func endLease(_ index: Int, _ life: Int) {
         guard hosts[index].life == life, let until = hosts[index].leaseUntil, hosts[index].state != .paused,
-            hosts[index].local(now) >= until
+            hosts[index].clock.local(now) >= until
         else { return }
         withdraw(index)
     }
