@@ -161,7 +161,11 @@ package struct Election: Sendable {
         }
         if wantsMaintenance { return become(.maintenance, reason: nil) }
         guard isHealthy else { return become(.fault, reason: illness) + hello(at: now) }
-        if master != nil { return become(.standby, reason: nil) + hello(at: now) }
+        if master != nil {
+            // It may have fallen silent, or gone, while this member listened.
+            timers[.suspicion] = timers[.suspicion] ?? now + .microseconds(1)
+            return become(.standby, reason: nil) + hello(at: now)
+        }
         // Nobody is master: each waits its rank among those that it has heard, then claims.
         let outputs = become(.suspecting, reason: "no-master")
         suspectedSince = now
@@ -201,6 +205,9 @@ package struct Election: Sendable {
         if wasActing && !isMaster { isAsked = false }
         return [.event(event(.init(rawValue: new.rawValue), reason: reason))]
     }
+
+    /// Where a member stands that is not master any more, and knows of another one.
+    var restingRole: Role { wantsMaintenance ? .maintenance : isHealthy ? .standby : .fault }
 
     func event(_ state: ClusterEvent.State, reason: String? = nil) -> Event {
         Event(
@@ -269,10 +276,9 @@ package struct Election: Sendable {
     private mutating func deadlinePassed(
         at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        if let due = timers.values.min(), now > due { noteLateness(now - due) }
-        if let due = timers[.heartbeat], now - due > lease {
-            // The followers have withdrawn by now, and a successor may speak.
-            return quarantine("late-\((now - due).milliseconds)ms", at: now)
+        if let due = timers.values.min(), now > due {
+            noteLateness(now - due)
+            if let outputs = bridgeGap(of: now - due, at: now) { return outputs }
         }
         var outputs: [Output] = []
         for timer in Timer.allCases {
@@ -282,6 +288,27 @@ package struct Election: Sendable {
             if role == .goodbye { break }
         }
         return outputs
+    }
+
+    /// This machine did not run for a while. What it could not hear in that time is nobody's silence.
+    private mutating func bridgeGap(of late: Duration, at now: Instant) -> [Output]? {
+        var gap = late
+        switch role {
+        case .claiming, .master, .transferring:
+            // The followers have withdrawn by now, and a successor may speak.
+            gap = (timers[.heartbeat] ?? timers[.claimRepeat]).map { now - $0 } ?? .zero
+            guard gap > lease else { return nil }
+        case .standby, .suspecting:
+            guard gap > configuration.tolerance / 2 else { return nil }
+            if let known = master {
+                // The master has its time to be heard again; it is asked for meanwhile.
+                master?.livedAt = max(known.livedAt, now - known.interval)
+                return nil
+            }
+        case .joining, .quarantined: guard gap > configuration.tolerance / 2 else { return nil }
+        case .maintenance, .fault, .goodbye: return nil
+        }
+        return quarantine("late-\(gap.milliseconds)ms", at: now)
     }
 
     private mutating func fire(

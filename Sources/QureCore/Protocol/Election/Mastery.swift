@@ -103,6 +103,10 @@ extension Election {
         return [.send(message, to: .group), withLease(.event(event(state)), at: now)]
     }
 
+    /// Whether a heartbeat comes by itself as soon as the queue is read. Where this machine did not run for a while, a
+    /// better claim may stand further behind in the queue, and the gap must show: so no question is answered before.
+    func isBeatDue(at now: Instant) -> Bool { timers[.heartbeat].map { now >= $0 } ?? false }
+
     /// Tells the followers to tell the link once more.
     func announceAgain() -> [Output] {
         guard role == .master else { return [] }
@@ -257,7 +261,7 @@ extension Election {
             outputs += listen(as: .joining, reason: why.reason, at: now)
         case .maintenance: outputs += become(.maintenance, reason: nil)
         case .unhealthy(let reason): outputs += become(.fault, reason: reason)
-        case .resigned, .preempted, .evidence: outputs += become(.standby, reason: why.reason)
+        case .resigned, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)
         }
         if let message { follow(message, at: now) }
         outputs += released(&self)

@@ -25,7 +25,7 @@ extension Election {
         let why = transfer?.why
         transfer = nil
         // Whoever it is has had its say a moment ago: wait for it as for a master.
-        let outputs = become(.standby, reason: reason)
+        let outputs = become(restingRole, reason: reason)
         adopt(message, theirs, at: now)
         if case .leaving(let reason)? = why { return outputs + sayGoodbye(reason, at: now) }
         return outputs + hello(at: now)
@@ -38,7 +38,7 @@ extension Election {
         if let mine = standing {
             guard mine < theirs, isMaster else { return [] }
             // It cannot have heard of this one: tell it at once, and the link as well.
-            guard now - lastReply >= configuration.interval / 4 else { return [] }
+            guard now - lastReply >= configuration.interval / 4, !isBeatDue(at: now) else { return [] }
             lastReply = now
             return beat(at: now) + announceAgain()
         }
@@ -158,7 +158,7 @@ extension Election {
     mutating func heardSuspicion(_ message: ElectionMessage, at now: Instant) -> [Output] {
         guard let subject = message.subject else { return [] }
         if subject == configuration.node && isMaster {
-            guard now - lastReply >= .milliseconds(2) else { return [] }
+            guard now - lastReply >= .milliseconds(2), !isBeatDue(at: now) else { return [] }
             lastReply = now
             return beat(at: now)
         }
