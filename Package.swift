@@ -94,6 +94,6 @@ let package = Package(
         .executableTarget(
             name: "qure-simulate", dependencies: ["Simulator", "QureCore"], path: "Tests/SimulatorTool",
             swiftSettings: toolSettings, linkerSettings: toolLinking),
-        tests("SimulationTests", ["Lab"]),
+        tests("SimulationTests", ["Lab", "QureCore"]),
     ] + fuzzTargets
 )

@@ -32,9 +32,9 @@ import Testing
     }
 
     private static let mustBeReached = [
-        "clone", "copies", "crash", "cutHost", "delays", "down", "freeze", "gatewayCut", "gatewayDown", "leave",
-        "linkDown", "loss",
-        "maintenance", "oneWay", "oneWayLoss", "partition", "pause", "replay", "resign", "restart", "restore",
+        "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut", "gatewayDown",
+        "leave", "linkDown", "loss", "maintenance", "noAddress", "oneWay", "oneWayLoss", "partition", "pause",
+        "replay", "resign", "restart", "restore",
         "snapshot",
         "suspicion", "unhealthy", "claiming -> standby", "claiming -> master", "standby -> master",
         "transferring -> standby",

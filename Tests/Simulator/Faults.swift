@@ -12,7 +12,7 @@ enum Fault: Equatable {
     case leave(Int), resign(Int), maintenance(Int, Bool), unhealthy(Int, Bool), suspicion(Int)
     /// The cable is out and in again, and the host sees it.
     case linkDown(Int), linkUp(Int)
-    case clone(Int, from: Int), snapshot(Int), restore(Int), replay
+    case clone(Int, from: Int), snapshot(Int), restore(Int), replay, flood(Int), noAddress(Int, Bool)
     case down(Int)
 
     var name: String { String(String(describing: self).prefix { $0 != "(" }) }
@@ -25,7 +25,7 @@ extension Simulation {
         let short = random.pick(20 * Self.millisecond...400 * Self.millisecond)
         let long = random.pick(400 * Self.millisecond...8 * Self.second)
         let time = random.chance(60) ? short : long
-        switch random.pick(0...24) {
+        switch random.pick(0...26) {
         case 0, 1: return .crash(masterOr(host))
         case 2: return .freeze(masterOr(host), time: time)
         case 3, 4: return .pause(masterOr(host), time: time, clockRunsOn: random.chance(40))
@@ -46,7 +46,9 @@ extension Simulation {
         case 19: return .clone(other, from: host)
         case 20: return .snapshot(masterOr(host))
         case 21, 22: return .replay
-        case 23: return .linkDown(masterOr(host))
+        case 23: return .flood(masterOr(host))
+        case 24: return .noAddress(masterOr(host), true)
+        case 25: return .linkDown(masterOr(host))
         default: return .down(masterOr(host))
         }
     }
@@ -65,8 +67,12 @@ extension Simulation {
     mutating func apply(_ fault: Fault) {
         // After the healing, only what ends a fault still happens.
         if healedAt != nil, !isUndoing(fault) { return }
+        // What two holders may take is counted from the last change.
+        if fault == .healNetwork { twoHoldersSince = nil }
         statistics.faults[fault.name, default: 0] += 1
         if trace != nil { note("-- \(fault)") }
+        touchedAt = now
+        if !isForeseen(fault) { disturbedAt = now }
         let some = 300 * Self.millisecond...6 * Self.second
         switch fault {
         case .crash(let host):
@@ -86,21 +92,33 @@ extension Simulation {
         case .resume(let host): resume(host)
         case .maintenance(let host, let value):
             let host = resolve(host)
-            if hosts[host].state == .running { step(host, .maintenance(value)) }
+            if hosts[host].state == .running {
+                hosts[host].isFit = !value
+                step(host, .maintenance(value))
+            }
             if value { later(some, .maintenance(host, false)) }
         case .unhealthy(let host, let value):
             let host = resolve(host)
-            if hosts[host].state == .running { step(host, .healthy(!value, reason: "check")) }
+            if hosts[host].state == .running {
+                hosts[host].isFit = !value
+                step(host, .healthy(!value, reason: "check"))
+            }
             if value { later(some, .unhealthy(host, false)) }
         case .linkDown(let host):
             let host = resolve(host)
             network.partition([host])
             network.cutGateway(host)
-            if hosts[host].state == .running { step(host, .healthy(false, reason: "link-down")) }
+            if hosts[host].state == .running {
+                hosts[host].isFit = false
+                step(host, .healthy(false, reason: "link-down"))
+            }
             later(some, .linkUp(host))
         case .linkUp(let host):
             network.heal()
-            if hosts[host].state == .running { step(host, .healthy(true, reason: "")) }
+            if hosts[host].state == .running {
+                hosts[host].isFit = true
+                step(host, .healthy(true, reason: ""))
+            }
         case .leave(let host):
             let host = resolve(host)
             if hosts[host].state == .running { step(host, .leave(reason: "stopped")) }
@@ -114,6 +132,12 @@ extension Simulation {
         case .restore(let host): restore(host)
         case .clone(let host, let from): clone(host, from: from)
         case .replay: replay()
+        case .flood(let host): flood(resolve(host))
+        case .noAddress(let host, let value):
+            let host = resolve(host)
+            hosts[host].refusesAddress = value
+            hosts[host].fitFrom = now + 5 * Self.second
+            if value { later(6 * Self.second...16 * Self.second, .noAddress(host, false)) }
         case .down(let host): reportDown(resolve(host))
         default: applyToNetwork(fault)
         }
@@ -122,6 +146,15 @@ extension Simulation {
     private func isUndoing(_ fault: Fault) -> Bool {
         switch fault {
         case .restart, .thaw, .resume, .maintenance(_, false), .unhealthy(_, false), .linkUp, .healNetwork: true
+        case .noAddress(_, false): true
+        default: false
+        }
+    }
+
+    /// Whether the members themselves are told of it, or must not be impressed.
+    private func isForeseen(_ fault: Fault) -> Bool {
+        switch fault {
+        case .leave, .resign, .maintenance, .unhealthy, .suspicion, .replay, .flood, .down, .freeze, .noAddress: true
         default: false
         }
     }
@@ -165,6 +198,7 @@ extension Simulation {
         hosts[index].waiting = []
         hosts[index].timerSet = nil
         hosts[index].clock.pausedSince = nil
+        hosts[index].forget()
     }
 
     private mutating func restart(_ index: Int, _ losesState: Bool) {
@@ -172,7 +206,10 @@ extension Simulation {
         var configuration = hosts[index].election.configuration
         configuration.session = hosts[index].random.next()
         configuration.rememberedTerm = losesState ? 0 : hosts[index].rememberedTerm
-        if losesState { configuration.node = NodeID(rawValue: hosts[index].random.next()) }
+        if losesState {
+            configuration.node = NodeID(rawValue: hosts[index].random.next())
+            hosts[index].rememberedTerm = 0
+        }
         hosts[index].election = Election(configuration)
         hosts[index].state = .running
         hosts[index].life += 1
@@ -196,6 +233,7 @@ extension Simulation {
         let runsOn = hosts[index].clock.runsOn
         hosts[index].clock.pausedSince = nil
         hosts[index].clock.runsOn = false
+        let pause = now - since
         // A clock that ran on is ahead from now on, which the offset keeps.
         if runsOn {
             hosts[index].clock.offset += Int64(Double(hosts[index].clock.pausedTime) * hosts[index].clock.rate)
@@ -207,17 +245,22 @@ extension Simulation {
             queue.insert(
                 .leaseEnds(host: index, life: hosts[index].life), at: max(hosts[index].clock.trueTime(until) + 1, now))
         }
-        wake(index)
+        // What the machine's two clocks show of the pause, where they do.
+        wake(index, slept: runsOn && random.chance(50) ? pause : 0)
     }
 
     /// The elector runs again: it drains its queue before it judges what time it is.
-    private mutating func wake(_ index: Int) {
+    private mutating func wake(_ index: Int, slept: Int64 = 0) {
         hosts[index].state = .running
         hosts[index].timerSet = nil
-        let waiting = hosts[index].waiting
-        hosts[index].waiting = []
+        if hosts[index].election.role == .fault { hosts[index].fitFrom = now + 5 * Self.second }
         if let until = hosts[index].leaseUntil, hosts[index].clock.local(now) >= until { withdraw(index) }
-        for one in waiting where hosts[index].state == .running {
+        if slept > settings.tolerance.nanoseconds / 2 {
+            step(index, .slept(.nanoseconds(slept)))
+            if hosts[index].election.isMasterNow { violate("I10", "\(name(index)) slept and is master all the same") }
+        }
+        while hosts[index].state == .running, !hosts[index].waiting.isEmpty {
+            let one = hosts[index].waiting.removeFirst()
             receive(one.datagram.message, one.from, index, one.isReplay, at: one.at)
         }
         if hosts[index].state == .running { step(index, .deadlinePassed) }
@@ -228,6 +271,7 @@ extension Simulation {
         hosts[index].snapshot = nil
         // The clock of the copy goes on from where it stands; what it believes is old.
         hosts[index].election = old
+        hosts[index].rememberedTerm = old.configuration.rememberedTerm
         hosts[index].life += 1
         hosts[index].timerSet = nil
         hosts[index].leaseUntil = nil
@@ -240,6 +284,7 @@ extension Simulation {
         stop(index)
         var configuration = hosts[other].election.configuration
         configuration.name = name(index)
+        hosts[index].rememberedTerm = configuration.rememberedTerm
         configuration.mac = hosts[index].election.configuration.mac
         configuration.session = hosts[index].random.next()
         hosts[index].election = Election(configuration)
@@ -247,14 +292,39 @@ extension Simulation {
         step(index, .start)
     }
 
+    /// An attacker plays what he has recorded: anything to anybody, and to one the words of one session in their order,
+    /// so that it may take them for a conversation.
     private mutating func replay() {
+        guard !recordings.isEmpty else { return }
+        let victim = random.pick(0...(hosts.count - 1))
+        let session = recordings[random.pick(0...(recordings.count - 1))].datagram.message.session
+        for (place, one) in recordings.filter({ $0.datagram.message.session == session }).suffix(12).enumerated() {
+            queue.insert(
+                .deliver(one.datagram, from: one.from, to: victim, isReplay: true),
+                at: now + Int64(place + 1) * 5 * Self.millisecond)
+        }
         for _ in 0..<20 {
-            guard !recordings.isEmpty else { return }
             let one = recordings[random.pick(0...(recordings.count - 1))]
             let to = random.pick(0...(hosts.count - 1))
             queue.insert(
                 .deliver(one.datagram, from: one.from, to: to, isReplay: true), at: now + random.pick(0...Self.second))
         }
+    }
+
+    /// The attacker floods everybody with the claim of a session that is over, and the host that is hit dies meanwhile.
+    private mutating func flood(_ index: Int) {
+        let current = Set(hosts.map(\.election.configuration.session))
+        let old = recordings.last {
+            $0.datagram.message.kind == .claim && !current.contains($0.datagram.message.session)
+        }
+        guard let old else { return }
+        for place in 0..<2_000 {
+            let time = now + Int64(place) * 5 * Self.millisecond
+            for to in hosts.indices where to != index {
+                queue.insert(.deliver(old.datagram, from: old.from, to: to, isReplay: true), at: time)
+            }
+        }
+        queue.insert(.fault(.crash(index)), at: now + Self.second)
     }
 
     /// A VM host says that one of its guests is dead, and it is.
@@ -270,6 +340,8 @@ extension Simulation {
     /// Everything that is broken is repaired.
     mutating func heal() {
         network.heal()
+        disturbedAt = now
+        touchedAt = now
         if trace != nil { note("-- healed") }
         for index in hosts.indices {
             switch hosts[index].state {
@@ -278,6 +350,8 @@ extension Simulation {
             case .paused: resume(index)
             case .running: break
             }
+            hosts[index].refusesAddress = false
+            hosts[index].isFit = true
             if hosts[index].state == .running {
                 step(index, .maintenance(false))
                 step(index, .healthy(true, reason: ""))

@@ -16,6 +16,7 @@ extension Simulation {
                 first = index
             }
         }
+        judgeService(isHeld: first != nil)
         guard !holders.isEmpty, areConnected(holders), case let limit = bound(holders), limit < .max else {
             twoHoldersSince = nil
             return

@@ -35,7 +35,47 @@ struct SimulatedHost {
     /// An earlier state to be restored from.
     var snapshot: Election?
 
+    // What the judge knows of it, from what went in and out.
+
+    /// The last heartbeat of each member that reached this host's kernel: whether or not it was read.
+    var heartbeats: [NodeID: Heartbeat] = [:]
+    /// Nonces that it has asked sessions to answer with, and no answer has come yet.
+    var nonces: Set<UInt64> = []
+    /// When the gateway last answered it, by the local clock.
+    var gatewayHeard: Int64?
+    /// The instant of the last renewal of the lease.
+    var renewedAt: Int64?
+    /// A stranger has answered for the address since it began to listen.
+    var hasSeenStranger = false
+    /// Neither unhealthy nor in maintenance.
+    var isFit = true
+    /// Its followers cannot put the address there.
+    var refusesAddress = false
+    /// Until then it has a reason to stay away: its followers failed a moment ago, or a stranger has the address.
+    var fitFrom: Int64 = 0
+
+    struct Heartbeat {
+        var session: UInt64
+        var sequence: UInt64
+        var term: UInt64
+        var at: Int64
+    }
+
     static let queueLimit = 200
+
+    /// Nothing of this is left when the elector ends.
+    mutating func forget() {
+        heartbeats = [:]
+        nonces = []
+        gatewayHeard = nil
+        renewedAt = nil
+        hasSeenStranger = false
+        fitFrom = 0
+        isFit = true
+    }
+
+    /// Whether it should claim where nobody else does.
+    func canServe(_ time: Int64) -> Bool { state == .running && isFit && !refusesAddress && time >= fitFrom }
 
     /// Whether the host answers for the address at `time`.
     func answers(_ time: Int64) -> Bool {

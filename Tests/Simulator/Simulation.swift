@@ -42,6 +42,15 @@ package struct Simulation {
     package var trace: [String]?
     var recordings: [(datagram: Datagram, from: Int)] = []
     var twoHoldersSince: Int64?
+    var nobodySince: Int64?
+    /// When something last happened to a host or the link that the members could not know of.
+    var disturbedAt: Int64 = 0
+    /// When anything at all last happened.
+    var touchedAt: Int64 = 0
+    /// What becomes of the next datagrams.
+    var fates: [Fate] = []
+    /// Until then a device that is no member has the address.
+    var strangerUntil: Int64 = 0
     var termsWhenCalm: [UInt64]?
     /// From then on nothing disturbs any more.
     var healedAt: Int64?
@@ -68,6 +77,7 @@ package struct Simulation {
         package var events: [String: Int] = [:]
         package var transitions: [String: Int] = [:]
         package var longestTwoHolders: Int64 = 0
+        package var longestNobody: Int64 = 0
         package init() {}
 
         package mutating func add(_ other: Statistics) {
@@ -80,15 +90,16 @@ package struct Simulation {
             events.merge(other.events, uniquingKeysWith: +)
             transitions.merge(other.transitions, uniquingKeysWith: +)
             longestTwoHolders = max(longestTwoHolders, other.longestTwoHolders)
+            longestNobody = max(longestNobody, other.longestNobody)
         }
     }
 
     static let millisecond: Int64 = 1_000_000
     static let second: Int64 = 1_000_000_000
+    static let stranger = MACAddress(rawValue: 0x52_54_00_00_00_99)
 
     /// The cluster of `seed`, with all its hosts off.
     package init(seed: UInt64, traces: Bool = false) {
-        self.seed = seed
         var random = SplitMix64(seed: seed)
         let profiles: [(Duration, Duration)] = [
             (.milliseconds(100), .milliseconds(200)), (.milliseconds(100), .milliseconds(200)),
@@ -98,6 +109,13 @@ package struct Simulation {
         let settings = Settings(
             hosts: random.pick(2...8), interval: profile.0, tolerance: profile.1, requiresGateway: random.chance(50),
             preempts: random.chance(25), duration: 60 * Self.second, faults: random.pick(5...14))
+        self.init(seed: seed, settings: settings, traces: traces, random: random)
+    }
+
+    /// A cluster of hosts that are off.
+    init(seed: UInt64, settings: Settings, traces: Bool = false, random: SplitMix64? = nil) {
+        self.seed = seed
+        var random = random ?? SplitMix64(seed: seed)
         self.settings = settings
         network = SimulatedNetwork(hosts: settings.hosts)
         if traces { trace = [] }
@@ -132,6 +150,7 @@ package struct Simulation {
     /// Plays the whole story: faults, then healing, then a calm in which everything must be right.
     package mutating func run() {
         for index in hosts.indices { start(index, after: random.pick(0...(random.chance(50) ? 0 : 2 * Self.second))) }
+        if random.chance(12) { strangerUntil = random.pick(Self.second...8 * Self.second) }
         for _ in 0..<settings.faults {
             let time = random.pick(Self.second...(settings.duration - 15 * Self.second))
             queue.insert(.fault(randomFault()), at: time)
@@ -181,16 +200,22 @@ package struct Simulation {
                 return
             }
             hosts[index].isPresent = isPresent && hosts[index].leaseUntil != nil
+            if hosts[index].isPresent { judgeSuccession(index) }
             step(index, .addressPresent(hosts[index].isPresent))
         case .leaseEnds(let index, let life): endLease(index, life)
         case .gatewayAnswers(let index, let life):
             guard hosts[index].life == life, hosts[index].state == .running else { return }
+            hosts[index].gatewayHeard = hosts[index].clock.local(now)
             step(index, .gatewayAnswered)
         case .fault(let fault): apply(fault)
         }
     }
 
     private mutating func deliver(_ datagram: Datagram, _ from: Int, _ to: Int, _ isReplay: Bool) {
+        let isRunning = hosts[to].state == .running
+        if isRunning || hosts[to].state == .frozen, !isReplay, datagram.message.kind == .heartbeat {
+            noteHeartbeat(datagram.message, at: to)
+        }
         switch hosts[to].state {
         case .running: receive(datagram.message, from, to, isReplay, at: hosts[to].clock.local(now))
         case .frozen where hosts[to].waiting.count < SimulatedHost.queueLimit:
@@ -204,21 +229,18 @@ package struct Simulation {
     ) {
         statistics.messages += 1
         let input = Election.Input.heard(message, received: Instant(nanoseconds: arrival))
-        guard isReplay, isStale(message, for: hosts[to].election) else { return step(to, input, answering: from) }
+        guard isReplay, isStale(message, for: to) else {
+            if message.kind == .response, let echo = message.echo { hosts[to].nonces.remove(echo) }
+            return step(to, input, answering: from)
+        }
         let before = hosts[to].election
         step(to, input, answering: from)
         let after = hosts[to].election
-        if after.role != before.role || after.term != before.term || after.master?.standing != before.master?.standing {
+        if after.role != before.role || after.term != before.term || after.master?.standing != before.master?.standing
+            || after.members[message.node]?.session != before.members[message.node]?.session
+        {
             violate("I6", "a recording changed \(name(to)) from \(before.role) to \(after.role): \(message)")
         }
-    }
-
-    /// Whether nothing of it can be news: it is of a session that is not the one known, or was heard already.
-    private func isStale(_ message: ElectionMessage, for election: Election) -> Bool {
-        guard let member = election.members[message.node] else {
-            return message.kind != .response
-        }
-        return member.session != message.session ? message.kind != .response : message.sequence <= member.sequence
     }
 
     /// One step of one machine, and what follows from it.
@@ -233,7 +255,9 @@ package struct Simulation {
             statistics.transitions["\(before.rawValue) -> \(role.rawValue)", default: 0] += 1
             if trace != nil { note("\(name(index)) \(before.rawValue) -> \(role.rawValue) on \(input)") }
         }
+        if role == .claiming, before != .claiming { judgeClaim(index) }
         for output in outputs { perform(output, index, answering) }
+        judgeFitness(index)
         if case .deadlinePassed = input, let next = hosts[index].election.nextDeadline, next <= time {
             violate("I7", "\(name(index)) wants to be woken at once again: \(role)")
         }
@@ -255,27 +279,45 @@ package struct Simulation {
         case .send(let message, let destination): send(message, from: index, to: destination, answering)
         case .event(let event): follow(event, index)
         case .probeAddress:
+            if now < strangerUntil {
+                hosts[index].hasSeenStranger = true
+                answer(index, by: Self.stranger)
+            }
             for other in hosts.indices
             where other != index && hosts[other].answers(now) && network.connects(index, other) {
-                step(index, .addressAnswered(by: MACAddress(rawValue: UInt64(0x02_00_00_00_00_00 + other))))
+                answer(index, by: MACAddress(rawValue: UInt64(0x02_00_00_00_00_00 + other)))
             }
         case .probeGateway:
             if network.reachesGateway(index) {
                 queue.insert(
                     .gatewayAnswers(host: index, life: hosts[index].life), at: now + random.pick(200_000...2_000_000))
             }
-        case .remember(let term): hosts[index].rememberedTerm = term
+        case .remember(let term): judgeTerm(term, index)
         case .unheard: statistics.events["unheard", default: 0] += 1
         case .renamed: statistics.events["renamed", default: 0] += 1
         case .ended: stop(index)
         }
     }
 
+    /// Somebody answers a question for the address. Whom the host does not know it believes a stranger, until four
+    /// questions, a second apart, find nobody.
+    private mutating func answer(_ index: Int, by mac: MACAddress) {
+        if !hosts[index].election.members.values.contains(where: { $0.mac == mac }) {
+            hosts[index].fitFrom = now + 5 * Self.second
+        }
+        step(index, .addressAnswered(by: mac))
+    }
+
     private mutating func send(
         _ message: ElectionMessage, from: Int, to destination: Election.Destination, _ answering: Int?
     ) {
         let datagram = Datagram(message)
-        if hosts[from].random.chance(2) || message.kind == .claim { recordings.append((datagram, from)) }
+        if message.kind == .challenge, let nonce = message.nonce { hosts[from].nonces.insert(nonce) }
+        if message.kind == .acknowledgement, !hosts[from].answers(now) {
+            violate("I12", "\(name(from)) acknowledges an address that it does not have")
+        }
+        let isWorthIt = message.kind == .claim || message.kind == .response
+        if hosts[from].random.chance(2) || isWorthIt { recordings.append((datagram, from)) }
         if recordings.count > 400 { recordings.removeFirst(200) }
         switch destination {
         case .group: for to in hosts.indices where to != from { transmit(datagram, from, to) }
@@ -288,8 +330,16 @@ package struct Simulation {
     }
 
     private mutating func transmit(_ datagram: Datagram, _ from: Int, _ to: Int) {
+        var late: Int64 = 0
+        if !fates.isEmpty {
+            switch fates.removeFirst() {
+            case .arrives: break
+            case .isLost: return
+            case .isLate: late = 120 * Self.millisecond
+            }
+        }
         for delay in network.delays(from, to, &random) {
-            queue.insert(.deliver(datagram, from: from, to: to, isReplay: false), at: now + delay)
+            queue.insert(.deliver(datagram, from: from, to: to, isReplay: false), at: now + delay + late)
         }
     }
 
@@ -303,6 +353,8 @@ package struct Simulation {
                 violate("I4", "\(name(index)) announces term \(event.term) after \(hosts[index].election.highestTerm)")
             }
             guard let at = event.at, let lease = event.lease else { return }
+            judgeRenewal(event, at.nanoseconds, index)
+            hosts[index].renewedAt = at.nanoseconds
             if event.state == .master {
                 statistics.takeOvers += 1
                 if trace != nil { note("\(name(index)) master term \(event.term)") }
@@ -313,12 +365,14 @@ package struct Simulation {
             hosts[index].leaseUntil = until
             let life = hosts[index].life
             queue.insert(.leaseEnds(host: index, life: life), at: hosts[index].clock.trueTime(until) + 1)
-            if isNew {
+            if isNew, !hosts[index].refusesAddress {
                 queue.insert(
                     .address(host: index, life: life, isPresent: true), at: now + random.pick(200_000...3_000_000))
             }
         case .claiming: break
-        default: withdraw(index)
+        default:
+            hosts[index].renewedAt = nil
+            withdraw(index)
         }
     }
 

@@ -1,19 +1,39 @@
-// qure-simulate: plays many seeds of the simulated cluster on all processors, or tells the story of one.
+// qure-simulate: plays many seeds of the simulated cluster, tells the story of one, or looks for the first that breaks a
+// promise.
 
 import Glibc
 import Simulator
 import QureCore
 
 @main enum SimulatorTool {
+    private static let usage = """
+        usage: qure-simulate seeds COUNT [FIRST]    play so many seeds; tell what was reached, and which failed
+               qure-simulate seed NUMBER            tell the story of one
+               qure-simulate first COUNT [FIRST]    play until one fails
+               qure-simulate exhaustive [N OF]      play all small cases, or the N-th of OF parts of them
+        Exits with 1 if a seed failed.
+        """
+
     static func main() {
-        let arguments = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
-        switch CommandLine.arguments.dropFirst().first {
-        case "seed": exit(tell(arguments[0]))
-        case "seeds": exit(play(count: arguments[0], from: arguments.count > 1 ? arguments[1] : 1))
-        default:
-            print("usage: qure-simulate seeds COUNT [FIRST] | seed NUMBER")
-            exit(64)
+        let arguments = CommandLine.arguments.dropFirst(2).compactMap { UInt64($0) }
+        guard arguments.count == CommandLine.arguments.count - 2 else { misused() }
+        if CommandLine.arguments[1] == "exhaustive" {
+            guard arguments.isEmpty || (arguments.count == 2 && 1...arguments[1] ~= arguments[0]) else { misused() }
+            exit(playAll(part: Int(arguments.first ?? 1), of: Int(arguments.last ?? 1)))
         }
+        guard let number = arguments.first else { misused() }
+        let first = arguments.count > 1 ? arguments[1] : 1
+        switch CommandLine.arguments[1] {
+        case "seed": exit(tell(number))
+        case "seeds": exit(play(count: number, from: first))
+        case "first": exit(search(count: number, from: first))
+        default: misused()
+        }
+    }
+
+    private static func misused() -> Never {
+        print(usage)
+        exit(64)
     }
 
     static func tell(_ seed: UInt64) -> Int32 {
@@ -21,6 +41,29 @@ import QureCore
         simulation.run()
         for line in simulation.trace ?? [] { print(line) }
         return simulation.violations.isEmpty ? 0 : 1
+    }
+
+    static func search(count: UInt64, from first: UInt64) -> Int32 {
+        for seed in first..<(first + count) {
+            var simulation = Simulation(seed: seed)
+            simulation.run()
+            guard let violation = simulation.violations.first else { continue }
+            print("seed \(seed): \(violation)")
+            return 1
+        }
+        print("\(count) seeds, 0 failed")
+        return 0
+    }
+
+    static func playAll(part: Int, of parts: Int) -> Int32 {
+        var exhaustive = Exhaustive(stride: parts, first: part - 1)
+        exhaustive.run()
+        for failure in exhaustive.failures.prefix(20) { print("case \(failure)") }
+        let cases = exhaustive.cases.sorted { $0.key < $1.key }
+        print(
+            "\(cases.reduce(0) { $0 + $1.value }) cases, \(exhaustive.failures.count) failed; "
+                + cases.map { "\($0.key): \($0.value)" }.joined(separator: ", "))
+        return exhaustive.failures.isEmpty ? 0 : 1
     }
 
     static func play(count: UInt64, from first: UInt64) -> Int32 {
@@ -37,7 +80,8 @@ import QureCore
         }
         print(
             "\(count) seeds, \(failures) failed; \(statistics.steps) steps, \(statistics.messages) messages,"
-                + " longest two holders \(statistics.longestTwoHolders / 1_000_000) ms"
+                + " longest two holders \(statistics.longestTwoHolders / 1_000_000) ms,"
+                + " longest nobody \(statistics.longestNobody / 1_000_000) ms"
         )
         print(
             "faults",

@@ -1,0 +1,120 @@
+// What each act of a member must keep to, judged from what has reached its host and not from what the member believes:
+// a claim, the renewal of a lease, the address at the heir, a recording.
+
+import QureCore
+
+extension Simulation {
+    /// A heartbeat has reached the kernel of a host, read or not. One that was there before, or is older than what was,
+    /// says nothing.
+    mutating func noteHeartbeat(_ message: ElectionMessage, at index: Int) {
+        if let member = hosts[index].election.members[message.node], member.session == message.session,
+            member.sequence >= message.sequence
+        {
+            return
+        }
+        if let known = hosts[index].heartbeats[message.node], known.session == message.session,
+            known.sequence >= message.sequence
+        {
+            return
+        }
+        hosts[index].heartbeats[message.node] = .init(
+            session: message.session, sequence: message.sequence, term: message.term,
+            at: hosts[index].clock.local(now))
+    }
+
+    /// I8: a master that was silent for less than the tolerance loses nothing. I13: who has no sign of the gateway does
+    /// not claim, unless the master had none either. I14: nor does who knows that a stranger has the address.
+    mutating func judgeClaim(_ index: Int) {
+        let election = hosts[index].election
+        guard let reason = election.lastTakeOver?.reason else { return }
+        let time = hosts[index].clock.local(now)
+        if reason == "silent", let known = election.master,
+            let heard = hosts[index].heartbeats[known.standing.node], heard.term == known.standing.term,
+            heard.session == election.members[known.standing.node]?.session,
+            time - heard.at < max(known.tolerance, settings.tolerance).nanoseconds
+        {
+            violate("I8", "\(name(index)) claims \((time - heard.at) / 1000) us after it could hear the master")
+        }
+        let hasEvidence = hosts[index].gatewayHeard.map { time - $0 <= 2 * Self.second } ?? false
+        if settings.requiresGateway, !hasEvidence, election.master.map(\.hasGateway) ?? true {
+            violate("I13", "\(name(index)) claims without a sign of the gateway")
+        }
+        if election.master == nil, hosts[index].hasSeenStranger, now < strangerUntil {
+            violate("I14", "\(name(index)) claims what a stranger has")
+        }
+    }
+
+    /// I15: a claim takes a term that is higher than any that its member has heard of or has claimed.
+    mutating func judgeTerm(_ term: UInt64, _ index: Int) {
+        let heard = hosts[index].election.members.values.map(\.term).max() ?? 0
+        let known = max(heard, hosts[index].rememberedTerm)
+        if term <= known { violate("I15", "\(name(index)) claims term \(term), and knows of \(known)") }
+        hosts[index].rememberedTerm = term
+    }
+
+    /// I16: who is unhealthy or in maintenance neither serves nor stands by.
+    mutating func judgeFitness(_ index: Int) {
+        let role = hosts[index].election.role
+        guard !hosts[index].isFit, [.standby, .suspecting, .claiming, .master].contains(role) else { return }
+        violate("I16", "\(name(index)) is unhealthy or in maintenance, and \(role.rawValue)")
+    }
+
+    /// I4: nobody goes on while a higher term lies unread in its queue. I10: a gap in which the lease was over, and more,
+    /// is noticed.
+    mutating func judgeRenewal(_ event: Election.Event, _ at: Int64, _ index: Int) {
+        let election = hosts[index].election
+        let unread = hosts[index].waiting.first { one in
+            let message = one.datagram.message
+            let isMaster = message.kind == .heartbeat || message.kind == .claim
+            return isMaster && !one.isReplay && message.term > event.term
+                && election.members[message.node]?.session == message.session
+        }
+        if let unread { violate("I4", "\(name(index)) goes on with term \(event.term); unread: \(unread.datagram.message)") }
+        guard event.state != .master, let last = hosts[index].renewedAt else { return }
+        let limit = election.lease + election.configuration.interval + .milliseconds(1)
+        if at - last > limit.nanoseconds {
+            violate("I10", "\(name(index)) renews its lease \((at - last) / 1000) us after the last time")
+        }
+    }
+
+    /// I9: on a link where nothing has happened but that the master froze, its lease is over before its successor has
+    /// the address.
+    mutating func judgeSuccession(_ index: Int) {
+        guard hosts[index].election.lastTakeOver?.reason == "silent", network.isCalm, isUndisturbed else { return }
+        for other in hosts.indices where other != index && hosts[other].state == .frozen && hosts[other].answers(now) {
+            violate("I9", "\(name(index)) has the address, and so does \(name(other)), frozen")
+        }
+    }
+
+    /// Nothing that the members could not know of has happened for so long that they have forgotten it.
+    var isUndisturbed: Bool { now - disturbedAt > 2 * settings.tolerance.nanoseconds + Self.second }
+
+    /// Whether nothing of a recording can be news: it is of a session that is not the one known and answers no question
+    /// of this host, or was heard already.
+    func isStale(_ message: ElectionMessage, for index: Int) -> Bool {
+        if let member = hosts[index].election.members[message.node], member.session == message.session {
+            return message.sequence <= member.sequence
+        }
+        guard message.kind == .response, let echo = message.echo else { return true }
+        return !hosts[index].nonces.contains(echo)
+    }
+
+    /// I3: where nothing has happened for long enough, somebody has the address.
+    mutating func judgeService(isHeld: Bool) {
+        guard !isHeld, network.isCalm, hosts.contains(where: { $0.canServe(now) }) else {
+            nobodySince = nil
+            return
+        }
+        let since = max(nobodySince ?? now, touchedAt)
+        nobodySince = since
+        statistics.longestNobody = max(statistics.longestNobody, now - since)
+        if now - since > settings.serviceLimit {
+            violate("I3", "nobody has had the address for \((now - since) / Self.millisecond) ms of calm")
+        }
+    }
+}
+
+extension Simulation.Settings {
+    /// The longest that nobody may have the address while all is calm: to listen, to miss a master, to claim by rank.
+    var serviceLimit: Int64 { max(tolerance * 2, .milliseconds(300)).nanoseconds + 2 * tolerance.nanoseconds + 1_000_000_000 }
+}
