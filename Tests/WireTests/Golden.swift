@@ -14,6 +14,9 @@ enum Fixture {
         TextFile.names(in: String(folder)).filter { $0.hasSuffix(".hex") }.map { String($0.dropLast(4)) }.sorted()
     }
 
+    /// The names of the files in a folder of the fixtures.
+    static func names(_ subfolder: String) -> [String] { TextFile.names(in: "\(folder)/\(subfolder)") }
+
     /// The text of one file.
     static func text(_ name: String) throws -> String {
         String(decoding: try TextFile.read("\(folder)/\(name)"), as: UTF8.self)
