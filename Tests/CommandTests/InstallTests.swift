@@ -64,6 +64,7 @@ struct InstallTests {
             ])
         }
         files.formUnion(scripts.map { "bin/\($0)" })
+        files.insert("share/doc/qure/qure-election.lua")
         files.formUnion(Repository.names("man/*.7").map { "share/man/man7/\($0)" })
         files.formUnion(Repository.names("man/*.8").map { "share/man/man8/\($0)" })
         files.formUnion(units.map { "lib/systemd/system/\($0)" })
