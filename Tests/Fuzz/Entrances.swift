@@ -6,6 +6,7 @@
 /// One way in.
 enum Entrance: String, CaseIterable {
     case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop
+    case datagram, conversation, keys
 
     /// Takes one input.
     func take(_ bytes: [UInt8]) {
@@ -19,6 +20,9 @@ enum Entrance: String, CaseIterable {
         case .event: takeEvents(bytes)
         case .registry: takeEntry(bytes)
         case .hopByHop: takeHopByHop(bytes)
+        case .datagram: takeDatagram(bytes)
+        case .conversation: takeConversation(bytes)
+        case .keys: takeKeys(bytes)
         }
     }
 
@@ -180,7 +184,7 @@ enum Entrance: String, CaseIterable {
 }
 
 /// Any generator will do where none is asked.
-private struct Seeded: RandomNumberGenerator {
+struct Seeded: RandomNumberGenerator {
     var state: UInt64
     mutating func next() -> UInt64 {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
