@@ -127,7 +127,10 @@ extension Simulation {
         case .suspicion(let host): if hosts[host].state == .running { step(host, .suspect) }
         case .snapshot(let host):
             let host = resolve(host)
-            if hosts[host].state == .running { hosts[host].snapshot = hosts[host].election }
+            if hosts[host].state == .running {
+                hosts[host].snapshot = hosts[host].election
+                hosts[host].snapshotIsFit = hosts[host].isFit
+            }
             later(some, .restore(host))
         case .restore(let host): restore(host)
         case .clone(let host, let from): clone(host, from: from)
@@ -272,6 +275,7 @@ extension Simulation {
         // The clock of the copy goes on from where it stands; what it believes is old.
         hosts[index].election = old
         hosts[index].rememberedTerm = old.configuration.rememberedTerm
+        hosts[index].isFit = hosts[index].snapshotIsFit
         hosts[index].life += 1
         hosts[index].timerSet = nil
         hosts[index].leaseUntil = nil

@@ -34,6 +34,7 @@ struct SimulatedHost {
     var random: SplitMix64
     /// An earlier state to be restored from.
     var snapshot: Election?
+    var snapshotIsFit = true
 
     // What the judge knows of it, from what went in and out.
 

@@ -199,7 +199,8 @@ package struct Simulation {
                 queue.insert(event, at: now + 5 * Self.millisecond)
                 return
             }
-            hosts[index].isPresent = isPresent && hosts[index].leaseUntil != nil
+            // What is told late is how it is now: it may have been put there again.
+            hosts[index].isPresent = (isPresent || hosts[index].isPresent) && hosts[index].leaseUntil != nil
             if hosts[index].isPresent { judgeSuccession(index) }
             step(index, .addressPresent(hosts[index].isPresent))
         case .leaseEnds(let index, let life): endLease(index, life)

@@ -139,6 +139,8 @@ extension Election {
         guard message.kind == .response, hasProven(message) else {
             return challenge(message.session, at: now, using: &random)
         }
+        // One answer is proof once: played again it is a recording.
+        lastChallenge[message.session] = nil
         guard configuration.session < message.session else { return [] }
         configuration.node = NodeID(rawValue: random.next())
         configuration.session = random.next()
