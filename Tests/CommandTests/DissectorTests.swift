@@ -44,8 +44,8 @@ struct DissectorTests {
         let stream = try #require(fopen(file, "w"))
         let bytes = capture(datagrams)
         try #require(fwrite(bytes, 1, bytes.count, stream) == bytes.count && fclose(stream) == 0)
-        let result = shell(
-            "tshark -n -X lua_script:'\(Repository.path)/contrib/qure-election.lua' -r '\(file)' \(options) 2> /dev/null")
+        let script = "\(Repository.path)/contrib/qure-election.lua"
+        let result = shell("tshark -n -X lua_script:'\(script)' -r '\(file)' \(options) 2> /dev/null")
         try #require(result.status == 0, "\(result.output)")
         return result.output.split(separator: "\n")
     }

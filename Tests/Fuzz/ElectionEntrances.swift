@@ -76,8 +76,9 @@ extension Entrance {
     func takeKeys(_ bytes: [UInt8]) {
         guard let ring = try? KeyRing(bytes) else { return }
         let message = [UInt8](repeating: 1, count: 80)
-        precondition(ring.open(ring.seal(message), key: ring.sendingKey) == message, "a ring that does not open its own")
-        precondition(KeyRing.insecure.open(ring.seal(message), key: 0) == nil || isInsecure(ring), "opened by another key")
+        let sealed = ring.seal(message)
+        precondition(ring.open(sealed, key: ring.sendingKey) == message, "a ring that does not open its own")
+        precondition(KeyRing.insecure.open(sealed, key: 0) == nil || isInsecure(ring), "opened by another key")
     }
 
     private func isInsecure(_ ring: KeyRing) -> Bool { ring.seal([1]) == KeyRing.insecure.seal([1]) }

@@ -45,15 +45,16 @@ final class Mutants: Sendable {
         folder = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let copied = shell(
             """
-            cd '\(Self.root)' && find \(Self.sources.joined(separator: " ")) -name '*.swift' -exec cp {} '\(folder)' ';' &&
+            cd '\(Self.root)' &&
+            find \(Self.sources.joined(separator: " ")) -name '*.swift' -exec cp {} '\(folder)' ';' &&
             sed -i -E '/^(package )?import (QureCore|Simulator)$/d' '\(folder)'/*.swift
             """)
         guard copied.status == 0 else { throw Failure(description: copied.output) }
         try patch()
         let built = shell(
             """
-            cd '\(folder)' && swiftc -O -wmo -parse-as-library -swift-version 6 -package-name qure -module-name Mutants \
-            -suppress-warnings *.swift -o mutants
+            cd '\(folder)' && swiftc -O -wmo -parse-as-library -swift-version 6 -package-name qure \
+            -module-name Mutants -suppress-warnings *.swift -o mutants
             """)
         guard built.status == 0 else { throw Failure(description: "the mutants do not compile: \(built.output)") }
     }
@@ -82,9 +83,10 @@ final class Mutants: Sendable {
             let mutation = getenv("QURE_MUTATION").flatMap { Int(String(cString: $0)) } ?? 0
             """
         for (file, text) in texts {
-            guard let stream = fopen("\(folder)/\(file)", "w") else { throw Failure(description: "cannot write \(file)") }
+            let failure = Failure(description: "cannot write \(folder)/\(file)")
+            guard let stream = fopen("\(folder)/\(file)", "w") else { throw failure }
             fputs(text, stream)
-            guard fclose(stream) == 0 else { throw Failure(description: "cannot write \(file)") }
+            guard fclose(stream) == 0 else { throw failure }
         }
     }
 

@@ -71,14 +71,16 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "who is unhealthy stands by",
             Patch(
-                "Election.swift", "var restingRole: Role { wantsMaintenance", "var restingRole: Role { $ ? .standby : wantsMaintenance")),
+                "Election.swift", "var restingRole: Role { wantsMaintenance",
+                "var restingRole: Role { $ ? .standby : wantsMaintenance")),
         Mutation(
             "a master that goes while one listens is waited for",
             Patch(
                 "Election.swift", "timers[.suspicion] = timers[.suspicion] ?? now",
                 "if !$ { timers[.suspicion] = timers[.suspicion] ?? now"),
             Patch(
-                "Election.swift", "+ .microseconds(1)\n            return become(.standby, reason: nil) + hello(at: now)",
+                "Election.swift",
+                "+ .microseconds(1)\n            return become(.standby, reason: nil) + hello(at: now)",
                 "+ .microseconds(1) }\nreturn become(.standby, reason: nil) + hello(at: now)")),
         Mutation(
             "a claim does not wait for the tolerance",
@@ -94,7 +96,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "a gap in time goes unnoticed",
             Patch(
-                "Election.swift", "guard gap > lease else { return nil }", "guard !$, gap > lease else { return nil }")),
+                "Election.swift", "guard gap > lease else { return nil }",
+                "guard !$, gap > lease else { return nil }")),
         Mutation(
             "a member that did not run takes that for silence",
             Patch(
@@ -103,8 +106,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "sleep goes unnoticed",
             Patch(
-                "Election.swift", "case .slept(let time): return quarantine(\"slept-\\(time.milliseconds)ms\", at: now)",
-                "case .slept(let time): return $ ? [] : quarantine(\"slept-\\(time.milliseconds)ms\", at: now)")),
+                "Election.swift", "return quarantine(\"slept-\\(time.milliseconds)ms\", at: now)",
+                "return $ ? [] : quarantine(\"slept-\\(time.milliseconds)ms\", at: now)")),
         Mutation(
             "a silence is judged before the queue is read",
             Patch(
@@ -133,7 +136,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "who has handed over keeps the address",
             Patch(
-                "Mastery.swift", "case .resigned, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
+                "Mastery.swift",
+                "case .resigned, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
                 "case .resigned, .preempted, .evidence:\nlet said = become(restingRole, reason: why.reason)\n"
                     + "outputs += $ ? [] : said")),
         Mutation(
@@ -147,7 +151,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "a stranger's address is taken",
             Patch("Election.swift", "if let stranger, master == nil {", "if !$, let stranger, master == nil {"),
-            Patch("Succession.swift", "if stranger != nil, master == nil {", "if !$, stranger != nil, master == nil {")),
+            Patch(
+                "Succession.swift", "if stranger != nil, master == nil {", "if !$, stranger != nil, master == nil {")),
         Mutation(
             "unproven messages put a claim off for ever",
             Patch(

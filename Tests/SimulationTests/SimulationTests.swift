@@ -1,6 +1,6 @@
 // Ten thousand seeds, each a story of faults in virtual time, and all small cases without chance, played by the release
-// build of the simulator; the failure of a seed names the command that tells its story. A run that never reached some kind of fault, change or event proves nothing
-// about it and fails as well.
+// build of the simulator; the failure of a seed names the command that tells its story. A run that never reached some
+// kind of fault, change or event proves nothing about it and fails as well.
 
 import Glibc
 import Lab
@@ -48,11 +48,8 @@ import Testing
     private static let mustBeReached = [
         "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut", "gatewayDown",
         "leave", "linkDown", "loss", "maintenance", "noAddress", "oneWay", "oneWayLoss", "partition", "pause",
-        "replay", "resign", "restart", "restore",
-        "snapshot",
-        "suspicion", "unhealthy", "claiming -> standby", "claiming -> master", "standby -> master",
-        "transferring -> standby",
-        "transferring -> goodbye", "master -> standby", "master -> quarantined", "suspecting -> standby", "renamed",
-        "unheard",
+        "replay", "resign", "restart", "restore", "snapshot", "suspicion", "unhealthy", "claiming -> standby",
+        "claiming -> master", "standby -> master", "transferring -> standby", "transferring -> goodbye",
+        "master -> standby", "master -> quarantined", "suspecting -> standby", "renamed", "unheard",
     ]
 }

@@ -49,7 +49,8 @@ package struct Exhaustive {
                             let time = simulation.now + offset * Self.millisecond
                             simulation.queue.insert(.fault(one), at: time)
                             simulation.queue.insert(.fault(other), at: time + gap * Self.millisecond)
-                            return (simulation, "\(settled.hosts.count) hosts, \(one) at \(offset) ms, \(other) \(gap) ms later")
+                            let name = "\(one) at \(offset) ms, \(other) \(gap) ms later"
+                            return (simulation, "\(settled.hosts.count) hosts, \(name)")
                         }
                     }
                 }

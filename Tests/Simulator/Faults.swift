@@ -104,6 +104,13 @@ extension Simulation {
                 step(host, .healthy(!value, reason: "check"))
             }
             if value { later(some, .unhealthy(host, false)) }
+        default: applyToMember(fault)
+        }
+    }
+
+    private mutating func applyToMember(_ fault: Fault) {
+        let some = 300 * Self.millisecond...6 * Self.second
+        switch fault {
         case .linkDown(let host):
             let host = resolve(host)
             network.partition([host])

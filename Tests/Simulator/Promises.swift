@@ -59,8 +59,8 @@ extension Simulation {
         violate("I16", "\(name(index)) is unhealthy or in maintenance, and \(role.rawValue)")
     }
 
-    /// I4: nobody goes on while a higher term lies unread in its queue. I10: a gap in which the lease was over, and more,
-    /// is noticed.
+    /// I4: nobody goes on while a higher term lies unread in its queue. I10: a gap in which the lease was over, and
+    /// more, is noticed.
     mutating func judgeRenewal(_ event: Election.Event, _ at: Int64, _ index: Int) {
         let election = hosts[index].election
         let unread = hosts[index].waiting.first { one in
@@ -69,7 +69,9 @@ extension Simulation {
             return isMaster && !one.isReplay && message.term > event.term
                 && election.members[message.node]?.session == message.session
         }
-        if let unread { violate("I4", "\(name(index)) goes on with term \(event.term); unread: \(unread.datagram.message)") }
+        if let unread {
+            violate("I4", "\(name(index)) goes on with term \(event.term); unread: \(unread.datagram.message)")
+        }
         guard event.state != .master, let last = hosts[index].renewedAt else { return }
         let limit = election.lease + election.configuration.interval + .milliseconds(1)
         if at - last > limit.nanoseconds {
@@ -116,5 +118,7 @@ extension Simulation {
 
 extension Simulation.Settings {
     /// The longest that nobody may have the address while all is calm: to listen, to miss a master, to claim by rank.
-    var serviceLimit: Int64 { max(tolerance * 2, .milliseconds(300)).nanoseconds + 2 * tolerance.nanoseconds + 1_000_000_000 }
+    var serviceLimit: Int64 {
+        max(tolerance * 2, .milliseconds(300)).nanoseconds + (tolerance * 2).nanoseconds + Simulation.second
+    }
 }

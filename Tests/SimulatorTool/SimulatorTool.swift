@@ -1,5 +1,5 @@
-// qure-simulate: plays many seeds of the simulated cluster, tells the story of one, or looks for the first that breaks a
-// promise.
+// qure-simulate: plays many seeds of the simulated cluster, tells the story of one, looks for the first that breaks a
+// promise, or plays all small cases.
 
 import Glibc
 import Simulator
