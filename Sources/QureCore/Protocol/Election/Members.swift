@@ -39,6 +39,22 @@ extension Election {
             flags.contains(.healthy) && !flags.contains(.maintenance) && !flags.contains(.justResumed)
                 && [.standby, .suspecting, .joining].contains(role)
         }
+
+        /// Takes over what a believed message says of its sender.
+        mutating func take(_ message: ElectionMessage, received arrival: Instant, at now: Instant) {
+            sequence = message.sequence
+            heardAt = arrival
+            name = message.name ?? ""
+            mac = message.mac
+            priority = message.priority
+            role = message.role
+            flags = message.flags
+            term = message.term
+            interval = message.interval
+            tolerance = message.tolerance
+            configuration = message.configuration
+            gatewayHeard = message.gatewayAge.map { now - $0 }
+        }
     }
 
     /// Members at most; more are not believed.
@@ -153,7 +169,9 @@ extension Election {
     private mutating func believe(
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        update(message, at: now)
+        members[message.node]?.take(message, received: arrival, at: now)
+        if names.count >= Self.maximumMembers * 2 { names = names.filter { members[$0.key] != nil } }
+        names[message.node] = message.name
         if let mine = message.digests.first(where: { $0.node == configuration.node }),
             mine.session == configuration.session, mine.sequence > sequence
         {
@@ -162,6 +180,7 @@ extension Election {
             sequence = 0
             return quarantine("restored-snapshot", at: now)
         }
+        }
         noteDigests(of: message, at: now)
         guard message.term <= highestTerm &+ Self.maximumTermJump || highestTerm == 0 else {
             return disbelieve("term-jump")
@@ -169,23 +188,6 @@ extension Election {
         highestTerm = max(highestTerm, message.term)
         let outputs = yieldIfOutdone(message, at: now)
         return outputs + consider(message, at: now, using: &random)
-    }
-
-    private mutating func update(_ message: ElectionMessage, at now: Instant) {
-        members[message.node]?.sequence = message.sequence
-        members[message.node]?.heardAt = arrival
-        members[message.node]?.name = message.name ?? ""
-        if names.count >= Self.maximumMembers * 2 { names = names.filter { members[$0.key] != nil } }
-        names[message.node] = message.name
-        members[message.node]?.mac = message.mac
-        members[message.node]?.priority = message.priority
-        members[message.node]?.role = message.role
-        members[message.node]?.flags = message.flags
-        members[message.node]?.term = message.term
-        members[message.node]?.interval = message.interval
-        members[message.node]?.tolerance = message.tolerance
-        members[message.node]?.configuration = message.configuration
-        members[message.node]?.gatewayHeard = message.gatewayAge.map { now - $0 }
     }
 
     private mutating func consider(
