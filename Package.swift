@@ -85,6 +85,7 @@ let package = Package(
             swiftSettings: toolSettings, linkerSettings: toolLinking),
         .target(name: "Simulator", dependencies: ["QureCore"], path: "Tests/Simulator", swiftSettings: settings),
         tests("WireTests", ["QureCore", "Simulator"], exclude: ["Fixtures"]),
+        tests("DNSTests", ["QureCore", "Simulator", "Lab"], exclude: ["witness.py"]),
         tests("AuthenticationTests", ["QureCore"]),
         tests("ProtocolTests", ["QureCore", "Simulator"]),
         tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),

@@ -68,6 +68,26 @@ package struct WireReader: Sendable {
         return WireReader(bytes, from: start, to: offset)
     }
 
+    /// The byte at `position` from the start of the packet, wherever this reader stands: for what points elsewhere.
+    package func byte(at position: Int, field: String) throws(WireError) -> UInt8 {
+        guard (0..<end).contains(position) else { throw WireError(.truncated, field: field, offset: position) }
+        return bytes[position]
+    }
+
+    /// Appends the bytes of `range`, counted from the start of the packet, to `others`.
+    package func copy(_ range: Range<Int>, into others: inout [UInt8], field: String) throws(WireError) {
+        guard range.lowerBound >= 0, range.upperBound <= end else {
+            throw WireError(.truncated, field: field, offset: range.lowerBound)
+        }
+        others.append(contentsOf: bytes[range])
+    }
+
+    /// Reads the next `count` bytes to the end of `others`.
+    package mutating func read(count: Int, into others: inout [UInt8], field: String) throws(WireError) {
+        let start = try advance(count, field)
+        others.append(contentsOf: bytes[start..<offset])
+    }
+
     /// The bytes not yet read, without reading them.
     package var rest: [UInt8] { Array(bytes[offset..<end]) }
 }

@@ -20,6 +20,14 @@ package struct WireWriter: Sendable {
         bytes.append(contentsOf: more)
     }
 
+    /// Makes room for `count` bytes in all, where the size is known beforehand.
+    package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
+
+    /// Takes back everything behind the first `count` bytes.
+    package mutating func truncate(to count: Int) {
+        bytes.removeLast(bytes.count - count)
+    }
+
     /// Overwrites the two bytes at `offset`: for checksums and lengths, known only at the end.
     package mutating func patch(_ value: UInt16, at offset: Int) {
         bytes[offset] = UInt8(truncatingIfNeeded: value >> 8)
