@@ -100,6 +100,8 @@ func octets(_ hexadecimal: String) -> [UInt8] {
         // Itself, forwards, in a circle, into the middle of itself.
         ("c000", 0, nil, 0), ("c002 00", 0, nil, 0), ("c002 c000", 2, nil, 0), ("0161 c000", 0, nil, 0),
         ("0162 0161 c000", 0, nil, 0), ("0162 c004 0161 c000", 4, nil, 0),
+        // Over itself: a label that the pointer is in.
+        ("05 0161 c000 00 00", 1, nil, 0),
         // Reserved kinds of labels, and ends that come too early.
         ("40 00", 0, nil, 0), ("80 00", 0, nil, 0), ("0261", 0, nil, 0), ("0161", 0, nil, 0), ("c0", 0, nil, 0),
         ("", 0, nil, 0),

@@ -157,18 +157,23 @@ extension UInt8 {
 }
 
 extension WireReader {
-    /// Reads a name and appends its octets to `arena`, following compression (RFC 1035 section 4.1.4). A pointer must
-    /// lead to before everything that was read so far of this name: so it ends, whatever is in the message.
+    /// Reads a name and appends its octets to `arena`, following compression (RFC 1035 section 4.1.4). A pointer leads to
+    /// before everything that was read so far of this name, and what is there ends before it, too: so a name ends,
+    /// whatever is in the message.
     package mutating func readName(into arena: inout [UInt8], field: String = "dns.name") throws(WireError) {
         let base = arena.count
         var position = offset
         var lowest = offset
+        var limit = offset + remaining
         var pointers = 0
         var end: Int?
         while true {
             let length = Int(try byte(at: position, field: field))
             switch length >> 6 {
             case 0:
+                guard position + 1 + length <= limit else {
+                    throw WireError(end == nil ? .truncated : .unexpected, field: field, offset: position)
+                }
                 // Room for the root's zero behind every other label.
                 guard arena.count - base + 1 + length + (length > 0 ? 1 : 0) <= DomainName.maximumLength else {
                     throw WireError(.unexpected, field: field, offset: position)
@@ -182,10 +187,11 @@ extension WireReader {
             case 3:
                 let target = (length & 0x3f) << 8 | Int(try byte(at: position + 1, field: field))
                 pointers += 1
-                guard target < lowest, pointers <= DomainName.maximumPointers else {
+                guard target < lowest, position + 2 <= limit, pointers <= DomainName.maximumPointers else {
                     throw WireError(.unexpected, field: field, offset: position)
                 }
                 end = end ?? position + 2
+                limit = lowest
                 lowest = target
                 position = target
             default:
