@@ -7,6 +7,7 @@
 enum Entrance: String, CaseIterable {
     case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop
     case datagram, conversation, keys
+    case dnsMessage, dnsText, dnsSignature
 
     /// Takes one input.
     func take(_ bytes: [UInt8]) {
@@ -23,6 +24,9 @@ enum Entrance: String, CaseIterable {
         case .datagram: takeDatagram(bytes)
         case .conversation: takeConversation(bytes)
         case .keys: takeKeys(bytes)
+        case .dnsMessage: takeDNSMessage(bytes)
+        case .dnsText: takeDNSText(bytes)
+        case .dnsSignature: takeDNSSignature(bytes)
         }
     }
 
