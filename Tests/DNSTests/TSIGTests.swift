@@ -40,9 +40,9 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
         // Not the answer to another request, and not a request itself.
         var other = TSIGSession(key)
         _ = other.sign(Sample.answer, at: Self.now)
-        #expect(throws: TSIGSession.Failure.wrongCode) { _ = try other.verify(reply, at: Self.now) }
+        #expect(throws: TSIGSession.Rejection.wrongCode) { _ = try other.verify(reply, at: Self.now) }
         var fresh = TSIGSession(key)
-        #expect(throws: TSIGSession.Failure.wrongCode) { _ = try fresh.verify(reply, at: Self.now) }
+        #expect(throws: TSIGSession.Rejection.wrongCode) { _ = try fresh.verify(reply, at: Self.now) }
     }
 
     @Test func `the ID may change on the way, and nothing else`() throws {
@@ -75,12 +75,14 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
                 _ = try server.verify(request, at: serverTime)
                 continue
             }
-            #expect(throws: TSIGSession.Failure.wrongTime(Self.now)) { _ = try server.verify(request, at: serverTime) }
+            #expect(throws: TSIGSession.Rejection.wrongTime(Self.now)) {
+                _ = try server.verify(request, at: serverTime)
+            }
             let refusal = try DNSMessage(Sample.query).response(.notAuthorized).encoded()
             let reply = server.signBadTime(refusal, at: serverTime, clientTime: Self.now)
             #expect(try DNSMessage(reply).signature?.serverTime == serverTime)
-            #expect(throws: TSIGSession.Failure.wrongTime(serverTime)) { _ = try client.verify(reply, at: Self.now) }
-            #expect(TSIGSession.Failure.wrongTime(0).error == .badTime)
+            #expect(throws: TSIGSession.Rejection.wrongTime(serverTime)) { _ = try client.verify(reply, at: Self.now) }
+            #expect(TSIGSession.Rejection.wrongTime(0).error == .badTime)
         }
     }
 
@@ -91,7 +93,7 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
         let heard = try DNSMessage(request)
         let record = try #require(heard.signature)
         for (other, failure) in [
-            (key("hmac-sha256", "other"), TSIGSession.Failure.unknownKey), (key("hmac-sha1"), .unknownKey),
+            (key("hmac-sha256", "other"), TSIGSession.Rejection.unknownKey), (key("hmac-sha1"), .unknownKey),
             (TSIGKey(name: mine.name, algorithm: mine.algorithm, secret: [1]), .wrongCode),
         ] {
             var server = TSIGSession(other)
@@ -100,12 +102,12 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
             #expect(failure.responseCode == .notAuthorized)
             let reply = TSIGSession.refuse(heard.response(.notAuthorized).encoded(), request: record, failure)
             var asking = client
-            #expect(throws: TSIGSession.Failure.refused(error)) { _ = try asking.verify(reply, at: Self.now) }
+            #expect(throws: TSIGSession.Rejection.refused(error)) { _ = try asking.verify(reply, at: Self.now) }
         }
         var server = TSIGSession(mine)
-        #expect(throws: TSIGSession.Failure.unsigned) { _ = try server.verify(Sample.query, at: Self.now) }
-        #expect(throws: TSIGSession.Failure.unsigned) { _ = try client.verify(Sample.query, at: Self.now) }
-        #expect(throws: TSIGSession.Failure.malformed(WireError(.truncated, field: "dns.flags", offset: 2))) {
+        #expect(throws: TSIGSession.Rejection.unsigned) { _ = try server.verify(Sample.query, at: Self.now) }
+        #expect(throws: TSIGSession.Rejection.unsigned) { _ = try client.verify(Sample.query, at: Self.now) }
+        #expect(throws: TSIGSession.Rejection.malformed(WireError(.truncated, field: "dns.flags", offset: 2))) {
             _ = try server.verify([0, 0], at: Self.now)
         }
     }
@@ -129,7 +131,7 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
             _ = try server.verify(cut.encoded(), at: Self.now)
             return
         }
-        #expect(throws: TSIGSession.Failure.shortCode(isFormatError: failure)) {
+        #expect(throws: TSIGSession.Rejection.shortCode(isFormatError: failure)) {
             _ = try server.verify(cut.encoded(), at: Self.now)
         }
     }
@@ -156,7 +158,7 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
         for round in 0..<3 {
             for index in 0..<gap {
                 if index == TSIGSession.maximumUnsigned {
-                    #expect(throws: TSIGSession.Failure.unsignedTooLong) { _ = try client.verify(part, at: Self.now) }
+                    #expect(throws: TSIGSession.Rejection.unsignedTooLong) { _ = try client.verify(part, at: Self.now) }
                     return
                 }
                 _ = try client.verify(part, at: Self.now)
@@ -167,13 +169,13 @@ func key(_ algorithm: String, _ keyName: String = "Key.Example") -> TSIGKey {
             var doubting = client
             var wrong = signed
             wrong[3] ^= 1
-            #expect(throws: TSIGSession.Failure.wrongCode) { _ = try doubting.verify(wrong, at: Self.now) }
+            #expect(throws: TSIGSession.Rejection.wrongCode) { _ = try doubting.verify(wrong, at: Self.now) }
             _ = try client.verify(signed, at: Self.now)
             #expect(client.isComplete)
         }
         // Time does not go back.
         let old = try sender.sign(part, at: Self.now)
-        #expect(throws: TSIGSession.Failure.wrongTime(Self.now)) { _ = try client.verify(old, at: Self.now) }
+        #expect(throws: TSIGSession.Rejection.wrongTime(Self.now)) { _ = try client.verify(old, at: Self.now) }
     }
 }
 

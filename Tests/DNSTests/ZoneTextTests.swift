@@ -1,5 +1,5 @@
-// Words and zone files: quotes, escapes, parentheses, comments, what is left out and taken from before, and what is wrong
-// where.
+// Words and zone files: quotes, escapes, parentheses, comments, what is left out and taken from before, and what is
+// wrong where.
 
 import QureCore
 import Testing

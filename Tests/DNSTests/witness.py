@@ -71,7 +71,7 @@ def answer(line):
             return "accept\t-\t%s" % opaque(message)
     if kind == "same":
         one, other = (meaning(read(bytes.fromhex(text))) for text in rest)
-        return "same" if one == other else "%s | %s" % ([x for x in one if x not in other], [x for x in other if x not in one])
+        return "same" if one == other else "%s | %s" % (one, other)
     if kind == "data":
         rdtype = dns.rdatatype.from_text(rest[0])
         octets = bytes.fromhex(rest[1])

@@ -26,7 +26,8 @@ extension Entrance {
                 precondition(again == data || hasOtherForms(data), "\(data.type) \(text)")
             }
         }
-        _ = (message.edns?.cookie, message.edns?.updateLease, message.edns?.extendedError, message.signature?.serverTime)
+        _ = (message.edns?.cookie, message.edns?.updateLease, message.edns?.extendedError)
+        _ = message.signature?.serverTime
     }
 
     /// OPT, TSIG and the header, which no limit takes away.

@@ -42,7 +42,7 @@ struct BenchCommand: ParsableCommand {
 
 /// What can be measured.
 enum BenchSection: String, CaseIterable, ExpressibleByArgument {
-    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss
+    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss, messages
 
     var title: String {
         switch self {
@@ -55,6 +55,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .lease: "The election: who should not answer any more"
         case .steady: "The election: while nothing happens"
         case .loss: "The election: cables that lose 30 % both ways"
+        case .messages: "Reading and writing messages of the DNS"
         case .takeover: "From the death of one host to the answer of the next (--fall 3 --interval 100ms)"
         }
     }
@@ -71,6 +72,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .lease: try bench.measureLease()
         case .steady: try bench.measureSteady()
         case .loss: try bench.measureLoss()
+        case .messages: try bench.measureMessages()
         }
     }
 }

@@ -1,6 +1,6 @@
-// MessageAuthenticator: HMAC (RFC 2104) by nettle, over the whole of a message or over parts as they come. With SHA-256
-// and cut to 128 bits it seals what the members of a cluster say; with the other hashes it signs messages of the DNS. One
-// value for each key; the key schedule is done once.
+// MessageAuthenticator: HMAC (RFC 2104) by nettle, over the whole of a message or over parts as they come. With
+// SHA-256 and cut to 128 bits it seals what the members of a cluster say; with the other hashes it signs messages of
+// the DNS. One value for each key; the key schedule is done once.
 
 import CNettle
 

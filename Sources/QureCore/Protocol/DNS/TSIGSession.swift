@@ -1,6 +1,7 @@
-// TSIGSession: signs and checks the messages of one exchange (RFC 8945 section 5): a request and its answer, or an answer
-// of many messages over TCP. It works on messages as octets, since the code is over them and not over what they mean.
-// Time is an input, in seconds since 1970. Both ends use it: a client signs, then verifies; a server verifies, then signs.
+// TSIGSession: signs and checks the messages of one exchange (RFC 8945 section 5): a request and its answer, or an
+// answer of many messages over TCP. It works on messages as octets, since the code is over them and not over what they
+// mean. Time is an input, in seconds since 1970. Both ends use it: a client signs, then verifies; a server verifies,
+// then signs.
 //
 //   state      | sign                                   | verify
 //   fresh      | a request: over the message            | a request: over the message
@@ -12,7 +13,7 @@
 /// The signatures of one exchange.
 package struct TSIGSession: Sendable {
     /// Why a message is not to be believed. What a server answers then is `responseCode` and `error`.
-    package enum Failure: Error, Equatable, Sendable {
+    package enum Rejection: Error, Equatable, Sendable {
         /// It is no message.
         case malformed(WireError)
         /// There is no signature where there must be one.
@@ -27,8 +28,8 @@ package struct TSIGSession: Sendable {
         case shortCode(isFormatError: Bool)
         /// Too many unsigned messages in a row (RFC 8945 section 5.3.1).
         case unsignedTooLong
-        /// The other end did not take our signature and says why, without a code of its own: believe it at most as far as
-        /// waiting for a better answer goes (RFC 8945 section 5.4).
+        /// The other end did not take our signature and says why, without a code of its own: believe it at most as far
+        /// as waiting for a better answer goes (RFC 8945 section 5.4).
         case refused(DNSResponseCode)
 
         /// The error of the TSIG that a server answers with (RFC 8945 section 5.2); nil: without TSIG.
@@ -118,7 +119,7 @@ package struct TSIGSession: Sendable {
     }
 
     /// `message` with a TSIG that only says why the request was not believed: no code (RFC 8945 section 5.3.2).
-    package static func refuse(_ message: [UInt8], request: TSIGRecord, _ failure: Failure) -> [UInt8] {
+    package static func refuse(_ message: [UInt8], request: TSIGRecord, _ failure: Rejection) -> [UInt8] {
         var record = request
         record.code = []
         record.otherData = []
@@ -175,9 +176,9 @@ package struct TSIGSession: Sendable {
 }
 
 extension TSIGSession {
-    /// Checks the next message of this exchange and returns it. A message without TSIG is taken only among the later ones
-    /// of many, and is right only once one with a signature has come (`isComplete`).
-    package mutating func verify(_ octets: [UInt8], at time: UInt64) throws(Failure) -> DNSMessage {
+    /// Checks the next message of this exchange and returns it. A message without TSIG is taken only among the later
+    /// ones of many, and is right only once one with a signature has come (`isComplete`).
+    package mutating func verify(_ octets: [UInt8], at time: UInt64) throws(Rejection) -> DNSMessage {
         let message: DNSMessage
         let end: Int
         do {
@@ -192,7 +193,7 @@ extension TSIGSession {
         return message
     }
 
-    private mutating func acceptUnsigned(_ octets: [UInt8]) throws(Failure) {
+    private mutating func acceptUnsigned(_ octets: [UInt8]) throws(Rejection) {
         guard state == .following else { throw .unsigned }
         guard unsignedCount < Self.maximumUnsigned else { throw .unsignedTooLong }
         var computation = running ?? begin()
@@ -203,7 +204,7 @@ extension TSIGSession {
 
     private mutating func check(
         _ record: TSIGRecord, of octets: [UInt8], end: Int, at time: UInt64
-    ) throws(Failure) {
+    ) throws(Rejection) {
         guard record.keyName == key.name, record.algorithm == key.algorithm.wireName else { throw .unknownKey }
         if record.code.isEmpty, record.error != .noError { throw .refused(record.error) }
         // RFC 8945 section 5.2.2.1: never longer than the hash; what is too short for anybody is no TSIG.

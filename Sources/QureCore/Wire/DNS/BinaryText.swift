@@ -1,5 +1,5 @@
-// Binary data as text: hexadecimal, base64 and base32 with the extended hexadecimal alphabet (RFC 4648 sections 8, 4 and
-// 7), as record data and key files have them. One coder for all three: they differ in bits per digit and alphabet.
+// Binary data as text: hexadecimal, base64 and base32 with the extended hexadecimal alphabet (RFC 4648 sections 8, 4
+// and 7), as record data and key files have them. One coder for all three: they differ in bits per digit and alphabet.
 
 /// A way to write octets with letters and digits.
 package struct BinaryText: Sendable {

@@ -1,7 +1,8 @@
-// DNSMessage: a message of the DNS as a value (RFC 1035 section 4): queries, answers, updates (RFC 2136), notifications
-// (RFC 1996). OPT and TSIG are not records among others here but parts of the message. A message that was read keeps all
-// its names and data in one array, which its records share slices of: reading costs a handful of allocations however
-// many records there are. DNSMessageReading.swift reads, DNSMessageWriting.swift writes, DNSMessageText.swift prints.
+// DNSMessage: a message of the DNS as a value (RFC 1035 section 4): queries, answers, updates (RFC 2136),
+// notifications (RFC 1996). OPT and TSIG are not records among others here but parts of the message. A message that
+// was read keeps all its names and data in one array, which its records share slices of: reading costs a handful of
+// allocations however many records there are. DNSMessageReading.swift reads, DNSMessageWriting.swift writes,
+// DNSMessageText.swift prints.
 
 /// A message.
 package struct DNSMessage: Equatable, Sendable {
@@ -96,9 +97,10 @@ package struct DNSMessage: Equatable, Sendable {
         set { authorities = newValue }
     }
 
-    /// Whether it can be the answer to `query`: same ID, operation and question. The case of the question's letters must
-    /// be the same, too: servers repeat it, and who forges an answer would have to know it. Answers without a question,
-    /// such as some FORMERR, are those of a query all the same if they have no records (RFC 5452 section 9.1).
+    /// Whether it can be the answer to `query`: same ID, operation and question. The case of the question's letters
+    /// must be the same, too: servers repeat it, and who forges an answer would have to know it. Answers without a
+    /// question, such as some FORMERR, are those of a query all the same if they have no records (RFC 5452 section
+    /// 9.1).
     package func answers(_ query: DNSMessage) -> Bool {
         guard flags.contains(.response), id == query.id, opcode == query.opcode else { return false }
         if questions.isEmpty, responseCode != .noError { return answers.isEmpty && authorities.isEmpty }

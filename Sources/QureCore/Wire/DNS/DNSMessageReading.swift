@@ -1,6 +1,6 @@
-// Reading a message. Everything is checked, and what it costs is bounded by the length of the message whatever is in it:
-// names end (DomainName.swift), no record is counted that is not there, and decompressed names are at most 255 octets
-// for each record. The octets of all names and data go into one array, in the order of the message.
+// Reading a message. Everything is checked, and what it costs is bounded by the length of the message whatever is in
+// it: names end (DomainName.swift), no record is counted that is not there, and decompressed names are at most 255
+// octets for each record. The octets of all names and data go into one array, in the order of the message.
 
 extension DNSMessage {
     /// Reads a message and leaves in `input` what stands behind it.

@@ -1,11 +1,11 @@
-// Writing a message. Names are compressed where RFC 3597 section 4 allows it: owners, and the names in types of RFC 1035.
-// A name is written against an earlier one only where the letters have the same case, so that every name arrives as it
-// was (and a question's odd case comes back to who sent it).
+// Writing a message. Names are compressed where RFC 3597 section 4 allows it: owners, and the names in types of RFC
+// 1035. A name is written against an earlier one only where the letters have the same case, so that every name arrives
+// as it was (and a question's odd case comes back to who sent it).
 
 extension DNSMessage {
     /// The octets of the message. Records that would go beyond `limit` are left out from the end; unless they are
-    /// additional ones, TC says so (RFC 2181 section 9). OPT and TSIG are kept, and `reserve` octets are left free for a
-    /// TSIG that is still to come. A limit below 512 is none that anybody may have.
+    /// additional ones, TC says so (RFC 2181 section 9). OPT and TSIG are kept, and `reserve` octets are left free for
+    /// a TSIG that is still to come. A limit below 512 is none that anybody may have.
     package func encoded(limit: Int = Int(UInt16.max), reserve: Int = 0) -> [UInt8] {
         precondition((512...Int(UInt16.max)).contains(limit), "a message of \(limit) octets")
         precondition(responseCode.rawValue < 16 || edns != nil, "response code \(responseCode) needs EDNS")
@@ -68,7 +68,9 @@ private struct MessageWriter {
         output.patch(UInt16(count), at: 4 + 2 * section.rawValue)
     }
 
-    mutating func patchFlags(_ message: DNSMessage, _ flags: DNSMessage.Flags) { output.patch(message.bits(flags), at: 2) }
+    mutating func patchFlags(_ message: DNSMessage, _ flags: DNSMessage.Flags) {
+        output.patch(message.bits(flags), at: 2)
+    }
 
     /// Whether it was written, for there was room.
     mutating func write(_ question: DNSQuestion) -> Bool {

@@ -1,6 +1,6 @@
-// DomainName: a name of the DNS (RFC 1035 section 3.1), as the octets of its wire form without compression.
-// The case of letters is kept and never matters: `Example.com` equals `example.COM` (RFC 4343). The octets may be a slice
-// of a whole message's, so that names cost no memory of their own when a message is read; `DomainNameText.swift` has the
+// DomainName: a name of the DNS (RFC 1035 section 3.1), as the octets of its wire form without compression. The case
+// of letters is kept and never matters: `Example.com` equals `example.COM` (RFC 4343). The octets may be a slice of a
+// whole message's, so that names cost no memory of their own when a message is read; `DomainNameText.swift` has the
 // text form. A name is valid by construction: labels of 1 to 63 octets, 255 octets in all.
 
 /// An absolute name of the DNS.
@@ -157,8 +157,8 @@ extension UInt8 {
 }
 
 extension WireReader {
-    /// Reads a name and appends its octets to `arena`, following compression (RFC 1035 section 4.1.4). A pointer leads to
-    /// before everything that was read so far of this name, and what is there ends before it, too: so a name ends,
+    /// Reads a name and appends its octets to `arena`, following compression (RFC 1035 section 4.1.4). A pointer leads
+    /// to before everything that was read so far of this name, and what is there ends before it, too: so a name ends,
     /// whatever is in the message.
     package mutating func readName(into arena: inout [UInt8], field: String = "dns.name") throws(WireError) {
         let base = arena.count

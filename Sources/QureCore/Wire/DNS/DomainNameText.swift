@@ -1,6 +1,6 @@
 // The text form of names: RFC 1035 section 5.1 and RFC 4343 section 2.1. A dot ends a label, `\.` is a dot within one,
-// `\DDD` is the octet of that decimal number, `\X` is X. Names without a dot at the end are relative to an origin; `@` is
-// the origin itself. What is written reads back to the same octets, and is what BIND writes.
+// `\DDD` is the octet of that decimal number, `\X` is X. Names without a dot at the end are relative to an origin; `@`
+// is the origin itself. What is written reads back to the same octets, and is what BIND writes.
 
 extension DomainName {
     /// Why a text is no name.

@@ -1,6 +1,7 @@
 // EDNS: what the OPT pseudo-record of a message says (RFC 6891): how much fits, more bits of the response code, and
 // options. Options are kept as the octets they came in and read when they are asked for: thousands of empty ones cost
-// nothing. Those that the tools speak have accessors: cookies (RFC 7873), leases (RFC 9664), extended errors (RFC 8914).
+// nothing. Those that the tools speak have accessors: cookies (RFC 7873), leases (RFC 9664), extended errors (RFC
+// 8914).
 
 /// The OPT of a message; the upper bits of the response code are the message's (`DNSMessage.responseCode`).
 package struct EDNS: Hashable, Sendable {

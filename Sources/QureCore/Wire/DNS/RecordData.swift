@@ -1,6 +1,7 @@
-// RecordData: what a record says, as the octets of its wire form without compression, checked against the layout of its
-// type (RecordLayout.swift). The octets may be a slice of a whole message's, so that a record costs no memory of its own
-// when a message is read. The accessors give what the tools ask for; everything else is reached by the text form.
+// RecordData: what a record says, as the octets of its wire form without compression, checked against the layout of
+// its type (RecordLayout.swift). The octets may be a slice of a whole message's, so that a record costs no memory of
+// its own when a message is read. The accessors give what the tools ask for; everything else is reached by the text
+// form.
 
 /// The data of a record together with its type. Equal means equal octets: letters of names count with their case.
 package struct RecordData: Hashable, Sendable {

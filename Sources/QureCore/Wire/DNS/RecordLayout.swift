@@ -1,7 +1,7 @@
-// RecordLayout: what the data of each type of record consists of, field by field. One table serves all that is done with
-// record data: checking and decompressing what came from the wire, compressing it again (RecordData.swift), printing it
-// (RecordDataText.swift) and reading its text form (RecordDataReading.swift). Types that are not in it are opaque
-// octets, as RFC 3597 has them. To support a type is to add its line here.
+// RecordLayout: what the data of each type of record consists of, field by field. One table serves all that is done
+// with record data: checking and decompressing what came from the wire, compressing it again (RecordData.swift),
+// printing it (RecordDataText.swift) and reading its text form (RecordDataReading.swift). Types that are not in it are
+// opaque octets, as RFC 3597 has them. To support a type is to add its line here.
 
 /// A part of a record's data: its form on the wire, and its text form.
 enum RecordField: UInt8, Sendable {
@@ -64,8 +64,8 @@ enum RecordField: UInt8, Sendable {
 
 /// The fields of a type.
 enum RecordLayout {
-    /// The fields of a type in a class; nil where the data are opaque. Types that RFC 1035 and its successors define for
-    /// the Internet alone have their fields there, and in the classes of updates (RFC 2136 section 2.4), only.
+    /// The fields of a type in a class; nil where the data are opaque. Types that RFC 1035 and its successors define
+    /// for the Internet alone have their fields there, and in the classes of updates (RFC 2136 section 2.4), only.
     static func fields(_ type: RecordType, _ recordClass: RecordClass) -> [RecordField]? {
         let number = Int(type.rawValue)
         let index = number < table.count ? number : number - 32768 + tableEnd

@@ -21,8 +21,8 @@ struct ServiceParameter: Equatable, Sendable {
     /// The key that a name says; `key0` is no other way to say `mandatory` (RFC 9460 section 2.1), but is understood.
     static func key(_ name: String) -> UInt16? {
         if let index = registered.firstIndex(where: { $0.name == name }) { return UInt16(index) }
-        guard name.hasPrefix("key"), let number = decimal(name.utf8.dropFirst(3)[...], atMost: 65535) else { return nil }
-        return UInt16(number)
+        guard name.hasPrefix("key") else { return nil }
+        return decimal(name.utf8.dropFirst(3)[...], atMost: 65535).map(UInt16.init)
     }
 
     /// Reads parameters to the end of `input`: keys strictly upwards, each value of its form (RFC 9460 section 2.2).

@@ -1,6 +1,6 @@
-// ZoneFile: the records of a zone's text form (RFC 1035 section 5, RFC 2308 section 4): entries with owner, time to live
-// and class left out where they are those of the entry before, `$ORIGIN` and `$TTL`. It opens nothing: `$INCLUDE` is an
-// error, and so is BIND's `$GENERATE`.
+// ZoneFile: the records of a zone's text form (RFC 1035 section 5, RFC 2308 section 4): entries with owner, time to
+// live and class left out where they are those of the entry before, `$ORIGIN` and `$TTL`. It opens nothing: `$INCLUDE`
+// is an error, and so is BIND's `$GENERATE`.
 
 /// The records of a zone file.
 package struct ZoneFile: Sendable {
@@ -82,7 +82,9 @@ package struct ZoneFile: Sendable {
         // Time to live and class, in either order, each at most once.
         while true {
             if let number = RecordClass(word.keyword), !hasClass, number != .any, number != .none {
-                guard number == recordClass else { throw words.error("class \(number) in a zone of class \(recordClass)") }
+                guard number == recordClass else {
+                    throw words.error("class \(number) in a zone of class \(recordClass)")
+                }
                 hasClass = true
             } else if ttl == nil, word.text.first?.decimalValue != nil {
                 ttl = try Self.ttl(word, words)

@@ -1,7 +1,7 @@
 // ZoneText: the words of the text form of zones (RFC 1035 section 5.1), one after the other, with quotes, escapes,
-// parentheses and comments seen to. An entry is a line, or several where parentheses span them. The reader of zone files
-// (ZoneFile.swift) uses it, and so does the language of update scripts, whose records are written in the same words but
-// in which a line is a line and a semicolon within one is like any other character.
+// parentheses and comments seen to. An entry is a line, or several where parentheses span them. The reader of zone
+// files (ZoneFile.swift) uses it, and so does the language of update scripts, whose records are written in the same
+// words but in which a line is a line and a semicolon within one is like any other character.
 
 /// Why a text cannot be read, and where.
 package struct ZoneTextError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -88,8 +88,8 @@ package struct ZoneText: Sendable {
         octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\t") || octet == UInt8(ascii: "\r")
     }
 
-    /// The next word of the entry; nil at its end. `pairs` reads quotes behind an equals sign as part of the word, as in
-    /// `alpn="h2,h3"`.
+    /// The next word of the entry; nil at its end. `pairs` reads quotes behind an equals sign as part of the word, as
+    /// in `alpn="h2,h3"`.
     package mutating func next(pairs: Bool = false) throws(ZoneTextError) -> Word? {
         while let octet = current {
             if isBlank(octet) {
@@ -229,7 +229,8 @@ extension FixedWidthInteger where Self: UnsignedInteger {
 }
 
 extension UInt32 {
-    /// A time to live or an interval: seconds, or with units `1w2d3h4m5s` in either case (BIND's extension of RFC 1035).
+    /// A time to live or an interval: seconds, or with units `1w2d3h4m5s` in either case (BIND's extension of RFC
+    /// 1035).
     package init?(interval text: some Collection<UInt8>) {
         if let seconds = UInt32(decimalDigits: text) {
             self = seconds
