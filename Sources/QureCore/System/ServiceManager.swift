@@ -26,20 +26,10 @@ package struct ServiceManager: Sendable {
     /// Sends assignments such as `READY=1` and `STATUS=…`. Failures are ignored: the service works without its manager.
     package func notify(_ assignments: String...) {
         guard let path, let socket = try? FileDescriptor(socket: AF_UNIX, type: .datagram) else { return }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var name = Array(path.utf8)
-        // A leading @ stands for the NUL of an abstract address.
-        if name.first == UInt8(ascii: "@") { name[0] = 0 }
-        guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: name) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + name.count)
         let text = assignments.joined(separator: "\n")
         let number = socket.number
-        _ = unsafe withUnsafePointer(to: &address) {
-            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe sendto(number, text, text.utf8.count, CInt(MSG_NOSIGNAL), $0, length)
-            }
+        _ = unsafe withUnixAddress(path) {
+            unsafe sendto(number, text, text.utf8.count, CInt(MSG_NOSIGNAL), $0, $1)
         }
     }
 }
