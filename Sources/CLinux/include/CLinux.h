@@ -70,6 +70,15 @@ int qure_enter_network(int descriptor);
 // kernel, a container, a filter of system calls) the descriptor is closed as usual.
 void qure_close_in_background(int descriptor);
 
+// Control messages both ways are macros. One read from a socket of a Unix domain, without waiting, with the descriptors
+// that came along (at most `capacity`; others are closed), closed on exec. Returns what
+// recvmsg does and fills `count`.
+ssize_t qure_receive_descriptors(int socket, void *buffer, size_t length, int *descriptors, size_t capacity,
+                                 size_t *count);
+
+// One write with a descriptor, for the lab's logind.
+ssize_t qure_send_descriptor(int socket, const void *bytes, size_t length, int descriptor);
+
 // GNU-only: a pipe whose ends are closed on exec.
 int qure_pipe_cloexec(int descriptors[2]);
 
