@@ -15,7 +15,7 @@ final class ElectSession {
     private(set) var election: Election
     private let keys: KeyRing
     private let link: Link
-    private var poller: Poller
+    private(set) var poller: Poller
     private var cluster: ClusterSocket
     private var changes: NetlinkMonitor
     private var netlink: Netlink
@@ -25,7 +25,8 @@ final class ElectSession {
     private let control: ControlServer
     private var hooks: Hooks
     private var health: Health
-    private var diagnostics: Diagnostics
+    var diagnostics: Diagnostics
+    let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
     private let gateways: [IPAddress]
     private let addresses: Set<IPAddress>
@@ -35,6 +36,8 @@ final class ElectSession {
     private var reported: [Election.Way] = []
     private var hasEnded = false
     private var failure: Failure?
+    /// Whether the kernel shows one of the addresses on this host.
+    private(set) var isAddressHere = false
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
     private var sleepOffset = Clock.asleep
     private(set) var counters = Counters()
@@ -82,6 +85,7 @@ final class ElectSession {
         self.link = link
         self.netlink = netlink
         self.diagnostics = diagnostics
+        notices = try SystemNotices(poller, diagnostics)
         for descriptor in cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
         for descriptor in neighbours.descriptors { try poller.add(descriptor, token: Token.link) }
         try poller.add(changes.descriptor, token: Token.changes)
@@ -116,9 +120,11 @@ final class ElectSession {
 
     private func turn() throws {
         let commands = earlier(hooks.nextDeadline, health.nextDeadline)
-        let events = try poller.wait(until: earlier(election.nextDeadline, commands))
+        let others = earlier(commands, notices.nextDeadline)
+        let events = try poller.wait(until: earlier(election.nextDeadline, others))
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
+        heedNotices(events)
         if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
         try hearNeighbours()
         try hearCluster()
@@ -265,6 +271,7 @@ final class ElectSession {
         health.isLinkUp = isUp
         step(health.input)
         let present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
+        isAddressHere = !addresses.isDisjoint(with: present)
         step(.addressPresent(addresses.isSubset(of: present)))
     }
 

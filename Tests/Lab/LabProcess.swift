@@ -131,6 +131,9 @@ struct Pipe: ~Copyable {
         reading = FileDescriptor(owning: ends[0])
         writing = FileDescriptor(owning: ends[1])
     }
+
+    /// The reading end alone; the other one is closed here.
+    consuming func takeReading() -> FileDescriptor { reading }
 }
 
 /// Gives a pipe room for so many bytes, if the system allows it.

@@ -8,14 +8,17 @@ import QureCore
 import Testing
 
 /// A lab whose hosts elect who holds the address.
-private final class Cluster {
+final class Cluster {
     let lab: Lab
     let meter: Meter
     let witness: Witness
     private var members: [Int: LabProcess] = [:]
     private let folder: String
+    /// What a host's programs find in their environment.
+    private let environment: (Int) -> [String: String]
 
-    init(hosts: Int) throws {
+    init(hosts: Int, environment: @escaping (Int) -> [String: String] = { _ in [:] }) throws {
+        self.environment = environment
         lab = try Lab(hosts: hosts)
         meter = try lab.startMeter()
         witness = try lab.startWitness(of: Lab.Plan.address)
@@ -38,7 +41,8 @@ private final class Cluster {
             """
         let file = "\(folder)/h\(number).conf"
         shell("printf '%s\n' '\(configuration)' > '\(file)'")
-        members[number] = try lab.host(number).start([try Toolbox.path(of: "qure-member"), file])
+        members[number] = try lab.host(number).start(
+            [try Toolbox.path(of: "qure-member"), file], environment: environment(number))
     }
 
     /// What a service manager's stop is: a signal to the main process alone. Returns its exit status.

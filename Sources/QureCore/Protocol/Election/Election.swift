@@ -21,6 +21,7 @@
 //   transferring  not acknowledged              → master, or leaves
 //   standby       transfer to me                → claiming      acknowledgement once the address is here
 //   any           this machine slept            → quarantined   (listens as if it had just joined)
+//   any           the machine goes to sleep     → quarantined   (hands over first; listens once it is awake)
 //   any           unhealthy / maintenance       → fault / maintenance, handing over first
 //   any           leave                         → goodbye
 
@@ -116,6 +117,9 @@ package struct Election: Sendable {
         case .healthy(let value, let reason): return healthChanged(value, reason, at: now, using: &random)
         case .maintenance(let value): return maintenanceChanged(value, at: now, using: &random)
         case .resign: return isMaster ? beginTransfer(.resigned, at: now) : []
+        case .powerButton: return isMaster ? beginTransfer(.powerButton, at: now) : []
+        case .sleep: return fallAsleep(at: now)
+        case .awake: return awake(at: now)
         case .leave(let reason): return leave(reason, at: now)
         case .suspect:
             isAsked = true

@@ -75,6 +75,12 @@ extension Election {
         case maintenance(Bool)
         /// Hand over, and stay.
         case resign
+        /// The machine's power button was pressed: hand over, and stay.
+        case powerButton
+        /// The machine is about to sleep: hand over.
+        case sleep
+        /// It is awake again, or stays so.
+        case awake
         /// Hand over, and go.
         case leave(reason: String)
         /// A request went unanswered: ask at once whether the master is there.

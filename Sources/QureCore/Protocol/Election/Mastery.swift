@@ -15,6 +15,8 @@ extension Election {
     enum Why: Equatable, Sendable {
         case leaving(String)
         case resigned
+        case powerButton
+        case sleep
         case maintenance
         case unhealthy(String)
         /// A member of higher priority is there.
@@ -26,6 +28,8 @@ extension Election {
             switch self {
             case .leaving(let reason): reason
             case .resigned: "resigned"
+            case .powerButton: "power-button"
+            case .sleep: "sleep"
             case .maintenance: "maintenance"
             case .unhealthy(let reason): reason
             case .preempted: "preempted"
@@ -36,8 +40,8 @@ extension Election {
         /// Whether it goes on without an heir's word.
         var isFinal: Bool {
             switch self {
-            case .leaving, .unhealthy, .maintenance: true
-            case .resigned, .preempted, .evidence: false
+            case .leaving, .unhealthy, .maintenance, .sleep: true
+            case .resigned, .powerButton, .preempted, .evidence: false
             }
         }
     }
@@ -181,8 +185,8 @@ extension Election {
 
     private func patience(_ why: Why) -> Duration {
         switch why {
-        case .leaving, .maintenance: max(Self.transferTime, min(configuration.tolerance, Self.farewellTime))
-        case .unhealthy, .resigned, .preempted, .evidence: Self.transferTime
+        case .leaving, .maintenance, .sleep: max(Self.transferTime, min(configuration.tolerance, Self.farewellTime))
+        case .unhealthy, .resigned, .powerButton, .preempted, .evidence: Self.transferTime
         }
     }
 
@@ -261,7 +265,8 @@ extension Election {
             outputs += listen(as: .joining, reason: why.reason, at: now)
         case .maintenance: outputs += become(.maintenance, reason: nil)
         case .unhealthy(let reason): outputs += become(.fault, reason: reason)
-        case .resigned, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)
+        case .sleep: outputs += become(.quarantined, reason: why.reason)
+        case .resigned, .powerButton, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)
         }
         if let message { follow(message, at: now) }
         outputs += released(&self)
