@@ -35,7 +35,7 @@ final class ClaimSession {
     /// Whether this turn has put an address on an interface, renewed one, or taken one off.
     private var hasChangedHost = false
     let service = ServiceManager()
-    private var nextWatchdog: Instant?
+    private var watchdog: Watchdog
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
     private var grantedUntil: Instant?
     /// Until when the fence was last opened.
@@ -95,7 +95,7 @@ final class ClaimSession {
         changes = try NetlinkMonitor()
         ear = try keeper.openEar()
         isLinkUp = try keeper.isLinkUp()
-        nextWatchdog = service.watchdogInterval.map { Clock.now + $0 }
+        watchdog = Watchdog(service, at: Clock.now)
         try poller.add(changes.descriptor, token: Token.changes)
         for descriptor in ear.descriptors { try poller.add(descriptor, token: Token.link) }
         makeFence()
@@ -116,7 +116,7 @@ final class ClaimSession {
 
     /// When the session has something to do by itself.
     var nextDeadline: Instant? {
-        earlier(earlier(claim.nextDeadline, nextWatchdog), verifications?.nextDeadline)
+        earlier(earlier(claim.nextDeadline, watchdog.nextDeadline), verifications?.nextDeadline)
     }
 
     // MARK: What the command says
@@ -179,10 +179,7 @@ final class ClaimSession {
         // Our own changes are told to us as well; they must not wake us once more.
         if hasChangedHost { try readChanges() }
         hasChangedHost = false
-        if let due = nextWatchdog, Clock.now >= due {
-            service.notify("WATCHDOG=1")
-            nextWatchdog = service.watchdogInterval.map { Clock.now + $0 }
-        }
+        watchdog.turn(at: Clock.now)
         writeRegistration()
     }
 

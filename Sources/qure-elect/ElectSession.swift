@@ -31,6 +31,7 @@ final class ElectSession {
     private let gateways: [IPAddress]
     private let addresses: Set<IPAddress>
     private let service = ServiceManager()
+    private var watchdog: Watchdog
     private var places: [NodeID: SocketAddress] = [:]
     /// The one-way paths that were told of.
     private var reported: [Election.Way] = []
@@ -80,6 +81,7 @@ final class ElectSession {
         hooks = Hooks(options)
         health = Health(options)
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+        watchdog = Watchdog(service, at: Clock.now)
         self.options = options
         self.keys = keys
         self.link = link
@@ -100,6 +102,7 @@ final class ElectSession {
         service.notify("READY=1", "STATUS=joining")
         while !hasEnded || hooks.isBusy { try turn() }
         health.abandon()
+        service.notify("STOPPING=1")
         if let failure { throw failure }
         try seeFollowerOff()
     }
@@ -120,7 +123,7 @@ final class ElectSession {
 
     private func turn() throws {
         let commands = earlier(hooks.nextDeadline, health.nextDeadline)
-        let others = earlier(commands, notices.nextDeadline)
+        let others = earlier(earlier(commands, notices.nextDeadline), watchdog.nextDeadline)
         let events = try poller.wait(until: earlier(election.nextDeadline, others))
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
@@ -128,10 +131,13 @@ final class ElectSession {
         if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
         try hearNeighbours()
         try hearCluster()
-        if let next = election.nextDeadline, case let late = Clock.now - next, late >= .zero {
+        let late = election.nextDeadline.map { Clock.now - $0 } ?? .zero
+        if election.nextDeadline != nil, late >= .zero {
             counters.noteLateness(late)
             step(.deadlinePassed)
         }
+        // A loop that is later than the tolerance is of no use to anybody.
+        watchdog.turn(at: Clock.now, isWell: late < election.configuration.tolerance)
         serveControl(events)
         if events.contains(.ready(Token.output)) { loseFollower("standard output") }
         flushEvents()

@@ -25,11 +25,16 @@ private final class BusSite {
 
     func login(_ number: Int) -> BusClient { logins[number - 1] }
 
-    /// The master, once logind waits for it.
+    /// The master, once logind waits for it and there is one to succeed it.
     func master() throws -> Int {
         let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
         try #require(eventually { login(master).held == 1 }, "it takes no inhibitor: \(cluster.said)")
+        try #require(hasHeir(master), "nobody stands by: \(cluster.said)")
         return master
+    }
+
+    func hasHeir(_ master: Int) -> Bool {
+        eventually { cluster.ask(master, "members").output.contains(" standby ") }
     }
 
     func role(_ number: Int) -> String {
@@ -55,6 +60,7 @@ extension InTheLab {
             let master = try site.master()
             for round in 1...2 {
                 let holder = try #require(site.cluster.onlyHolder())
+                #expect(site.hasHeir(holder))
                 let granted = site.login(holder).granted
                 try site.login(holder).signal("PrepareForSleep", true)
                 try #require(eventually { site.login(holder).held == 0 }, "round \(round): \(site.cluster.said)")
@@ -88,6 +94,21 @@ extension InTheLab {
             #expect(site.cluster.isMaster(master))
             try login.signal("PrepareForShutdown", true)
             #expect(site.cluster.isHeldOnly(by: 3 - master))
+        }
+
+        @Test func `without a message bus it runs as ever, and the service manager hears of it`() throws {
+            try PrivateNamespace.prepare()
+            let path = "/run/qure-notify-\(UInt32.random(in: 0 ... .max))"
+            let listener = try ServiceListener(path)
+            let cluster = try Cluster(hosts: 2) { number in
+                number == 1 ? ["NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"] : [:]
+            }
+            #expect(cluster.onlyHolder() != nil, "\(cluster.said)")
+            #expect(eventually { listener.messages.first?.hasPrefix("READY=1\n") == true })
+            #expect(eventually { listener.messages.filter { $0 == "WATCHDOG=1" }.count >= 5 }, "\(listener.messages)")
+            #expect(cluster.stop(1) == 0)
+            #expect(listener.messages.contains("STOPPING=1"))
+            #expect(cluster.isHeldOnly(by: 2), "\(cluster.said)")
         }
     }
 }

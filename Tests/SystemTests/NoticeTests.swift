@@ -1,5 +1,6 @@
 // What tells of the machine's own doings: ACPI's events by generic netlink, the kernel's log, the hardware's clock. Not
-// every machine has them; what they say is read from bytes here, and that they are missing must be a plain answer.
+// every machine has them; what they say is read from bytes here, and that they are missing must be a plain answer. And
+// what the service manager's watchdog is told.
 
 import CLinux
 import Glibc
@@ -106,5 +107,27 @@ import Testing
         var records: [KernelLogRecord] = []
         #expect(eventually { records += log.read().filter { $0.text.contains(mark) }; return !records.isEmpty })
         #expect(records.map(\.text) == [mark] && !records[0].tellsOfFork, "\(records)")
+    }
+
+    @Test func `the watchdog hears of a service that is well, and only of that`() async {
+        await #expect(processExitsWith: .success) {
+            let path = shell("mktemp -u").output.filter { $0 != "\n" }
+            let listener = try ServiceListener(path)
+            defer { unlink(path) }
+            let start = Instant(nanoseconds: 1_000_000_000)
+            var none = Watchdog(ServiceManager(), at: start)
+            none.turn(at: start + .seconds(60))
+            try #require(none.nextDeadline == nil)
+            setenv("NOTIFY_SOCKET", path, 1)
+            setenv("WATCHDOG_USEC", "2000000", 1)
+            var watchdog = Watchdog(ServiceManager(), at: start)
+            try #require(watchdog.nextDeadline == start + .seconds(1))
+            watchdog.turn(at: start + .milliseconds(999))
+            watchdog.turn(at: start + .seconds(1), isWell: false)
+            try #require(listener.messages == [] && watchdog.nextDeadline == start + .milliseconds(1250))
+            watchdog.turn(at: start + .milliseconds(1250))
+            try #require(listener.messages == ["WATCHDOG=1"])
+            try #require(watchdog.nextDeadline == start + .milliseconds(2250))
+        }
     }
 }

@@ -180,7 +180,6 @@ extension Election {
             sequence = 0
             return quarantine("restored-snapshot", at: now)
         }
-        }
         noteDigests(of: message, at: now)
         guard message.term <= highestTerm &+ Self.maximumTermJump || highestTerm == 0 else {
             return disbelieve("term-jump")
