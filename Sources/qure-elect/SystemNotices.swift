@@ -11,7 +11,7 @@ final class SystemNotices {
 
     /// What the election must know.
     enum Notice: Equatable {
-        case shutdown, sleep, awake, powerButton
+        case shutdown, sleep, awake, powerButton, restored
         case slept(Duration)
     }
 
@@ -58,7 +58,7 @@ final class SystemNotices {
         if events.contains(.ready(Token.bus)) { notices += receive(poller) }
         if let due = watch.nextDeadline, Clock.now >= due { notices += step(.deadlinePassed, poller) }
         if events.contains(.ready(Token.button)) { notices += readButton() }
-        if events.contains(.ready(Token.kernelLog)), readKernelLog() { notices.append(.slept(.zero)) }
+        if events.contains(.ready(Token.kernelLog)), readKernelLog() { notices.append(.restored) }
         if let slept = readClock() { notices.append(.slept(slept)) }
         return notices
     }
@@ -147,6 +147,7 @@ extension ElectSession {
             case .sleep: step(.sleep)
             case .awake: step(.awake)
             case .powerButton: step(.powerButton)
+            case .restored: step(.restored)
             case .slept(let time): step(.slept(time))
             }
         }

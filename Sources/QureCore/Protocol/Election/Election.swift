@@ -125,6 +125,7 @@ package struct Election: Sendable {
             isAsked = true
             return role == .standby ? suspect(at: now, using: &random) : []
         case .died(let node): return reportDeath(of: node, at: now, using: &random)
+        case .restored: return goOnAsAnother(at: now, using: &random)
         case .slept(let time): return quarantine("slept-\(time.milliseconds)ms", at: now)
         }
     }
@@ -179,6 +180,7 @@ package struct Election: Sendable {
 
     /// This machine cannot trust what it knows any more.
     mutating func quarantine(_ reason: String, at now: Instant) -> [Output] {
+        if case .leaving(let reason)? = transfer?.why { return sayGoodbye(reason, at: now) }
         standing = nil
         transfer = nil
         inherits = false

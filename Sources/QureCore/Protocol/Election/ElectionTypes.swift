@@ -87,6 +87,8 @@ extension Election {
         case suspect
         /// A member is dead, says one who must know: the VM host that it ran on.
         case died(NodeID)
+        /// This machine goes on from a snapshot, or is a copy, says who must know.
+        case restored
         /// This machine did not run for that long.
         case slept(Duration)
     }

@@ -176,9 +176,7 @@ extension Election {
             mine.session == configuration.session, mine.sequence > sequence
         {
             // Somebody has heard more of me than I have said: I am an old copy of myself.
-            configuration.session = random.next()
-            sequence = 0
-            return quarantine("restored-snapshot", at: now)
+            return goOnAsAnother(at: now, using: &random)
         }
         noteDigests(of: message, at: now)
         guard message.term <= highestTerm &+ Self.maximumTermJump || highestTerm == 0 else {

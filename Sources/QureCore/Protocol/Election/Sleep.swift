@@ -1,4 +1,5 @@
-// How an Election meets the end of its machine's day: it hands over before the machine sleeps, and listens anew after.
+// How an Election meets what its machine does: it hands over before the machine sleeps, and listens anew after; it goes
+// on under a new session where the machine is a copy of what it was.
 
 extension Election {
     /// The machine is about to sleep: whoever is master hands over, and nobody counts on this member until it is awake.
@@ -25,5 +26,14 @@ extension Election {
             return []
         }
         return role == .quarantined && timers[.join] == nil ? quarantine("awake", at: now) : []
+    }
+
+    /// This machine is an earlier self, or a copy: what it says would be taken for a recording of what that has said.
+    mutating func goOnAsAnother(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        configuration.session = random.next()
+        sequence = 0
+        return quarantine("restored-snapshot", at: now)
     }
 }
