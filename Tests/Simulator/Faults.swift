@@ -12,6 +12,8 @@ enum Fault: Equatable {
     case leave(Int), resign(Int), maintenance(Int, Bool), unhealthy(Int, Bool), suspicion(Int)
     /// The cable is out and in again, and the host sees it.
     case linkDown(Int), linkUp(Int)
+    /// The machine's own notices: its power button, and a sleep that it tells of before and after.
+    case powerButton(Int), suspend(Int, time: Int64), awake(Int)
     case clone(Int, from: Int), snapshot(Int), restore(Int), replay, flood(Int), noAddress(Int, Bool)
     case down(Int)
 
@@ -25,7 +27,7 @@ extension Simulation {
         let short = random.pick(20 * Self.millisecond...400 * Self.millisecond)
         let long = random.pick(400 * Self.millisecond...8 * Self.second)
         let time = random.chance(60) ? short : long
-        switch random.pick(0...26) {
+        switch random.pick(0...28) {
         case 0, 1: return .crash(masterOr(host))
         case 2: return .freeze(masterOr(host), time: time)
         case 3, 4: return .pause(masterOr(host), time: time, clockRunsOn: random.chance(40))
@@ -49,6 +51,8 @@ extension Simulation {
         case 23: return .flood(masterOr(host))
         case 24: return .noAddress(masterOr(host), true)
         case 25: return .linkDown(masterOr(host))
+        case 26: return .powerButton(masterOr(host))
+        case 27: return .suspend(masterOr(host), time: time)
         default: return .down(masterOr(host))
         }
     }
@@ -149,13 +153,37 @@ extension Simulation {
             hosts[host].fitFrom = now + 5 * Self.second
             if value { later(6 * Self.second...16 * Self.second, .noAddress(host, false)) }
         case .down(let host): reportDown(resolve(host))
+        case .powerButton, .suspend, .awake: notice(fault)
         default: applyToNetwork(fault)
+        }
+    }
+
+    /// What a machine tells of itself.
+    private mutating func notice(_ fault: Fault) {
+        switch fault {
+        case .powerButton(let host):
+            if hosts[resolve(host)].state == .running { step(resolve(host), .powerButton) }
+        case .suspend(let host, let time):
+            let host = resolve(host)
+            guard hosts[host].state == .running else { return }
+            step(host, .sleep)
+            // Now and then it does not come to that.
+            let begin = now + random.pick(50 * Self.millisecond...Self.second)
+            if random.chance(80) { queue.insert(.fault(.pause(host, time: time, clockRunsOn: true)), at: begin) }
+            queue.insert(.fault(.awake(host)), at: begin + time + Self.millisecond)
+        case .awake(let host):
+            // Whatever else stops it now: it is told when it runs again.
+            guard hosts[host].state == .running else {
+                return later(300 * Self.millisecond...Self.second, .awake(host))
+            }
+            step(host, .awake)
+        default: return
         }
     }
 
     private func isUndoing(_ fault: Fault) -> Bool {
         switch fault {
-        case .restart, .thaw, .resume, .maintenance(_, false), .unhealthy(_, false), .linkUp, .healNetwork: true
+        case .restart, .thaw, .resume, .awake, .maintenance(_, false), .unhealthy(_, false), .linkUp, .healNetwork: true
         case .noAddress(_, false): true
         default: false
         }
@@ -165,6 +193,7 @@ extension Simulation {
     private func isForeseen(_ fault: Fault) -> Bool {
         switch fault {
         case .leave, .resign, .maintenance, .unhealthy, .suspicion, .replay, .flood, .down, .freeze, .noAddress: true
+        case .powerButton, .suspend, .awake: true
         default: false
         }
     }
@@ -366,6 +395,7 @@ extension Simulation {
             if hosts[index].state == .running {
                 step(index, .maintenance(false))
                 step(index, .healthy(true, reason: ""))
+                step(index, .awake)
             }
         }
     }

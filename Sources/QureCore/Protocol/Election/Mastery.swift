@@ -51,8 +51,8 @@ extension Election {
     /// The same where the master is asked to leave, and in no hurry: at most this, or the tolerance.
     static let farewellTime = Duration.milliseconds(300)
     /// From the heir's acknowledgement to letting go. The heir's kernel shows the address a moment before the link has
-    /// heard the announcement, and services need a moment for the requests that they have: those are served still, while
-    /// nobody is told any more that the address is here.
+    /// heard the announcement, and services need a moment for the requests that they have: those are served still,
+    /// while nobody is told any more that the address is here.
     private var handOverGrace: Duration {
         min(max(configuration.interval / 2, .milliseconds(5)), .milliseconds(50))
     }
