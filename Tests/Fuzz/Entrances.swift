@@ -5,7 +5,7 @@
 
 /// One way in.
 enum Entrance: String, CaseIterable {
-    case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop
+    case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop, bus
     case datagram, conversation, keys
     case dnsMessage, dnsText, dnsSignature
 
@@ -27,6 +27,7 @@ enum Entrance: String, CaseIterable {
         case .dnsMessage: takeDNSMessage(bytes)
         case .dnsText: takeDNSText(bytes)
         case .dnsSignature: takeDNSSignature(bytes)
+        case .bus: takeBus(bytes)
         }
     }
 
@@ -150,11 +151,13 @@ enum Entrance: String, CaseIterable {
     }
 
     private func takeNetlink(_ bytes: [UInt8]) {
+        _ = ACPIEvent.events(in: bytes, of: 0x1c)
         for message in NetlinkMessage.messages(in: bytes) {
             _ = message.failure
             _ = Link(message)
             _ = InterfaceAddress(message)
             _ = Neighbour(message)
+            _ = GenericFamily(message)
             var attributes = message.attributes(after: UInt32.self)
             while let attribute = attributes.next() { _ = NetlinkAttributes(attribute.value).text(1) }
         }
@@ -178,6 +181,30 @@ enum Entrance: String, CaseIterable {
             }
             _ = follower.step(.deadlinePassed, at: now)
             if let next = follower.nextDeadline { precondition(next > now, "the law of deadlines") }
+        }
+    }
+
+    /// One message, and the same bytes as what a bus says to who listens for logind, in one piece and in two.
+    private func takeBus(_ bytes: [UInt8]) {
+        if let message = try? DBusMessage(parsing: bytes) {
+            precondition((try? DBusMessage(parsing: message.bytes)) == message, "read otherwise than written")
+            precondition((try? DBusMessage.length(of: message.bytes[...])) == message.bytes.count, "another length")
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
+        _ = DBusAddress.places(text)
+        _ = KernelLogRecord(bytes)?.tellsOfFork
+        let half = bytes.count / 2
+        for parts in [[bytes], [Array(bytes.prefix(half)), Array(bytes.dropFirst(half))]] {
+            var now = Instant(nanoseconds: 1_000_000_000)
+            var watch = LoginWatch(user: 0, program: "fuzz", at: now)
+            _ = watch.step(.deadlinePassed, at: now)
+            _ = watch.step(.connected, at: now)
+            _ = watch.step(.received(Array("OK 1\r\nAGREE_UNIX_FD\r\n".utf8)), at: now)
+            for part in parts { _ = watch.step(.received(part), at: now) }
+            guard let due = watch.nextDeadline else { continue }
+            now = max(now, due)
+            _ = watch.step(.deadlinePassed, at: now)
+            if let next = watch.nextDeadline { precondition(next > now, "the law of deadlines") }
         }
     }
 

@@ -46,10 +46,11 @@ import Testing
     }
 
     private static let mustBeReached = [
-        "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut", "gatewayDown",
+        "awake", "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut", "gatewayDown",
         "leave", "linkDown", "loss", "maintenance", "noAddress", "oneWay", "oneWayLoss", "partition", "pause",
-        "replay", "resign", "restart", "restore", "snapshot", "suspicion", "unhealthy", "claiming -> standby",
-        "claiming -> master", "standby -> master", "transferring -> standby", "transferring -> goodbye",
-        "master -> standby", "master -> quarantined", "suspecting -> standby", "renamed", "unheard",
+        "powerButton", "replay", "resign", "restart", "restore", "snapshot", "suspend", "suspicion", "unhealthy",
+        "claiming -> standby", "claiming -> master", "standby -> master", "transferring -> standby",
+        "transferring -> goodbye", "transferring -> quarantined", "master -> standby", "master -> quarantined",
+        "suspecting -> standby", "renamed", "unheard",
     ]
 }
