@@ -119,13 +119,17 @@ package struct EDNS: Hashable, Sendable {
         optionOctets = output.bytes[...]
     }
 
-    /// Takes all options of that kind away.
+    /// Takes all options of that kind away; one pass, however many there are.
     package mutating func remove(_ code: OptionCode) {
+        guard option(code) != nil else { return }
+        var kept = WireWriter()
         var rest = optionOctets
-        optionOctets = []
+        var before = rest
         while let option = Self.popOption(&rest) {
-            if option.code != code { append(option) }
+            if option.code != code { kept.write(before.prefix(before.count - rest.count)) }
+            before = rest
         }
+        optionOctets = kept.bytes[...]
     }
 
     fileprivate mutating func replace(_ code: OptionCode, _ data: [UInt8]?) {
