@@ -40,6 +40,55 @@ private let vectors: [(key: [UInt8], data: [UInt8], code: String)] = [
     }
 }
 
+/// RFC 2202 sections 2 and 3, RFC 4231 section 4.3: the code of one message and key with each hash.
+private let hashVectors: [(hash: MessageAuthenticator.Hash, code: String)] = [
+    (
+        .md5,
+        "750c783e6ab0b503eaa86e310a5db738"
+    ),
+    (
+        .sha1,
+        "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+    ),
+    (
+        .sha224,
+        "a30e01098bc6dbbf45690f3a7e9e6d0f8bbea2a39e6148008fd05e44"
+    ),
+    (
+        .sha256,
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    ),
+    (
+        .sha384,
+        "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"
+    ),
+    (
+        .sha512,
+        "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fd"
+            + "caeab1a34d4a6b4b636e070a38bce737"
+    ),
+]
+
+@Test func `every hash makes the codes of the published vectors, of parts as of the whole`() {
+    #expect(hashVectors.map(\.hash) == MessageAuthenticator.Hash.allCases)
+    let message = Array("what do ya want for nothing?".utf8)
+    for (hash, code) in hashVectors {
+        let authenticator = MessageAuthenticator(key: Array("Jefe".utf8), hash: hash)
+        #expect(hash.codeLength == code.utf8.count / 2)
+        #expect(authenticator.code(of: message, length: hash.codeLength) == octets(code))
+        for cut in 0...message.count {
+            var computation = authenticator.begin()
+            computation.update(Array(message[..<cut]))
+            var other = computation
+            computation.update(Array(message[cut...]))
+            #expect(computation.verifies(octets(code)))
+            #expect(computation.verifies(Array(octets(code).prefix(10))))
+            other.update([0])
+            #expect(!other.verifies(octets(code)) && !other.verifies([]) && !other.verifies(octets(code) + [0]))
+        }
+    }
+}
+
 @Test func `a damaged message or code is not taken`() throws {
     let ring = try KeyRing(Array("1 \(String(repeating: "a5", count: 32))\n".utf8))
     let sealed = ring.seal(Array("message".utf8))
