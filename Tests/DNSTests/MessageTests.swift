@@ -194,6 +194,84 @@ enum Sample {
         #expect(try DNSMessage(message.encoded()).edns?.options().count == 32)
     }
 
+    /// What dig 9.18 printed of such a message that a server sent it.
+    @Test func `messages are shown as dig shows them`() throws {
+        var message = Sample.message
+        var edns = EDNS()
+        edns.wantsSecurity = true
+        edns.append(EDNS.Option(.cookie, [0, 1, 2, 3, 4, 5, 6, 7]))
+        edns.append(EDNS.Option(.extendedError, [0, 3] + Array("old \"x\"\u{1b}".utf8)))
+        edns.append(EDNS.Option(.padding, [0, 0, 0, 0]))
+        edns.append(EDNS.Option(EDNS.OptionCode(rawValue: 65001), [1, 0x61, 0x62]))
+        message.edns = edns
+        message.signature = TSIGRecord(
+            keyName: name("key.example"), algorithm: name("hmac-sha256"), timeSigned: 1_700_000_000, fudge: 300,
+            code: [0, 1, 2, 3], originalID: 48879, error: .badTime, otherData: [0, 0, 0x65, 0x53, 0xf2, 0])
+        #expect(
+            message.text == """
+                ;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 48879
+                ;; flags: qr aa rd ra; QUERY: 1, ANSWER: 2, AUTHORITY: 1, ADDITIONAL: 3
+
+                ;; OPT PSEUDOSECTION:
+                ; EDNS: version: 0, flags: do; udp: 1232
+                ; COOKIE: 0001020304050607
+                ; EDE: 3 (Stale Answer): (old "x".)
+                ; PAD: (4 bytes)
+                ; OPT=65001: 01 61 62 (".ab")
+                ;; QUESTION SECTION:
+                ;www.example.\t\t\tIN\tA
+
+                ;; ANSWER SECTION:
+                www.example.\t\t60\tIN\tCNAME\thst.example.
+                hst.example.\t\t60\tIN\tA\t192.0.2.1
+
+                ;; AUTHORITY SECTION:
+                example.\t\t3600\tIN\tSOA\tns.example. admin.example. 1 3600 900 604800 60
+
+                ;; ADDITIONAL SECTION:
+                ns.example.\t\t60\tIN\tAAAA\t2001:db8::1
+
+                ;; TSIG PSEUDOSECTION:
+                key.example.\t\t0\tANY\tTSIG\thmac-sha256. 1700000000 300 4 AAECAw== 48879 BADTIME 6 AABlU/IA
+
+                """)
+        #expect(
+            message.description == "answer 48879 NOERROR qr aa rd ra www.example. IN A 2/1/1 signed by key.example.")
+    }
+
+    @Test func `updates are shown as nsupdate shows them`() throws {
+        var update = DNSMessage.update(id: 0, zone: name("z.test"))
+        update.prerequisites = [
+            DNSRecord(name("b.z.test"), .none, ttl: 0, .empty(.any)),
+            DNSRecord(name("c.z.test"), .any, ttl: 0, .empty(.a)),
+        ]
+        update.updates = [Sample.record("a.z.test", 60, .a, "1.2.3.4")]
+        #expect(
+            update.updateText == """
+                ;; ->>HEADER<<- opcode: UPDATE, status: NOERROR, id:      0
+                ;; flags:; ZONE: 1, PREREQ: 2, UPDATE: 1, ADDITIONAL: 0
+                ;; ZONE SECTION:
+                ;z.test.\t\t\t\tIN\tSOA
+
+                ;; PREREQUISITE SECTION:
+                b.z.test.\t\t0\tNONE\tANY\t
+                c.z.test.\t\t0\tANY\tA\t
+
+                ;; UPDATE SECTION:
+                a.z.test.\t\t60\tIN\tA\t1.2.3.4
+
+
+                """)
+    }
+
+    @Test func `a response code beyond the header needs an OPT`() async {
+        await #expect(processExitsWith: .failure) {
+            _ = DNSMessage(id: 1, flags: .response, responseCode: .badCookie).encoded()
+        }
+        await #expect(processExitsWith: .failure) { _ = DNSMessage(id: 1).encoded(limit: 511) }
+        await #expect(processExitsWith: .success) { _ = DNSMessage(id: 1).encoded(limit: 512) }
+    }
+
     @Test func `a message of pointers costs no more than its length allows`() throws {
         // Owners of 255 octets by pointers, as many as there is room for.
         var wire = octets("0001 8000 0001 0000 0000 0000")

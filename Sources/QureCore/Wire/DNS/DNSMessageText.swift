@@ -15,28 +15,40 @@ extension DNSMessage: CustomStringConvertible {
         return parts.joined(separator: " ")
     }
 
-    /// Lines as dig prints a message: header, pseudo-sections, sections, each behind an empty line; without the
+    /// Lines as dig prints a message: header, pseudo-sections, sections, an empty line in front of each; without the
     /// statistics at the end.
-    package var text: String {
-        var text = ";; ->>HEADER<<- opcode: \(opcode), status: \(responseCode), id: \(id)\n;; flags:"
-        for name in flags.names { text += " \(name)" }
+    package var text: String { header(String(id)) + blocks.map { "\n" + $0 }.joined() }
+
+    /// Lines as nsupdate's `show` and `answer` print a message: an empty line behind each section, and a wide ID.
+    package var updateText: String {
+        let digits = String(id)
+        let padding = String(repeating: " ", count: max(0, 6 - digits.utf8.count))
+        return header(padding + digits) + blocks.map { $0 + "\n" }.joined()
+    }
+
+    private func header(_ id: String) -> String {
+        let flags = flags.names.map { " " + $0 }.joined()
         let extra = (edns == nil ? 0 : 1) + (signature == nil ? 0 : 1)
         let counts = [questions.count, answers.count, authorities.count, additionals.count + extra]
-        let list = zip(DNSSection.allCases, counts).map { "\($0.countName(opcode)): \($1)" }
-        text += "; \(list.joined(separator: ", "))\n"
-        if let edns { text += "\n;; OPT PSEUDOSECTION:\n\(edns.text)" }
+        let list = zip(DNSSection.allCases, counts).map { "\($0.countName(opcode)): \($1)" }.joined(separator: ", ")
+        return ";; ->>HEADER<<- opcode: \(opcode), status: \(responseCode), id: \(id)\n;; flags:\(flags); \(list)\n"
+    }
+
+    /// The sections that are not empty. As in dig, the question follows the OPT at once.
+    private var blocks: [String] {
+        var first = edns.map { ";; OPT PSEUDOSECTION:\n\($0.text)" } ?? ""
         if !questions.isEmpty {
-            text += "\n;; \(DNSSection.question.heading(opcode)):\n"
-            for question in questions { text += ";\(question.text)\n" }
+            first += ";; \(DNSSection.question.heading(opcode)):\n"
+            for question in questions { first += ";\(question.text)\n" }
         }
+        var blocks = first.isEmpty ? [] : [first]
         for (section, records) in [
             (DNSSection.answer, answers), (.authority, authorities), (.additional, additionals),
         ] where !records.isEmpty {
-            text += "\n;; \(section.heading(opcode)):\n"
-            for record in records { text += "\(record.text)\n" }
+            blocks.append(";; \(section.heading(opcode)):\n" + records.map { $0.text + "\n" }.joined())
         }
-        if let signature { text += "\n;; TSIG PSEUDOSECTION:\n\(signature.text)\n" }
-        return text
+        if let signature { blocks.append(";; TSIG PSEUDOSECTION:\n\(signature.text)\n") }
+        return blocks
     }
 }
 
@@ -69,18 +81,37 @@ extension EDNS {
         let digits = option.data.map(\.hexadecimal)
         switch option.code {
         case .cookie: return "COOKIE: \(digits.joined())"
-        case .updateLease: return "UPDATE-LEASE: \(digits.joined())"
-        case .padding: return "PAD (\(option.data.count) bytes)"
+        case .padding: return "PAD: (\(option.data.count) bytes)"
         case .extendedError where option.data.count >= 2:
             let code = option.data.prefix(2).reduce(0) { $0 << 8 | UInt16($1) }
-            var text: [UInt8] = []
-            for octet in option.data.dropFirst(2) {
-                text.appendEscaped(octet, special: RecordData.specialWhenQuoted, blanks: true)
-            }
-            return "EDE: \(code)" + (text.isEmpty ? "" : ": (\(String(decoding: text, as: UTF8.self)))")
-        default: return "OPT=\(option.code.rawValue): \(digits.joined(separator: " "))"
+            let name = Int(code) < ExtendedError.names.count ? " (\(ExtendedError.names[Int(code)]))" : ""
+            let text = option.data.dropFirst(2)
+            return "EDE: \(code)\(name)" + (text.isEmpty ? "" : ": (\(printable(text)))")
+        case .updateLease where option.data.count == 4 || option.data.count == 8:
+            let seconds = option.data.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+            let keySeconds = option.data.dropFirst(4).reduce(0) { $0 << 8 | UInt32($1) }
+            return "UPDATE-LEASE: \(seconds)" + (option.data.count == 8 ? " \(keySeconds)" : "")
+        default:
+            let text = digits.isEmpty ? "" : " \(digits.joined(separator: " ")) (\"\(printable(option.data))\")"
+            return "OPT=\(option.code.rawValue):\(text)"
         }
     }
+
+    /// Dots for what a terminal should not be sent.
+    private static func printable(_ octets: ArraySlice<UInt8>) -> String {
+        String(decoding: octets.map { (0x20..<0x7f).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+    }
+}
+
+extension ExtendedError {
+    /// The purposes of RFC 8914 section 4, by their codes.
+    fileprivate static let names = [
+        "Other", "Unsupported DNSKEY Algorithm", "Unsupported DS Digest Type", "Stale Answer", "Forged Answer",
+        "DNSSEC Indeterminate", "DNSSEC Bogus", "Signature Expired", "Signature Not Yet Valid", "DNSKEY Missing",
+        "RRSIGs Missing", "No Zone Key Bit Set", "NSEC Missing", "Cached Error", "Not Ready", "Blocked", "Censored",
+        "Filtered", "Prohibited", "Stale NXDOMAIN Answer", "Not Authoritative", "Not Supported",
+        "No Reachable Authority", "Network Error", "Invalid Data",
+    ]
 }
 
 extension TSIGRecord {

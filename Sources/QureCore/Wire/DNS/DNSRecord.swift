@@ -59,7 +59,7 @@ package struct DNSRecord: Hashable, Sendable, CustomStringConvertible {
         return "\(name) \(ttl) \(recordClass) \(type)" + (data.isEmpty ? "" : " " + data)
     }
 
-    /// The line that dig prints: in columns, and binary data divided as dig does.
+    /// The line that dig prints: in columns, and binary data divided as dig does; a tab at the end without data.
     package var text: String {
         var text = TabbedText(name.description)
         text.append(String(ttl), column: 24)
@@ -82,7 +82,6 @@ struct TabbedText {
 
     /// Appends `word` at `column`, or one blank further where the line is that long already.
     mutating func append(_ word: String, column target: Int) {
-        guard !word.isEmpty else { return }
         let target = max(target, column + 1)
         let tabs = target / 8 - column / 8
         text += String(repeating: "\t", count: tabs)

@@ -18,9 +18,11 @@ extension RecordData {
         }
     }
 
-    /// The text form; nothing for no data.
+    /// The text form; nothing for no data, but for `\# 0` in types that are opaque.
     package func text(in recordClass: RecordClass = .internet, division: Division = .whole) -> String {
-        guard !octets.isEmpty || RecordLayout.fields(type, recordClass) == nil else { return "" }
+        let isOpaque = RecordLayout.fields(type, recordClass) == nil
+        // In an update, no data mean a whole set or name.
+        guard !octets.isEmpty || (isOpaque && recordClass != .any && recordClass != .none) else { return "" }
         return String(decoding: known(recordClass, division) ?? generic(division), as: UTF8.self)
     }
 
