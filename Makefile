@@ -41,8 +41,8 @@ fuzz: deps  ## feed the decoders garbage for SECONDS=60 each
 	@scripts/fuzz $(SECONDS)
 
 sanitize: deps ## the unit and system tests again, under address and thread sanitizer
-	@scripts/test --sanitize=address WireTests ProtocolTests SystemTests
-	@scripts/test --sanitize=thread WireTests ProtocolTests SystemTests
+	@scripts/test --sanitize=address WireTests DNSTests ProtocolTests SystemTests
+	@scripts/test --sanitize=thread WireTests DNSTests ProtocolTests SystemTests
 
 # Not built anew where there is something to install: root often has no Swift in its path.
 install: build/bin/qure-probe ## install executables, manual, units, scripts, completions (PREFIX, DESTDIR)
