@@ -75,6 +75,9 @@ struct SimulatedHost {
         isFit = true
     }
 
+    /// Whether its kernel keeps frames for an elector that does not run.
+    var isListening: Bool { state == .frozen && waiting.count < Self.queueLimit }
+
     /// Whether it should claim where nobody else does.
     func canServe(_ time: Int64) -> Bool { state == .running && isFit && !refusesAddress && time >= fitFrom }
 

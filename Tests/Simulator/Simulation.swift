@@ -214,7 +214,7 @@ package struct Simulation {
 
     private mutating func deliver(_ datagram: Datagram, _ from: Int, _ to: Int, _ isReplay: Bool) {
         let isRunning = hosts[to].state == .running
-        if isRunning || hosts[to].state == .frozen, !isReplay, datagram.message.kind == .heartbeat {
+        if isRunning || hosts[to].isListening, !isReplay, datagram.message.kind == .heartbeat {
             noteHeartbeat(datagram.message, at: to)
         }
         switch hosts[to].state {

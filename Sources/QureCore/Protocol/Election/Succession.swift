@@ -77,8 +77,8 @@ extension Election {
             hasGateway: message.gatewayAge.map { $0 <= Self.freshEvidence } ?? false)
         isAsked = false
         stranger = nil
-        timers[.suspicion] = max(
-            arrival + message.interval + message.interval / 10 + jitterMargin, now + .microseconds(1))
+        // In the past where this machine reads late: then it shows that it did not run.
+        timers[.suspicion] = arrival + message.interval + message.interval / 10 + jitterMargin
         if ranksForGateway, timers[.gateway] == nil { timers[.gateway] = now + .seconds(1) }
     }
 
