@@ -67,6 +67,38 @@ import Testing
         #expect(cluster.master == 3)
     }
 
+    // MARK: Beginning and end
+
+    @Test func `a master that falls silent while others still listen is followed all the same`() {
+        var cluster = SmallCluster(2)
+        cluster.step(1, .start)
+        cluster.run(1000)
+        cluster.step(2, .start)
+        cluster.run(150)
+        #expect(cluster[2].role == .joining && cluster[2].master?.standing.node == SmallCluster.node(1))
+        cluster.cuts = [[1, 2], [2, 1]]
+        cluster.run(600)
+        #expect(cluster[2].role == .master)
+    }
+
+    @Test(arguments: [Election.Input.slept(.seconds(1)), .addressPresent(false), .healthy(false, reason: "check")])
+    func `a master that was asked to go goes, whatever comes between`(_ input: Election.Input) throws {
+        var cluster = try Self.settled(2)
+        // No heir can answer.
+        cluster.cuts = [[2, 1]]
+        if input == .addressPresent(false) {
+            cluster.deadFollowers = [1]
+            cluster.step(1, input)
+            cluster.run(190)
+        }
+        cluster.step(1, .leave(reason: "stopped"))
+        #expect(cluster[1].role == .transferring)
+        if input != .addressPresent(false) { cluster.step(1, input) }
+        cluster.run(60)
+        #expect(cluster[1].role == .goodbye)
+        #expect(cluster.outputs[0].contains(.ended))
+    }
+
     // MARK: The last take-over
 
     @Test func `the times of a take-over are those between its parts`() throws {

@@ -11,6 +11,8 @@ struct SmallCluster {
     private(set) var now = ms(0)
     /// What `from` says does not reach `to`.
     var cuts: Set<[Int]> = []
+    /// Whose follower does nothing any more.
+    var deadFollowers: Set<Int> = []
     /// Who reaches the gateway; after how long it answers.
     var gateways: Set<Int> = []
     /// Who has the address.
@@ -71,7 +73,9 @@ struct SmallCluster {
             let holds: Bool? = event.state == .claiming || event.state == .alive
                 ? nil : [.master, .transferring].contains(event.state)
             // As the kernel: only what is new.
-            if let holds, holds != present.contains(number) { step(number, .addressPresent(holds)) }
+            if let holds, holds != present.contains(number), !deadFollowers.contains(number) {
+                step(number, .addressPresent(holds))
+            }
         case .probeGateway where gateways.contains(number):
             gatewayAnswers.append((now + Self.delay * 2, number))
         default: break

@@ -167,7 +167,7 @@ package struct Election: Sendable {
         if wantsMaintenance { return become(.maintenance, reason: nil) }
         guard isHealthy else { return become(.fault, reason: illness) + hello(at: now) }
         if master != nil {
-            // It may have fallen silent, or gone, while this member listened.
+            // It may have fallen silent, or gone, while this member listened and could not suspect it.
             timers[.suspicion] = timers[.suspicion] ?? now + .microseconds(1)
             return become(.standby, reason: nil) + hello(at: now)
         }
@@ -180,7 +180,7 @@ package struct Election: Sendable {
 
     /// This machine cannot trust what it knows any more.
     mutating func quarantine(_ reason: String, at now: Instant) -> [Output] {
-        if case .leaving(let reason)? = transfer?.why { return sayGoodbye(reason, at: now) }
+        if let outputs = leaveIfLeaving(at: now) { return outputs }
         standing = nil
         transfer = nil
         inherits = false
@@ -265,6 +265,13 @@ package struct Election: Sendable {
             transfer?.why = .leaving(reason)
             return []
         }
+        return sayGoodbye(reason, at: now)
+    }
+
+    /// Whoever was asked to go while it is still handing over goes, whatever comes between.
+    mutating func leaveIfLeaving(at now: Instant) -> [Output]? {
+        guard role == .transferring, case .leaving(let reason)? = transfer?.why else { return nil }
+        transfer = nil
         return sayGoodbye(reason, at: now)
     }
 

@@ -154,6 +154,8 @@ extension Election {
     /// The followers cannot, or will not, put the address there: somebody else must.
     mutating func missAddress(at now: Instant) -> [Output] {
         guard isMaster, !isAddressPresent else { return [] }
+        if let outputs = leaveIfLeaving(at: now) { return outputs }
+        transfer = nil
         var message = message(.goodbye, at: now)
         message.reason = "no-address"
         let outputs = become(.fault, reason: "no-address")
