@@ -57,6 +57,19 @@ import Testing
         #expect(cluster.master == 2 && cluster[1].role == .standby)
     }
 
+    @Test func `an ill master that hears its heir's heartbeat before the acknowledgement is at fault, too`() throws {
+        var cluster = try Self.settled(2) { _, configuration in
+            configuration.interval = .milliseconds(20)
+            configuration.tolerance = .milliseconds(60)
+        }
+        cluster.cuts = [[2, 1]]
+        cluster.step(1, .healthy(false, reason: "check"))
+        cluster.run(8)
+        cluster.cuts = []
+        cluster.run(30)
+        #expect(cluster.master == 2 && cluster[1].role == .fault)
+    }
+
     @Test func `an ill member is no successor and does not claim`() throws {
         var cluster = try Self.settled(3)
         cluster.step(2, .healthy(false, reason: "check"))

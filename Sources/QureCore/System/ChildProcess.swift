@@ -20,6 +20,8 @@ package struct ChildProcess: ~Copyable {
     /// Starts `command` by `sh -c`, with this process's environment less what is the service manager's, and
     /// `variables`.
     package init(_ command: String, variables: [(name: String, value: String)]) throws(SystemError) {
+        // Where it was ignored by who started this process, children would leave nothing to wait for.
+        signal(SIGCHLD, SIG_DFL)
         let entries = unsafe Self.environment(variables).map { unsafe strdup($0) } + [nil]
         defer { for unsafe entry in unsafe entries { unsafe free(entry) } }
         let pid = try check("fork", command) { unsafe qure_fork_command(command, entries) }
