@@ -137,7 +137,11 @@ final class ProbeSession {
 
     private func changed(_ index: Int, _ report: Prober.Report) throws {
         let record = record(index, report)
-        diagnostics.say(.debug, record.text)
+        if let awaited, report.verdict != awaited {
+            diagnostics.say(.information, "\(record.text); waiting until it is \(awaited.rawValue)")
+        } else {
+            diagnostics.say(.debug, record.text)
+        }
         if awaited == nil {
             try output.write(record)
         } else if report.verdict == awaited && !isDone {

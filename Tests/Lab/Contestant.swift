@@ -26,6 +26,8 @@ package final class Cluster: Contestant {
     private let lab: Lab
     private let folder: String
     private let lines: [String]
+    /// What a host's programs find in their environment.
+    private let environment: (Int) -> [String: String]
     private let addresses: [String]
     private var members: [Int: LabProcess] = [:]
     /// Heartbeat interval and tolerance.
@@ -34,8 +36,10 @@ package final class Cluster: Contestant {
     /// A cluster with nobody in it yet. `lines`: more of the members' configuration.
     package init(
         _ lab: Lab, interval: Duration = .milliseconds(100), tolerance: Duration = .milliseconds(200),
-        addresses: [String] = [Lab.Plan.shared], lines: [String] = []
+        addresses: [String] = [Lab.Plan.shared], lines: [String] = [],
+        environment: @escaping (Int) -> [String: String] = { _ in [:] }
     ) throws {
+        self.environment = environment
         self.lab = lab
         self.interval = interval
         self.tolerance = tolerance
@@ -56,12 +60,14 @@ package final class Cluster: Contestant {
     package func start(_ host: Int) throws {
         let configuration =
             [
-                "cluster home", "interface eth0", "name h\(host)", "key-file \(folder)/key", "state-dir \(folder)/run\(host)",
-                "keep-dir \(folder)/keep\(host)", "interval \(interval.text)", "tolerance \(tolerance.text)",
+                "cluster home", "interface eth0", "name h\(host)", "key-file \(folder)/key",
+                "state-dir \(folder)/run\(host)", "keep-dir \(folder)/keep\(host)",
+                "interval \(interval.text)", "tolerance \(tolerance.text)",
             ] + addresses.map { "address \($0)" } + lines
         let file = "\(folder)/h\(host).conf"
         shell("printf '%s\\n' '\(configuration.joined(separator: "\n"))' > '\(file)'")
-        members[host] = try lab.host(host).start([try Toolbox.path(of: "qure-member"), file])
+        members[host] = try lab.host(host).start(
+            [try Toolbox.path(of: "qure-member"), file], environment: environment(host))
     }
 
     @discardableResult

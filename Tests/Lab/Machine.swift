@@ -122,6 +122,13 @@ package struct Machine: Sendable {
         }
     }
 
+    /// Those of this name, as the kernel has it.
+    package func processes(named name: String) -> [CInt] {
+        processes.filter { process in
+            (try? TextFile.read("/proc/\(process)/comm")).map { String(decoding: $0, as: UTF8.self) } == name + "\n"
+        }
+    }
+
     /// Sends every process here a signal, again until those that came up meanwhile have had it too.
     package func signalAll(_ signal: CInt) {
         var reached: Set<CInt> = []

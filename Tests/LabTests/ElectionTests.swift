@@ -8,52 +8,26 @@ import QureCore
 import Testing
 
 /// A lab whose hosts elect who holds the address.
-final class Cluster {
+final class ElectedSite {
     let lab: Lab
     let meter: Meter
     let witness: Witness
-    private var members: [Int: LabProcess] = [:]
-    private let folder: String
-    /// What a host's programs find in their environment.
-    private let environment: (Int) -> [String: String]
+    let cluster: Cluster
 
     init(hosts: Int, environment: @escaping (Int) -> [String: String] = { _ in [:] }) throws {
-        self.environment = environment
         lab = try Lab(hosts: hosts)
         meter = try lab.startMeter()
         witness = try lab.startWitness(of: Lab.Plan.address)
-        folder = shell("mktemp -d").output.filter { $0 != "\n" }
-        shell("umask 077; '\(Executables.path("qure-elect"))' keygen > '\(folder)/key'")
-        for number in 1...hosts { try start(number) }
+        cluster = try Cluster(lab, environment: environment)
+        for number in 1...hosts { try cluster.start(number) }
         try #require(meter.waitForAnswer(byOtherThan: 0) != nil, "no host takes the address: \(said)")
     }
 
-    deinit { shell("rm -r '\(folder)'") }
-
-    func start(_ number: Int) throws {
-        let configuration = """
-            cluster home
-            name h\(number)
-            address \(Lab.Plan.shared)
-            key-file \(folder)/key
-            state-dir /run/qure/h\(number)
-            keep-dir /run/qure/k\(number)
-            """
-        let file = "\(folder)/h\(number).conf"
-        shell("printf '%s\n' '\(configuration)' > '\(file)'")
-        members[number] = try lab.host(number).start(
-            [try Toolbox.path(of: "qure-member"), file], environment: environment(number))
-    }
-
     /// What a service manager's stop is: a signal to the main process alone. Returns its exit status.
-    func stop(_ number: Int) -> Int? {
-        members[number]?.send(SIGTERM)
-        return members[number]?.wait()
-    }
-
-    func ask(_ number: Int, _ request: String) -> CommandResult {
-        shell("'\(Executables.path("qure-elect"))' \(request) --cluster home --state-dir /run/qure/h\(number)")
-    }
+    func stop(_ number: Int) -> Int? { cluster.stop(number) }
+    func ask(_ number: Int, _ request: String) -> CommandResult { cluster.ask(number, request) }
+    func isMaster(_ number: Int) -> Bool { cluster.isMaster(number) }
+    var said: String { cluster.said }
 
     func isHeldOnly(by number: Int) -> Bool {
         eventually { (try? lab.holders()) == [number] && witness.holders == [.host(number)] }
@@ -69,17 +43,13 @@ final class Cluster {
         }
         return found
     }
-
-    func isMaster(_ number: Int) -> Bool { ask(number, "status").output.hasPrefix("master ") }
-
-    var said: String { members.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined() }
 }
 
 extension InTheLab {
     @Suite(.timeLimit(.minutes(3)))
     struct Elections {
         @Test func `all started at once: one is master, all know it, and it alone has the address`() throws {
-            let cluster = try Cluster(hosts: 3)
+            let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             for number in 1...3 {
                 #expect(eventually { cluster.ask(number, "status").output.contains("master=h\(master) ") })
@@ -90,7 +60,7 @@ extension InTheLab {
 
         @Test(arguments: ["qure-elect", "qure-claim"])
         func `one of the master's two programs is killed: another host answers`(_ victim: String) throws {
-            let cluster = try Cluster(hosts: 3)
+            let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             for process in cluster.lab.host(master).processes(named: victim) { kill(process, SIGKILL) }
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
@@ -99,7 +69,7 @@ extension InTheLab {
         }
 
         @Test func `the machine dies: another host answers`() throws {
-            let cluster = try Cluster(hosts: 3)
+            let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             try cluster.lab.crash(.host(master))
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
@@ -107,7 +77,7 @@ extension InTheLab {
         }
 
         @Test func `a master that is stopped hands the address over without losing a request`() throws {
-            let cluster = try Cluster(hosts: 3)
+            let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             #expect(eventually { cluster.ask(master, "members").output.split(separator: "\n").count == 3 })
             // One that has seen nothing of the time before somebody answered.
@@ -123,7 +93,7 @@ extension InTheLab {
         }
 
         @Test func `a master that resigns hands the address over`() throws {
-            let cluster = try Cluster(hosts: 3)
+            let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             #expect(cluster.ask(master, "resign").status == 0)
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
@@ -131,7 +101,7 @@ extension InTheLab {
         }
 
         @Test func `maintenance keeps a host out until it is over`() throws {
-            let cluster = try Cluster(hosts: 2)
+            let cluster = try ElectedSite(hosts: 2)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             let other = 3 - master
             #expect(cluster.ask(master, "maintenance on").status == 0)

@@ -10,7 +10,7 @@ import Testing
 private final class BusSite {
     let buses: [MessageBus]
     let logins: [BusClient]
-    let cluster: Cluster
+    let cluster: ElectedSite
 
     init(hosts: Int) throws {
         try PrivateNamespace.prepare()
@@ -20,7 +20,7 @@ private final class BusSite {
         for login in logins { try login.becomeLogind() }
         self.buses = buses
         self.logins = logins
-        cluster = try Cluster(hosts: hosts) { ["DBUS_SYSTEM_BUS_ADDRESS": buses[$0 - 1].address] }
+        cluster = try ElectedSite(hosts: hosts) { ["DBUS_SYSTEM_BUS_ADDRESS": buses[$0 - 1].address] }
     }
 
     func login(_ number: Int) -> BusClient { logins[number - 1] }
@@ -100,7 +100,7 @@ extension InTheLab {
             try PrivateNamespace.prepare()
             let path = "/run/qure-notify-\(UInt32.random(in: 0 ... .max))"
             let listener = try ServiceListener(path)
-            let cluster = try Cluster(hosts: 2) { number in
+            let cluster = try ElectedSite(hosts: 2) { number in
                 number == 1 ? ["NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"] : [:]
             }
             #expect(cluster.onlyHolder() != nil, "\(cluster.said)")

@@ -81,13 +81,3 @@ extension Lab {
         return process
     }
 }
-
-extension Machine {
-    /// The processes here whose program has this name (the first 15 bytes of it).
-    func processes(named name: String) -> [CInt] {
-        processes.filter { pid in
-            let bytes = (try? TextFile.read("/proc/\(pid)/comm")) ?? []
-            return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self) == name
-        }
-    }
-}

@@ -20,8 +20,9 @@ extension InTheLab {
             #expect(!site.standbys.values.contains { !$0.isRunning }, "\(site.saidByAll)")
             // Those that have nothing to do say so, and name the one that has it.
             for (host, standby) in site.standbys where host != holder {
-                #expect(eventually { standby.errors.contains("; standing by\n") }, "\(standby.errors)")
-                #expect(standby.errors.contains("qure-standby: \(Lab.Plan.address) alive 52:54:"), "\(standby.errors)")
+                let words = "qure-probe: \(Lab.Plan.address) alive \(Lab.Plan.mac(.host(holder))) "
+                #expect(eventually { standby.errors.contains(words) }, "\(standby.errors)")
+                #expect(standby.errors.contains("; waiting until it is silent\n"))
             }
             #expect(try site.witness.stop().together < .seconds(1))
         }

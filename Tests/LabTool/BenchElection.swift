@@ -71,15 +71,6 @@ final class ElectionBench {
     }
 }
 
-extension Machine {
-    /// The processes of this name here.
-    func processes(named name: String) -> [pid_t] {
-        processes.filter { process in
-            (try? TextFile.read("/proc/\(process)/comm")).map { String(decoding: $0, as: UTF8.self) } == name + "\n"
-        }
-    }
-}
-
 extension Bench {
     // MARK: The holder dies, or leaves
 
@@ -199,8 +190,7 @@ extension Bench {
 
     /// The holder's processes stall: shortly, and for longer than the tolerance.
     private mutating func measureStalls() throws {
-        for (time, isMet, target) in [(90, { $0 == 0 }, "none"), (240, { $0 == 1 }, "one")] as [(Int, (Int) -> Bool, String)]
-        {
+        for (time, wanted) in [(90, 0), (240, 1)] {
             let bench = try ElectionBench(.default, hosts: 3)
             var moves: [Int] = []
             for _ in 0..<fewRounds {
@@ -217,8 +207,8 @@ extension Bench {
             try add(
                 BenchRow(
                     what: "moves: the holder's processes stall for \(time) ms", median: "\(moves.sorted().middle)",
-                    worst: "\(moves.min() ?? 0) to \(moves.max() ?? 0)", target: target,
-                    isMet: moves.allSatisfy(isMet)))
+                    worst: "\(moves.min() ?? 0) to \(moves.max() ?? 0)", target: wanted == 0 ? "none" : "one",
+                    isMet: moves.allSatisfy { $0 == wanted }))
         }
     }
 
@@ -241,9 +231,9 @@ extension Bench {
     /// What all hosts together send while nothing happens.
     func packets(_ setting: Setting, hosts: Int) throws -> Double {
         let bench = try ElectionBench(setting, hosts: hosts)
+        let counters = (1...hosts).map { "/sys/class/net/h\($0)/statistics/rx_packets" }.joined(separator: " ")
         func sent() throws -> Int {
-            try bench.lab.lan.must("cat \((1...hosts).map { "/sys/class/net/h\($0)/statistics/rx_packets" }.joined(separator: " "))")
-                .split(separator: "\n").reduce(0) { $0 + (Int($1) ?? 0) }
+            try bench.lab.lan.must("cat \(counters)").split(separator: "\n").reduce(0) { $0 + (Int($1) ?? 0) }
         }
         // Past the announcements of the take-over, and the kernel's own multicast reports.
         sleep(5)
@@ -295,9 +285,10 @@ extension Bench {
         let worst = late[late.count * 999 / 1000]
         try add(
             BenchRow(
-                what: "heartbeat's jitter beside two busy programs", median: (late[late.count / 2] * 1000).figure + " ms",
-                worst: (worst * 1000).figure + " ms", beside: "worst: p99.9 of \(late.count)", target: "p99.9 below 25 ms",
-                isMet: worst < 0.025, fields: [("p999_us", .integer(Int64(worst * 1e6)))]))
+                what: "heartbeat's jitter beside two busy programs",
+                median: (late[late.count / 2] * 1000).figure + " ms", worst: (worst * 1000).figure + " ms",
+                beside: "worst: p99.9 of \(late.count)", target: "p99.9 below 25 ms", isMet: worst < 0.025,
+                fields: [("p999_us", .integer(Int64(worst * 1e6)))]))
     }
 
     // MARK: A link that loses packets
@@ -316,10 +307,11 @@ extension Bench {
         sleep(UInt32(minutes * 60))
         for (witness, (bench, limit)) in zip(witnesses, benches) {
             let moves = max(try witness.stop().spans.count - 1, 0)
+            let target = limit.map { $0 == 0 ? "none" : "at most \($0)" }
             try add(
                 BenchRow(
                     what: "needless moves at 30 % loss, \(bench.hosts) hosts, \(bench.contestant.name)",
-                    median: "\(moves) in \(minutes) min", target: limit.map { $0 == 0 ? "none" : "at most \($0)" } ?? "",
+                    median: "\(moves) in \(minutes) min", target: target ?? "",
                     isMet: limit.map { moves <= $0 }))
         }
     }

@@ -23,7 +23,9 @@ extension Bench {
         guard isThere else { throw LabError("the holders do not take their addresses: \(hold.errors)\(follow.errors)") }
         // Past the announcements that follow a take-over.
         sleep(4)
-        let follower = try process(named: "qure-claim", in: lab.host(3))
+        guard let follower = lab.host(3).processes(named: "qure-claim").first else {
+            throw LabError("qure-claim follow does not run")
+        }
         let schedules = [
             (wait.pid, "qure-probe wait, 5 questions a second", 10.5, "2 for each question"),
             (hold.pid, "qure-claim hold", 10, "its own schedule"),
@@ -37,14 +39,6 @@ extension Bench {
         }
         try measureFlood(lab, wait.pid)
         for process in [wait, hold] { process.stop() }
-    }
-
-    private func process(named name: String, in machine: Machine) throws -> pid_t {
-        let found = machine.processes.first { process in
-            (try? TextFile.read("/proc/\(process)/comm")).map { String(decoding: $0, as: UTF8.self) } == name + "\n"
-        }
-        guard let found else { throw LabError("\(name) does not run") }
-        return found
     }
 
     private mutating func addCost(

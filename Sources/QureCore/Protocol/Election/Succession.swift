@@ -6,7 +6,7 @@ extension Election {
     /// Sign of life of the gateway that lets a member claim.
     static let freshEvidence = Duration.seconds(2)
     /// From one claim to the next of the three.
-    static let claimSpacing = Duration.milliseconds(2)
+    var claimSpacing: Duration { min(max(configuration.interval / 10, .microseconds(500)), .milliseconds(2)) }
     static let claims = 3
     static let maximumQuestions = 64
 
@@ -255,7 +255,7 @@ extension Election {
         guard role == .claiming, standing != nil else { return [] }
         guard claimsSent < Self.claims else { return takeOffice(at: now) }
         claimsSent += 1
-        timers[.claimRepeat] = now + Self.claimSpacing
+        timers[.claimRepeat] = now + claimSpacing
         return [.send(message(.claim, at: now), to: .group)]
     }
 
