@@ -129,7 +129,8 @@ final class ElectSession {
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
         heedNotices(events)
         if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
-        try hearNeighbours()
+        if events.contains(.ready(Token.link)) { try hearNeighbours() }
+        // Always: what has come in since is heard before anything is judged or said.
         try hearCluster()
         let late = election.nextDeadline.map { Clock.now - $0 } ?? .zero
         if election.nextDeadline != nil, late >= .zero {
@@ -229,8 +230,8 @@ final class ElectSession {
                 guard error.errno == .networkDown else { throw error }
                 return
             }
-            if datagrams.isEmpty { return }
             for datagram in datagrams { hear(datagram) }
+            if datagrams.count < ClusterSocket.batch { return }
         }
     }
 

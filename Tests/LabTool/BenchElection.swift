@@ -235,8 +235,9 @@ extension Bench {
         func sent() throws -> Int {
             try bench.lab.lan.must("cat \(counters)").split(separator: "\n").reduce(0) { $0 + (Int($1) ?? 0) }
         }
-        // Past the announcements of the take-over, and the kernel's own multicast reports.
-        sleep(5)
+        // Past the announcements of the take-over, the greetings of all to all, and the kernels' own multicast reports
+        // and solicitations.
+        sleep(15)
         let before = try sent(), start = Clock.now
         sleep(10)
         return Double(try sent() - before) / ((Clock.now - start) / .seconds(1))

@@ -24,7 +24,8 @@ package struct ClusterSocket: ~Copyable {
     package let own: SocketAddress
     /// Datagrams that came with a smaller hop limit, and so perhaps from far away.
     package private(set) var strayed = 0
-    private static let batch = 256
+    /// Datagrams of a socket that are taken at once; where `receive` returned fewer, nothing more was there.
+    package static let batch = 256
 
     /// A socket on the interface of this index and name, that sends from `own`, an address of the group's family.
     /// Errors: EADDRNOTAVAIL if the address is not there, EADDRINUSE if another program has the port, ENODEV.

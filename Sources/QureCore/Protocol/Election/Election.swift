@@ -379,7 +379,7 @@ package struct Election: Sendable {
         return [.send(message(.hello, at: now), to: .group)]
     }
 
-    var helloInterval: Duration { max(.seconds(1), .milliseconds(125) * (members.count + 1)) }
+    var helloInterval: Duration { max(.seconds(1), .milliseconds(150) * (members.count + 1)) }
 
     // MARK: Times that follow from the settings
 
