@@ -8,7 +8,7 @@ SECONDS = 60
 # How many clusters `simulate` plays.
 SEEDS = 1000
 
-.PHONY: help deps build check demo lab bench simulate tidy fuzz sanitize install uninstall clean
+.PHONY: help deps build check demo demo-simple lab bench simulate tidy fuzz sanitize install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,8 +22,11 @@ build: deps ## make the release executables, fully static, in build/bin
 check: build ## everything that must pass: a strict build, all tests, the manual, the units
 	@scripts/test
 
-demo: build ## watch three hosts keep an address alive (private namespaces; no root needed)
+demo: build ## watch three hosts elect who keeps an address alive (private namespaces; no root needed)
 	@build/bin/qure-lab demo --svg build/demo.svg
+
+demo-simple: build ## the same without the election, by qure-standby
+	@build/bin/qure-lab demo --simple --svg build/demo-simple.svg
 
 lab: build  ## a shell in a small LAN of network namespaces
 	@build/bin/qure-lab shell

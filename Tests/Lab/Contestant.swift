@@ -1,5 +1,5 @@
-// Contestant: what keeps the shared address on the hosts of a lab: a cluster of qure's members, or keepalived for
-// comparison. Both are started, asked to leave and killed in the same way, host by host.
+// Contestant: what keeps the shared address on the hosts of a lab: a cluster of qure's members, qure-standby, or
+// keepalived for comparison. All are started, asked to leave and killed in the same way, host by host.
 
 import Glibc
 import QureCore
@@ -88,6 +88,32 @@ package final class Cluster: Contestant {
 
     /// How many members a host knows, itself included.
     package func members(knownTo host: Int) -> Int { ask(host, "members").output.split(separator: "\n").count }
+}
+
+/// qure-standby on the hosts of a lab: no election, each host asks the link.
+package final class StandbyLoops: Contestant {
+    private let lab: Lab
+    private var loops: [Int: LabProcess] = [:]
+
+    /// Loops on no host yet.
+    package init(_ lab: Lab) { self.lab = lab }
+
+    package var name: String { "qure-standby --interval 100ms" }
+    package var processNames: [String] { ["qure-standby", "qure-probe", "qure-claim", "qure-guard"] }
+    package var said: String {
+        loops.sorted { $0.key < $1.key }.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined()
+    }
+
+    package func start(_ host: Int) throws {
+        loops[host] = try lab.host(host).start(
+            Toolbox.path(of: "qure-standby"), "--interval", "100ms", "--fall", "3", "--state-dir",
+            "/run/qure/h\(host)", Lab.Plan.shared)
+    }
+
+    @discardableResult
+    package func stop(_ host: Int) -> Int? { loops[host]?.stop() }
+
+    package func isReady(_ host: Int) -> Bool { loops[host]?.isRunning == true }
 }
 
 /// keepalived on the hosts of a lab.

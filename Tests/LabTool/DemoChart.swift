@@ -93,7 +93,7 @@ struct DemoChart {
     private mutating func drawGrid() {
         write("One address, \(timeline.hostCount) hosts", Self.left, 34, "font-size=\"20\" font-weight=\"600\"")
         write(
-            "\(Lab.Plan.address) behind a gateway; each host runs qure-standby; "
+            "\(Lab.Plan.address) behind a gateway; each host runs \(timeline.contestant); "
                 + "a client outside asks for a page 100 times a second",
             Self.left, 55, "fill=\"\(Self.grey)\"")
         let seconds = Int((end - timeline.start).components.seconds)

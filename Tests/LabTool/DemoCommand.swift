@@ -1,5 +1,6 @@
-// `qure-lab demo`: a site keeps its address. Three hosts behind a gateway run qure-standby, a client outside asks for
-// a page a hundred times a second, and the host that answers is killed, suspended and unplugged in turn.
+// `qure-lab demo`: a site keeps its address. Three hosts behind a gateway elect who holds it, or run qure-standby, a
+// client outside asks for a page a hundred times a second, and the host that answers is killed, suspended, unplugged
+// and stopped in turn.
 
 import ArgumentParser
 import Glibc
@@ -20,6 +21,9 @@ struct DemoCommand: ParsableCommand {
     @Option(help: "Draw the timeline into this file.")
     var svg = "qure-demo.svg"
 
+    @Flag(help: "Without the election: each host runs qure-standby.")
+    var simple = false
+
     @Flag(help: "One line per event, as where standard output is no terminal.")
     var plain = false
 
@@ -31,7 +35,7 @@ struct DemoCommand: ParsableCommand {
         try Namespaces.run { lifeline in
             let isLive = !plain && TerminalView.isPossible
             let view: any DemoView = isLive ? TerminalView() : PlainView()
-            let run = try DemoRun(hosts: hosts, view: view, lifeline: lifeline)
+            let run = try DemoRun(hosts: hosts, isSimple: simple, view: view, lifeline: lifeline)
             let timeline = try run.play()
             try OutputStream.writeAll(Array((DemoSummary.text(timeline) + "\n").utf8), to: 1)
             try TextFile.replace(svg, with: Array(DemoChart(timeline).text.utf8))
@@ -82,7 +86,8 @@ enum DemoSummary {
         for incident in timeline.incidents {
             rows.append([
                 incident.fault.title, "h\(incident.host)", incident.successor.map { "h\($0)" } ?? "nobody",
-                incident.outage?.duration.wholeMilliseconds ?? "-", incident.outage == nil ? "-" : "\(incident.lost)",
+                incident.outage?.duration.wholeMilliseconds ?? (incident.successor == nil ? "-" : "0 ms"),
+                incident.successor == nil ? "-" : "\(incident.lost)",
             ])
         }
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

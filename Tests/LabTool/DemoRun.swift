@@ -27,10 +27,10 @@ final class DemoRun {
     private let meter: LabProcess
     private let witness: Witness
     private let watches: [AddressWatch]
-    private var standbys: [Int: LabProcess] = [:]
+    private let contestant: any Contestant
     private var timeline: DemoTimeline
     private var scene = Scene.opening
-    private var faults = DemoFault.allCases[...]
+    private var faults: ArraySlice<DemoFault>
     /// Who answers the client now.
     private var answerer: Int?
 
@@ -39,8 +39,9 @@ final class DemoRun {
     private static let calm = Duration.milliseconds(2500)
     private static let aftermath = Duration.seconds(3)
 
-    init(hosts: Int, view: any DemoView, lifeline: CInt) throws {
+    init(hosts: Int, isSimple: Bool, view: any DemoView, lifeline: CInt) throws {
         self.view = view
+        faults = DemoFault.allCases.filter { !isSimple || $0 != .goodbye }[...]
         let poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP])
         try poller.add(lifeline, token: Token.lifeline)
         let lab = try Lab(hosts: hosts, named: true)
@@ -54,16 +55,17 @@ final class DemoRun {
         }
         self.lab = lab
         self.poller = poller
+        contestant = try isSimple ? StandbyLoops(lab) : Cluster(lab)
         timeline = DemoTimeline(start: Clock.now, hostCount: hosts)
+        timeline.contestant = isSimple ? contestant.name : "qure-elect | qure-claim (100 ms, tolerance 200 ms)"
     }
 
     /// Plays it to the end.
     func play() throws -> DemoTimeline {
         defer { view.end() }
-        timeline.note(
-            "\(lab.hostCount) hosts run: qure-standby --interval 100ms \(Lab.Plan.shared)", at: timeline.start)
+        timeline.note("\(lab.hostCount) hosts run \(timeline.contestant)", at: timeline.start)
         timeline.note("a client outside asks for a page 100 times a second", at: timeline.start)
-        for number in 1...lab.hostCount { try startStandby(number) }
+        for number in 1...lab.hostCount { try contestant.start(number) }
         while true {
             if case .over = scene { break }
             let events = try poller.wait(until: nextWaking)
@@ -93,19 +95,13 @@ final class DemoRun {
         return earlier(next, view.refresh.map { Clock.now + $0 })
     }
 
-    private func startStandby(_ number: Int) throws {
-        standbys[number] = try lab.host(number).start(
-            Toolbox.path(of: "qure-standby"), "--interval", "100ms", "--fall", "3", "--state-dir",
-            "/run/qure/h\(number)",
-            Lab.Plan.shared)
-    }
-
     // MARK: What is heard
 
     private func hearHosts() throws {
         for watch in watches {
             for (isThere, instant) in try watch.read() where timeline.set(watch.host, holds: isThere, at: instant) {
-                let isCutOff = timeline.incident(of: watch.host, at: instant) != nil
+                let incident = timeline.incident(of: watch.host, at: instant)
+                let isCutOff = incident.map { $0.fault != .goodbye } ?? false
                 if isThere {
                     timeline.note("h\(watch.host) takes the address", at: instant)
                 } else if isCutOff {
@@ -133,10 +129,21 @@ final class DemoRun {
                 if case .opening = scene, let answerer {
                     timeline.note("h\(answerer) answers the client", at: instant("at_ns"))
                 }
+                hearSuccessor(at: instant("at_ns"))
             case "outage": hearOutage(record, from: instant("from_ns"), to: instant("to_ns"), host("after"))
             default: break
             }
         }
+    }
+
+    /// Somebody else answers, and there was no outage in between.
+    private func hearSuccessor(at now: Instant) {
+        guard case .fault = scene, let answerer, let last = timeline.incidents.indices.last,
+            timeline.incidents[last].fault == .goodbye, timeline.incidents[last].successor == nil,
+            answerer != timeline.incidents[last].host
+        else { return }
+        timeline.incidents[last].successor = answerer
+        timeline.note("h\(answerer) answers the client; it has noticed nothing", at: now)
     }
 
     private func hearOutage(_ record: JSONRecord, from: Instant, to: Instant, _ after: Int?) {
@@ -165,7 +172,7 @@ final class DemoRun {
                 scene = .calm(until: now + Self.calm)
             } else if now >= timeline.start + Self.patience {
                 timeline.note("nobody takes the address", at: now)
-                throw Failure(.no, "nobody took the address: \(standbys[1]?.errors ?? "")")
+                throw Failure(.no, "nobody took the address: \(contestant.said)")
             }
         case .calm(let until) where now >= until:
             guard let fault = faults.popFirst() else {
@@ -203,6 +210,7 @@ final class DemoRun {
         case .death: try lab.crash(.host(host))
         case .suspension: try lab.suspend(.host(host))
         case .cable: try lab.cut(.host(host))
+        case .goodbye: contestant.stop(host)
         }
     }
 
@@ -210,9 +218,10 @@ final class DemoRun {
         switch fault {
         case .death:
             try lab.boot(host)
-            try startStandby(host)
+            try contestant.start(host)
         case .suspension: try lab.resume(.host(host))
         case .cable: try lab.heal(.host(host))
+        case .goodbye: try contestant.start(host)
         }
     }
 }

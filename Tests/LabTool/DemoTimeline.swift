@@ -7,6 +7,8 @@ import QureCore
 /// What the demo does to the host that holds the address.
 enum DemoFault: CaseIterable {
     case death, suspension, cable
+    /// It is asked to leave: for those who can hand over.
+    case goodbye
 
     /// What happens to the host.
     var happening: String {
@@ -14,6 +16,7 @@ enum DemoFault: CaseIterable {
         case .death: "dies"
         case .suspension: "is suspended"
         case .cable: "is unplugged"
+        case .goodbye: "is stopped"
         }
     }
 
@@ -23,6 +26,7 @@ enum DemoFault: CaseIterable {
         case .death: "its processes are killed, its cable is dead"
         case .suspension: "nothing runs there, nothing reaches it"
         case .cable: "its cable is pulled"
+        case .goodbye: "as by systemctl stop"
         }
     }
 
@@ -32,6 +36,7 @@ enum DemoFault: CaseIterable {
         case .death: "is started again"
         case .suspension: "wakes up and goes on where it was"
         case .cable: "is plugged in again"
+        case .goodbye: "is started again"
         }
     }
 
@@ -41,6 +46,7 @@ enum DemoFault: CaseIterable {
         case .death: "dead"
         case .suspension: "suspended"
         case .cable: "unplugged"
+        case .goodbye: "stopped"
         }
     }
 
@@ -50,12 +56,15 @@ enum DemoFault: CaseIterable {
         case .death: "the machine dies"
         case .suspension: "the machine is suspended"
         case .cable: "the cable is pulled"
+        case .goodbye: "it is stopped in order"
         }
     }
 }
 
 /// What happened in the demo.
 struct DemoTimeline {
+    /// What keeps the address on the hosts.
+    var contestant = ""
     /// A time in which a host had the address on its interface.
     struct Hold {
         var host: Int
