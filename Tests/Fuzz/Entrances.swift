@@ -66,6 +66,10 @@ enum Entrance: String, CaseIterable {
         var body = WireReader(packet.payload)
         _ = try? GroupMembership(igmp: &body)
         takeEcho(packet.payload, .v4)
+        if let message = try? DHCPMessage(packet) {
+            precondition((try? DHCPMessage(message.packet)) == message, "read otherwise than written")
+            _ = message.description
+        }
     }
 
     private func takeEcho(_ payload: [UInt8], _ family: ICMPEcho.Family) {

@@ -63,6 +63,16 @@ package struct PacketFilter: Sendable {
     /// MLD messages, which stand behind a hop-by-hop header.
     package static let mld = PacketFilter(anyOf: [[Test(at: 4, mask: 0xff00, is: 0)]])
 
+    /// What DHCP servers say to clients, in packets without options in their header.
+    package static let dhcpReplies = PacketFilter(
+        anyOf: [
+            [
+                Test(at: 0, mask: 0xff00_0000, is: 0x45 << 24),
+                Test(at: 8, mask: 0x00ff_0000, is: UInt32(DHCPMessage.udp) << 16),
+                Test(at: 20, is: UInt32(DHCPMessage.serverPort) << 16 | UInt32(DHCPMessage.clientPort)),
+            ]
+        ])
+
     /// The program. Frames for other hosts, among them those of foreign VLANs, are dropped before all else.
     var program: [sock_filter] {
         let load = UInt16(BPF_LD | BPF_W | BPF_ABS)
