@@ -11,7 +11,7 @@ final class ElectSession {
         static let connections = 100
     }
 
-    let options: Run
+    let options: MemberOptions
     private(set) var election: Election
     private let keys: KeyRing
     private let link: Link
@@ -43,13 +43,12 @@ final class ElectSession {
     private var sleepOffset = Clock.asleep
     private(set) var counters = Counters()
 
-    init(_ options: Run, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
+    init(_ options: MemberOptions, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
         var netlink = try Netlink()
         var diagnostics = diagnostics
         let link = try Self.link(options, &netlink)
         let own = try Self.ownAddress(on: link, options, &netlink)
-        let group =
-            options.group ?? (own.bitWidth == 32 ? .v4(IPv4Address(rawValue: 0xe000_007b)) : .v6(.electionGroup))
+        let group = Self.group(options, own)
         gateways = try Self.gateways(options, link, &netlink)
         let name = options.name ?? HostName.current
         var random = SystemRandomNumberGenerator()
@@ -62,8 +61,8 @@ final class ElectSession {
             cluster: Self.number(of: options.place.cluster), node: kept.node, session: random.next(), name: name,
             mac: link.mac ?? .zero)
         configuration.priority = options.priority
-        configuration.interval = options.interval?.duration ?? options.profile.interval
-        configuration.tolerance = options.tolerance?.duration ?? options.profile.tolerance
+        configuration.interval = options.beat
+        configuration.tolerance = options.patience
         configuration.rememberedTerm = kept.term
         configuration.preemption = try Self.preemption(options.preempt)
         configuration.requiresGateway = !gateways.isEmpty

@@ -1,9 +1,9 @@
-// What `qure-elect run` works out from its options and the host before it begins.
+// What a member works out from its options and the host before it begins.
 
 import QureCore
 
 extension ElectSession {
-    static func link(_ options: Run, _ netlink: inout Netlink) throws -> Link {
+    static func link(_ options: MemberOptions, _ netlink: inout Netlink) throws -> Link {
         var index: Int?
         if let name = options.common.interface {
             guard let link = try netlink.link(named: name) else {
@@ -25,7 +25,7 @@ extension ElectSession {
     }
 
     /// The address that this member speaks from: its own, never a shared one.
-    static func ownAddress(on link: Link, _ options: Run, _ netlink: inout Netlink) throws -> IPAddress {
+    static func ownAddress(on link: Link, _ options: MemberOptions, _ netlink: inout Netlink) throws -> IPAddress {
         let shared = Set(options.address.map(\.address))
         let own = try netlink.addresses(on: link.index).filter {
             !shared.contains($0.prefix.address) && $0.origin != AddressOrigin.qure && !$0.isTentative
@@ -42,7 +42,12 @@ extension ElectSession {
         return v6.prefix.address
     }
 
-    static func gateways(_ options: Run, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
+    /// Where all members hear each other.
+    static func group(_ options: MemberOptions, _ own: IPAddress) -> IPAddress {
+        options.group ?? (own.bitWidth == 32 ? .v4(IPv4Address(rawValue: 0xe000_007b)) : .v6(.electionGroup))
+    }
+
+    static func gateways(_ options: MemberOptions, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
         switch options.requireGateway {
         case "off": return []
         case "auto":
@@ -76,7 +81,7 @@ extension ElectSession {
     }
 
     /// What all members must agree on.
-    static func hash(_ options: Run) -> UInt32 {
+    static func hash(_ options: MemberOptions) -> UInt32 {
         let text = options.address.map(\.description).sorted().joined(separator: ",")
         return UInt32(truncatingIfNeeded: number(of: text))
     }

@@ -23,7 +23,7 @@ struct Health: ~Copyable {
     /// Whether the interface is up and has a carrier.
     var isLinkUp = true
 
-    init(_ options: Run) {
+    init(_ options: MemberOptions) {
         text = options.health
         check = HealthCheck(
             interval: options.healthInterval.duration, fall: options.healthFall, rise: options.healthRise)

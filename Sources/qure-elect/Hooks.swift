@@ -16,7 +16,7 @@ struct Hooks: ~Copyable {
     private var running = Occasion.standby
     private var waiting: (occasion: Occasion, variables: [(name: String, value: String)])?
 
-    init(_ options: Run) {
+    init(_ options: MemberOptions) {
         let given = [
             (Occasion.master, options.onMaster), (.standby, options.onStandby), (.fault, options.onFault),
         ]

@@ -1,0 +1,148 @@
+// MemberOptions: what a member is told on its command line: the options that `run` and `check` share.
+
+import ArgumentParser
+import QureCore
+
+/// How patient the election is.
+enum Profile: String, ExpressibleByArgument, CaseIterable {
+    case steady, `default`, fast
+
+    var interval: Duration {
+        switch self {
+        case .steady: .milliseconds(200)
+        case .default: .milliseconds(100)
+        case .fast: .milliseconds(20)
+        }
+    }
+
+    var tolerance: Duration {
+        switch self {
+        case .steady: .seconds(1)
+        case .default: .milliseconds(200)
+        case .fast: .milliseconds(40)
+        }
+    }
+}
+
+/// The options of a member.
+struct MemberOptions: ParsableArguments {
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var place: PlaceOptions
+
+    @Option(
+        help: "An address that the master holds, with its prefix length; may be repeated.",
+        transform: ArgumentText.prefix)
+    var address: [Prefix]
+
+    @Option(help: "The cluster's keys (qure-elect keygen > FILE).")
+    var keyFile: String?
+
+    @Flag(help: "Do without authentication: anybody on the link can take the address.")
+    var insecure = false
+
+    @Option(help: "This member's name.  [default: the host's]")
+    var name: String?
+
+    @Option(help: "Interval and tolerance at once: steady (200ms, 1s), default (100ms, 200ms), fast (20ms, 40ms).")
+    var profile = Profile.default
+
+    @Option(help: "From one heartbeat to the next.  [default: the profile's]")
+    var interval: DurationArgument?
+
+    @Option(help: "How long a silence of the master is forgiven; at least two intervals.  [default: the profile's]")
+    var tolerance: DurationArgument?
+
+    @Option(help: "The higher, the sooner it succeeds: 0 to 255.")
+    var priority: UInt8 = 100
+
+    @Option(help: "Whether a member of higher priority is handed the address: off, on, or after this time.")
+    var preempt = "off"
+
+    @Option(help: "Who claims must hear the gateway: auto (the default route's, if there is one), off, or its address.")
+    var requireGateway = "auto"
+
+    @Option(help: "Claim without hearing the gateway after this time.  [default: never]")
+    var claimBlind: DurationArgument?
+
+    @Option(help: "The multicast group.", transform: ArgumentText.address)
+    var group: IPAddress?
+
+    @Option(help: "The UDP port.")
+    var port: UInt16 = 7784
+
+    @Option(help: "Send to this member instead of the group; may be repeated.", transform: ArgumentText.address)
+    var peer: [IPAddress] = []
+
+    @Option(help: "Where the member's number and term are kept.")
+    var keepDir = "/var/lib/qure"
+
+    @Option(help: "Run this shell command when this member has become master.")
+    var onMaster: String?
+
+    @Option(help: "Run this shell command when this member stands by, or is no longer master.")
+    var onStandby: String?
+
+    @Option(help: "Run this shell command when this member is at fault.")
+    var onFault: String?
+
+    @Option(help: "Kill a command of --on-master, --on-standby, --on-fault after this time.")
+    var hookLimit = DurationArgument(.seconds(10))
+
+    @Option(help: "Only a member whose shell command ends with status 0 may hold the address.")
+    var health: String?
+
+    @Option(help: "From one health check to the next.")
+    var healthInterval = DurationArgument(.seconds(2))
+
+    @Option(help: "A health check that takes longer is killed, and has failed.")
+    var healthTimeout = DurationArgument(.seconds(1))
+
+    @Option(help: "How many failures in a row mean unhealthy.")
+    var healthFall = 3
+
+    @Option(help: "How many successes in a row mean healthy again.")
+    var healthRise = 2
+
+    /// From one heartbeat to the next.
+    var beat: Duration { interval?.duration ?? profile.interval }
+    /// How long a silence of the master is forgiven.
+    var patience: Duration { tolerance?.duration ?? profile.tolerance }
+
+    mutating func validate() throws {
+        let (interval, tolerance) = (beat, patience)
+        guard interval >= .milliseconds(5), interval <= .seconds(60) else {
+            throw ValidationError("--interval takes 5ms to 60s")
+        }
+        guard tolerance >= interval * 2 else {
+            throw ValidationError(
+                "a tolerance of less than two intervals (here \((interval * 2).text)) would forgive no lost packet")
+        }
+        guard tolerance >= .milliseconds(20), tolerance <= .seconds(600) else {
+            throw ValidationError("--tolerance takes 20ms to 10m")
+        }
+        guard !address.isEmpty else { throw ValidationError("which address? Give --address ADDRESS/LEN") }
+        guard keyFile != nil || insecure else {
+            throw ValidationError("no --key-file: make one with 'qure-elect keygen', or say --insecure")
+        }
+        guard (1...1000).contains(healthFall), (1...1000).contains(healthRise) else {
+            throw ValidationError("--health-fall and --health-rise take 1 to 1000")
+        }
+        guard healthInterval.duration >= .milliseconds(50) else {
+            throw ValidationError("--health-interval takes 50ms or more")
+        }
+        if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
+    }
+
+    /// The cluster's keys.
+    func readKeys() throws(Failure) -> KeyRing {
+        guard let keyFile else { return .insecure }
+        let text: [UInt8]
+        do { text = try TextFile.read(keyFile) } catch { throw Failure(.usage, "\(error)") }
+        do { return try KeyRing(text) } catch { throw Failure(.usage, "\(keyFile): \(error)") }
+    }
+
+    /// What is to be said of a key file that others may read.
+    var openKeyFile: String? {
+        keyFile.flatMap { TextFile.isOpenToOthers($0) ? "\($0): others may read it; chmod 600 it" : nil }
+    }
+}
