@@ -17,7 +17,7 @@ struct ElectCommand: Tool {
             + " See qure-elect(8).",
         version: Version.text,
         subcommands: [
-            Run.self, Status.self, Members.self, Watch.self, Resign.self, Maintenance.self, Suspect.self,
+            Check.self, Run.self, Status.self, Members.self, Watch.self, Resign.self, Maintenance.self, Suspect.self,
             Keygen.self,
         ])
 

@@ -15,6 +15,8 @@ package struct ClusterSocket: ~Copyable {
         package var source: SocketAddress
         /// When the kernel received it.
         package var received: Instant
+        /// Whether it came to the group, not to this host alone.
+        package var isToGroup: Bool
     }
 
     private let groupSocket: FileDescriptor
@@ -22,21 +24,29 @@ package struct ClusterSocket: ~Copyable {
     private let group: SocketAddress
     /// This host's own address, which everything is sent from.
     package let own: SocketAddress
+    /// Whether another program has the port at this host's own address; told to guests only.
+    package let isBesideAnother: Bool
     /// Datagrams that came with a smaller hop limit, and so perhaps from far away.
     package private(set) var strayed = 0
     /// Datagrams of a socket that are taken at once; where `receive` returned fewer, nothing more was there.
     package static let batch = 256
 
     /// A socket on the interface of this index and name, that sends from `own`, an address of the group's family.
+    /// A guest, who is no member, hears what it sends to the group as the members of this host would, and takes nothing
+    /// away from one that runs here: it speaks from another port then.
     /// Errors: EADDRNOTAVAIL if the address is not there, EADDRINUSE if another program has the port, ENODEV.
     package init(
-        group: IPAddress, port: UInt16, own address: IPAddress, interface index: Int, name: String
+        group: IPAddress, port: UInt16, own address: IPAddress, interface index: Int, name: String,
+        isGuest: Bool = false
     ) throws(SystemError) {
         let scope = UInt32(address.bitWidth == 128 ? index : 0)
-        let own = SocketAddress(address, port: port, scope: scope)
         let group = SocketAddress(group, port: port, scope: scope)
         let groupSocket = try Self.open(group, interface: name)
+        var own = SocketAddress(address, port: port, scope: scope)
+        let isBesideAnother = isGuest ? try Self.isTaken(own, interface: name) : false
+        if isBesideAnother { own.port = 0 }
         let ownSocket = try Self.open(own, interface: name)
+        let loop = CInt(isGuest ? 1 : 0)
         let level = CInt(address.bitWidth == 32 ? IPPROTO_IP : IPPROTO_IPV6)
         if case .v4(let groupAddress) = group.address, case .v4(let v4) = address {
             let request = ip_mreqn(
@@ -46,7 +56,7 @@ package struct ClusterSocket: ~Copyable {
             try ownSocket.setOption(level, CInt(IP_MULTICAST_IF), request, called: "IP_MULTICAST_IF")
             try ownSocket.setOption(level, CInt(IP_MULTICAST_TTL), CInt(255), called: "IP_MULTICAST_TTL")
             try ownSocket.setOption(level, CInt(IP_TTL), CInt(255), called: "IP_TTL")
-            try ownSocket.setOption(level, CInt(IP_MULTICAST_LOOP), CInt(0), called: "IP_MULTICAST_LOOP")
+            try ownSocket.setOption(level, CInt(IP_MULTICAST_LOOP), loop, called: "IP_MULTICAST_LOOP")
         } else if case .v6(let groupAddress) = group.address {
             // struct ipv6_mreq: the group, then the interface.
             let request = unsafe groupAddress.octets + withUnsafeBytes(of: UInt32(index)) { unsafe Array($0) }
@@ -54,12 +64,26 @@ package struct ClusterSocket: ~Copyable {
             try ownSocket.setOption(level, CInt(IPV6_MULTICAST_IF), CInt(index), called: "IPV6_MULTICAST_IF")
             try ownSocket.setOption(level, CInt(IPV6_MULTICAST_HOPS), CInt(255), called: "IPV6_MULTICAST_HOPS")
             try ownSocket.setOption(level, CInt(IPV6_UNICAST_HOPS), CInt(255), called: "IPV6_UNICAST_HOPS")
-            try ownSocket.setOption(level, CInt(IPV6_MULTICAST_LOOP), CInt(0), called: "IPV6_MULTICAST_LOOP")
+            try ownSocket.setOption(level, CInt(IPV6_MULTICAST_LOOP), loop, called: "IPV6_MULTICAST_LOOP")
         }
         self.groupSocket = groupSocket
         self.ownSocket = ownSocket
         self.group = group
         self.own = own
+        self.isBesideAnother = isBesideAnother
+    }
+
+    /// Whether the port is somebody's. Two sockets that share a port both get what comes to the group, but what comes
+    /// to the host's own address goes to one of them alone.
+    private static func isTaken(_ address: SocketAddress, interface: String) throws(SystemError) -> Bool {
+        let isV4 = address.address.bitWidth == 32
+        let socket = try FileDescriptor(socket: isV4 ? AF_INET : AF_INET6, type: .datagram)
+        try socket.bind(toInterface: interface)
+        do { try socket.bind(to: address) } catch {
+            guard error.errno.rawValue == EADDRINUSE else { throw error }
+            return true
+        }
+        return false
     }
 
     private static func open(_ address: SocketAddress, interface: String) throws(SystemError) -> FileDescriptor {
@@ -108,7 +132,10 @@ package struct ClusterSocket: ~Copyable {
                     strayed += 1
                     continue
                 }
-                datagrams.append(Datagram(bytes: message.bytes, source: from, received: message.received))
+                datagrams.append(
+                    Datagram(
+                        bytes: message.bytes, source: from, received: message.received,
+                        isToGroup: number == groupSocket.number))
             }
         }
         return datagrams

@@ -1,0 +1,222 @@
+// CheckJudgement: what `qure-elect check` makes of what it heard: evidence in, findings out, nothing else.
+
+import QureCore
+
+struct CheckJudgement {
+    let options: MemberOptions
+    let place: CheckPlace
+    let gateways: [IPAddress]
+    let listened: Duration
+    let evidence: CheckEvidence
+
+    var findings: [Finding] {
+        elector + gateway + firewall + members + strangers
+            + options.address.map(\.address).flatMap { address($0) }
+            + dhcp
+    }
+
+    private func finding(_ level: Finding.Level, _ subject: String, _ text: String) -> Finding {
+        Finding(level: level, subject: subject, text: text)
+    }
+
+    private var peers: [CheckEvidence.Peer] {
+        evidence.peers.values.sorted { ($0.name, $0.address) < ($1.name, $1.address) }
+    }
+
+    private var elector: [Finding] {
+        guard evidence.isBesideAnother else { return [] }
+        return [
+            finding(
+                .warning, "elector",
+                "a member runs on this host already, and what is sent to it does not come here: whether the others"
+                    + " hear this host is known to 'qure-elect members'")
+        ]
+    }
+
+    private var gateway: [Finding] {
+        if gateways.isEmpty {
+            let why =
+                options.requireGateway == "off"
+                ? "--require-gateway off" : "no default route leads over \(place.link.name)"
+            return [finding(.ok, "gateway", "none is required: \(why)")]
+        }
+        return gateways.map { gateway in
+            if evidence.holders[gateway] != nil { return finding(.ok, "gateway", "\(gateway) answers") }
+            return finding(
+                .problem, "gateway",
+                "\(gateway) does not answer on \(place.link.name), and a member that does not hear it never claims the"
+                    + " address: is it on this link? --require-gateway names another one, or off")
+        }
+    }
+
+    /// This host's own rules, as far as they treat what comes from itself like what comes from others.
+    private var firewall: [Finding] {
+        let port = "port \(options.port)"
+        if let refusal = evidence.refusal {
+            return [
+                finding(
+                    .problem, "firewall", "this host does not send to the cluster's \(port): \(refusal)")
+            ]
+        }
+        guard options.peer.isEmpty, evidence.hasAsked else { return [] }
+        if evidence.hasLooped {
+            return [
+                finding(
+                    .ok, "firewall", "what comes to \(place.group) \(port) passes this host's own rules")
+            ]
+        }
+        let (family, limit) = place.group.bitWidth == 32 ? ("ip", "ttl") : ("ip6", "hoplimit")
+        let rule =
+            "\(family) daddr \(place.group) udp dport \(options.port) \(family) \(limit) 255 accept"
+        return [
+            finding(
+                .problem, "firewall",
+                "this host's own rules drop what comes to \(place.group) \(port): let it in with '\(rule)', and the"
+                    + " rest of share/doc/qure/examples/nftables.nft")
+        ]
+    }
+
+    // MARK: Members
+
+    private var members: [Finding] {
+        guard evidence.hasAsked else { return [] }
+        if peers.isEmpty {
+            return [
+                finding(
+                    .warning, "members",
+                    "nobody was heard, and nobody answered: whether datagrams pass between the machines is known once"
+                        + " another one runs")
+            ]
+        }
+        return peers.flatMap { [way($0)] + settings($0) }
+    }
+
+    private func way(_ peer: CheckEvidence.Peer) -> Finding {
+        let who = "\(peer.name) \(peer.address) (\(peer.role.name))"
+        switch (peer.isHeard, peer.hasAnswered) {
+        case (true, true): return finding(.ok, "member", "\(who) is heard, and hears this host")
+        case (false, _):
+            // The more they are, the more seldom each says hello: all together stay under ten datagrams a second.
+            let due = max(Duration.seconds(1), .milliseconds(125) * (peers.count + 1)) * 2
+            if listened < due {
+                return finding(
+                    .warning, "member",
+                    "\(who) hears this host; to hear it takes longer: --seconds \(due.text)")
+            }
+            return finding(
+                .problem, "member",
+                "\(who) hears this host, but what it sends to \(place.group) does not arrive here: a switch or an"
+                    + " access point between them may hold it back")
+        case (true, false) where evidence.isBesideAnother:
+            return finding(.ok, "member", "\(who) is heard")
+        case (true, false):
+            return finding(
+                .problem, "member",
+                "\(who) is heard, but does not answer: either it does not hear this host, or its answer to this host's"
+                    + " port \(options.port) is dropped; run this check there, and see"
+                    + " share/doc/qure/examples/nftables.nft")
+        }
+    }
+
+    private func settings(_ peer: CheckEvidence.Peer) -> [Finding] {
+        var findings: [Finding] = []
+        if peer.configuration != ElectSession.hash(options) {
+            findings.append(
+                finding(
+                    .problem, "configuration",
+                    "\(peer.name) \(peer.address) is there for other addresses: --address must be the same everywhere"
+                ))
+        }
+        if peer.interval != options.beat || peer.tolerance != options.patience {
+            findings.append(
+                finding(
+                    .warning, "configuration",
+                    "\(peer.name) \(peer.address) has interval \(peer.interval.text) and tolerance"
+                        + " \(peer.tolerance.text), here they are \(options.beat.text) and \(options.patience.text):"
+                        + " how long the address may be gone depends on who is master"))
+        }
+        return findings
+    }
+
+    private var strangers: [Finding] {
+        func list(_ addresses: Set<IPAddress>) -> String {
+            addresses.sorted().map(\.description).joined(separator: ", ")
+        }
+        var findings: [Finding] = []
+        if !evidence.otherKeys.isEmpty {
+            findings.append(
+                finding(
+                    .problem, "key",
+                    "\(list(evidence.otherKeys)): of this cluster by name, but with another key: the key file must be"
+                        + " the same everywhere"))
+        }
+        if !evidence.otherClusters.isEmpty {
+            findings.append(
+                finding(
+                    .warning, "cluster",
+                    "\(list(evidence.otherClusters)): of a cluster with another name, which is ignored; should it be"
+                        + " this one?"))
+        }
+        if !evidence.otherThings.isEmpty {
+            findings.append(
+                finding(
+                    .warning, "port",
+                    "\(list(evidence.otherThings)): sends something else to port \(options.port), which is ignored"
+                ))
+        }
+        if evidence.hasStrayed {
+            findings.append(
+                finding(
+                    .warning, "port",
+                    "datagrams to port \(options.port) have crossed a router, or were sent by something else: their hop"
+                        + " limit is not 255, and they are ignored; all members must be on one link"))
+        }
+        return findings
+    }
+
+    // MARK: The address
+
+    private func address(_ address: IPAddress) -> [Finding] {
+        let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer.name) } }) {
+            first, _ in first
+        }
+        let holders = evidence.holders[address] ?? []
+        let strange = holders.filter { known[$0] == nil }
+        let member = holders.compactMap { known[$0] }.first
+        guard !strange.isEmpty else {
+            let who = member ?? (place.holds ? "this host" : "nobody")
+            return [finding(.ok, "address", "\(who) has \(address)")]
+        }
+        let names = strange.sorted().map(\.description).joined(separator: ", ")
+        // A master's virtual MAC is not the one that its member tells.
+        if strange.count == 1, member == nil, let master = peers.first(where: { $0.role == .master }) {
+            return [
+                finding(
+                    .warning, "address",
+                    "\(address) is at \(names): that is right if \(master.name), the master, has a virtual MAC")
+            ]
+        }
+        return [
+            finding(
+                .problem, "address",
+                "\(address) is at \(names), which is no member that was heard: take it away there, or choose another")
+        ]
+    }
+
+    /// A server that has given the address away, or finds that it is in use, does not offer it: silence proves nothing.
+    private var dhcp: [Finding] {
+        let shared = Set(options.address.map(\.address))
+        var findings: [Finding] = []
+        for offer in evidence.offers {
+            let server = offer.server.map { "the DHCP server \($0)" } ?? "a DHCP server"
+            let found =
+                shared.contains(.v4(offer.offered))
+                ? finding(
+                    .problem, "dhcp",
+                    "\(server) would give \(offer.offered) to anybody: take it out of its range")
+                : finding(.ok, "dhcp", "\(server) was asked for the address and offers another")
+            if !findings.contains(where: { $0.text == found.text }) { findings.append(found) }
+        }
+        return findings
+    }
+}

@@ -1,0 +1,313 @@
+// `qure-elect check`: every finding provoked once, by the thing itself: a firewall's rule, a DHCP server, a stranger, a
+// cable, a key. And that the one who checks disturbs nobody.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+/// What one run of `qure-elect check` says.
+struct CheckRun {
+    let status: Int
+    /// On both streams.
+    let output: String
+    var lines: [Substring] { output.split(separator: "\n") }
+    /// The lines that begin with these words.
+    func lines(_ start: String) -> [Substring] { lines.filter { $0.hasPrefix(start) } }
+
+    /// On a host, for the cluster of `Elector`.
+    init(
+        _ host: Machine, _ options: String..., seconds: Int = 1, cluster: String = "test",
+        address: String = Lab.Plan.shared, key: [String] = ["--insecure"], behind words: [String] = []
+    ) throws {
+        let own = ["check", "--cluster", cluster, "--address", address, "--seconds", "\(seconds)"]
+        let process = try host.start(words + [Executables.path("qure-elect")] + own + key + options)
+        status = try #require(process.wait(within: .seconds(20)), "it does not end")
+        output = process.output + process.errors
+    }
+
+    /// That this is among what it says, and that it spoils the election or does not, as its level says.
+    func says(_ line: String, sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(!lines(line).isEmpty, "\(output)", sourceLocation: sourceLocation)
+        let isSpoilt = !lines("problem ").isEmpty
+        #expect(status == (isSpoilt ? 1 : 0), "\(output)", sourceLocation: sourceLocation)
+    }
+}
+
+extension InTheLab {
+    @Suite(.timeLimit(.minutes(3)))
+    struct Checks {
+        private static let hooks = ["--on-master", Elector.adds, "--on-standby", Elector.removes]
+
+        /// A master on the second host.
+        private static func master(_ lab: Lab, _ options: String..., cluster: String = "test") throws
+            -> Elector
+        {
+            let elector = try Elector(lab.host(2), hooks + options, cluster: cluster)
+            try #require(elector.becomes("master"), "\(elector.said)")
+            return elector
+        }
+
+        private static func rules(_ machine: Machine, _ hook: String, _ rule: String) throws {
+            let chain = "add table inet t; add chain inet t c { type filter hook \(hook) priority 0; }"
+            #expect(try machine.run("nft", "\(chain); add rule inet t c \(rule)").status == 0)
+        }
+
+        @Test func `a site that is well, and whom the check does not disturb`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            let check = try CheckRun(lab.host(1))
+            for line in [
+                "warning key: --insecure", "ok interface: eth0", "ok own-address: 192.168.1.21 ",
+                "ok group: 224.0.0.123",
+                "ok gateway: 192.168.1.1 answers", "ok firewall: ",
+                "ok member: h2 192.168.1.22 (master) is heard, and hears this host",
+                "ok address: h2 has 192.168.1.11",
+            ] { check.says(line) }
+            #expect(check.status == 0 && check.lines.count == 8, "\(check.output)")
+            #expect(master.ask("status").output.hasPrefix("master term=1 master=h2 members=1 "))
+            let json = try CheckRun(lab.host(1), "--json")
+            #expect(
+                json.output.contains(
+                    #"{"level":"ok","subject":"gateway","text":"192.168.1.1 answers"}"# + "\n"),
+                "\(json.output)")
+            #expect(json.status == 0)
+        }
+
+        @Test func `on the master itself it takes nothing away`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            let other = try Elector(lab.host(1), Self.hooks)
+            try #require(other.becomes("standby"), "\(other.said)")
+            let check = try CheckRun(lab.host(2), "--state-dir", master.folder)
+            check.says("warning elector: a member runs on this host already")
+            check.says("ok member: h1 192.168.1.21 (standby)")
+            #expect(master.ask("status").output.hasPrefix("master term=1 master=h2 members=2 "))
+            // The address was put there by a script, not by qure-claim, which marks its own.
+            check.says("problem address: 192.168.1.11 is configured on eth0 by something else")
+        }
+
+        @Test func `a firewall is found, and the rule that it names opens it`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            try Self.rules(lab.host(1), "input", "udp dport 7784 drop")
+            let check = try CheckRun(lab.host(1))
+            check.says("problem firewall: this host's own rules drop what comes to 224.0.0.123 port 7784")
+            check.says("warning members: nobody was heard")
+            let rule = try #require(
+                check.lines("problem firewall: ").first?.split(separator: "'").dropFirst(2).first)
+            let line = "insert rule inet t c \(rule)"
+            #expect(try lab.host(1).run("nft", line).status == 0, "\(line)")
+            try CheckRun(lab.host(1)).says("ok firewall: ")
+        }
+
+        @Test func `a firewall in the way out is found`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            try Self.rules(lab.host(1), "output", "udp dport 7784 drop")
+            try CheckRun(lab.host(1)).says(
+                "problem firewall: this host does not send to the cluster's port 7784: send ")
+        }
+
+        @Test func `a way that is open in one direction only is found, whichever`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            try Self.rules(lab.host(2), "input", "udp dport 7784 drop")
+            try CheckRun(lab.host(1)).says(
+                "problem member: h2 192.168.1.22 (master) is heard, but does not answer")
+            #expect(try lab.host(2).run("nft", "flush", "ruleset").status == 0)
+            try Self.rules(lab.host(2), "output", "ip daddr 224.0.0.123 drop")
+            try CheckRun(lab.host(1), seconds: 2)
+                .says(
+                    "problem member: h2 192.168.1.22 (master) hears this host, but what it sends to 224.0.0.123 does"
+                )
+            #expect(master.process.isRunning)
+        }
+
+        @Test func `keys that are missing, open or others' are found`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            let file = "\(master.folder)/key"
+            let missing = try CheckRun(lab.host(1), key: ["--key-file", file])
+            missing.says("problem key: open \(file): No such file or directory")
+            #expect(missing.lines("ok firewall").isEmpty && missing.lines("warning members").isEmpty)
+            shell("'\(Executables.path("qure-elect"))' keygen > '\(file)'; chmod 644 '\(file)'")
+            let open = try CheckRun(lab.host(1), key: ["--key-file", file])
+            open.says("warning key: \(file): others may read it; chmod 600 it")
+            open.says("problem key: 192.168.1.22: of this cluster by name, but with another key")
+            shell("chmod 600 '\(file)'")
+            try CheckRun(lab.host(1), key: ["--key-file", file]).says("ok key: \(file) can be used")
+        }
+
+        @Test func `others that are not of one mind are found`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            try CheckRun(lab.host(1), cluster: "tset").says(
+                "warning cluster: 192.168.1.22: of a cluster with another name")
+            let other = try CheckRun(lab.host(1), "--profile", "steady", address: "192.168.1.12/24")
+            other.says("problem configuration: h2 192.168.1.22 is there for other addresses")
+            other.says(
+                "warning configuration: h2 192.168.1.22 has interval 100ms and tolerance 200ms, here they are 200ms")
+            #expect(master.process.isRunning)
+        }
+
+        @Test func `what is no message of an election is told, and what has crossed a router`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            // The host is heard as soon as its neighbour is known.
+            let noise = try lab.host(2).start(
+                "bash", "-c",
+                "while sleep 0.05; do echo hello > /dev/udp/192.168.1.21/7784; done 2> /dev/null")
+            try CheckRun(lab.host(1)).says("warning port: datagrams to port 7784 have crossed a router")
+            try lab.host(2).inside { try Sysctl.write("net/ipv4/ip_default_ttl", "255") }
+            try CheckRun(lab.host(1)).says(
+                "warning port: 192.168.1.22: sends something else to port 7784")
+            #expect(noise.isRunning)
+        }
+
+        @Test func `a gateway that does not answer is found`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            try CheckRun(lab.host(1), "--require-gateway", "192.168.1.77").says(
+                "problem gateway: 192.168.1.77 does not answer")
+            try CheckRun(lab.host(1), "--require-gateway", "off").says(
+                "ok gateway: none is required: --require-gateway off")
+            try lab.host(1).ip("route del default")
+            try CheckRun(lab.host(1)).says("ok gateway: none is required: no default route")
+        }
+
+        @Test func `a stranger that has the address is found`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            try lab.stranger.ip("addr add \(Lab.Plan.shared) dev eth0")
+            let mac = Lab.Plan.mac(.stranger)
+            try CheckRun(lab.host(1)).says(
+                "problem address: 192.168.1.11 is at \(mac), which is no member")
+        }
+
+        @Test func `the interface is looked at`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let host = lab.host(1)
+            try CheckRun(host, "-i", "eth9").says("problem interface: eth9: no such interface")
+            let narrow = try CheckRun(host, "-i", "eth0", address: "192.168.7.11/24")
+            narrow.says(
+                "warning own-address: eth0 has no address of its own in the network of 192.168.7.11/24")
+            try lab.lan.ip("link set h1 down")
+            #expect(eventually { (try? host.run("cat", "/sys/class/net/eth0/carrier").output) == "0\n" })
+            try CheckRun(host, "-i", "eth0").says("problem interface: eth0 has no carrier")
+            try host.ip("addr flush dev eth0")
+            try CheckRun(host, "-i", "eth0").says("problem own-address: eth0: has no address of its own")
+            try host.ip("link set eth0 down")
+            try CheckRun(host, "-i", "eth0").says("problem interface: eth0 is down")
+        }
+
+        @Test func `a group that switches prune is found, and IPv6 is checked as well`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            try CheckRun(lab.host(1), "--group", "239.1.2.3").says(
+                "warning group: 239.1.2.3 is not of the link's own block")
+            try CheckRun(lab.host(1), "--group", "ff05::7b").says(
+                "warning group: ff05::7b is not of the link's own block")
+            let check = try CheckRun(lab.host(1), "--group", "ff02::7b", address: Lab.Plan.shared6)
+            for line in [
+                "ok group: ff02::7b", "ok firewall: ", "ok gateway: fd00:1::1 answers",
+                "ok address: nobody has",
+            ] {
+                check.says(line)
+            }
+            try Self.rules(lab.host(1), "input", "udp dport 7784 drop")
+            let shut = try CheckRun(lab.host(1), "--group", "ff02::7b", address: Lab.Plan.shared6)
+            shut.says("problem firewall: ")
+            let rule = try #require(
+                shut.lines("problem firewall: ").first?.split(separator: "'").dropFirst(2).first)
+            #expect(try lab.host(1).run("nft", "insert rule inet t c \(rule)").status == 0)
+            try CheckRun(lab.host(1), "--group", "ff02::7b", address: Lab.Plan.shared6).says(
+                "ok firewall: ")
+        }
+
+        @Test func `members that are named one by one are asked one by one`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab, "--peer", "192.168.1.21")
+            let check = try CheckRun(lab.host(1), "--peer", "192.168.1.22")
+            check.says("ok member: h2 192.168.1.22 (master) is heard, and hears this host")
+            #expect(
+                check.lines("ok firewall").isEmpty && check.lines("ok group").isEmpty
+                    && master.process.isRunning)
+        }
+
+        @Test(.enabled(if: Toolbox.isInstalled("dnsmasq"), "needs dnsmasq: make deps"))
+        func `a DHCP server that would give the address away is found`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let folder = shell("mktemp -d").output.filter { $0 != "\n" }
+            defer { shell("rm -r '\(folder)'") }
+            for (range, finding) in [
+                (
+                    "192.168.1.2,192.168.1.250",
+                    "problem dhcp: the DHCP server 192.168.1.1 would give 192.168.1.11 to anybody"
+                ),
+                (
+                    "192.168.1.100,192.168.1.200",
+                    "ok dhcp: the DHCP server 192.168.1.1 was asked for the address and offers"
+                ),
+            ] {
+                let server = try lab.gateway.start(
+                    "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=lan",
+                    "--bind-interfaces", "--no-ping", "--dhcp-authoritative", "--pid-file=",
+                    "--dhcp-leasefile=\(folder)/leases", "--dhcp-range=\(range),1h")
+                #expect(eventually { server.errors.contains("DHCP, sockets bound") || !server.isRunning })
+                #expect(server.isRunning, "\(server.errors)")
+                try CheckRun(lab.host(1)).says(finding)
+                #expect(
+                    String(decoding: (try? TextFile.read("\(folder)/leases")) ?? [], as: UTF8.self) == "")
+                _ = server.stop()
+            }
+        }
+
+        /// Runs the check where `/run` and `/etc` are what the script makes of them.
+        private static func managed(_ lab: Lab, _ script: String) throws -> CheckRun {
+            let prelude = "mount -t tmpfs none /run && mount -t tmpfs none /etc && \(script)\nexec \"$@\""
+            return try CheckRun(lab.host(1), behind: ["unshare", "-m", "sh", "-ec", prelude, "sh"])
+        }
+
+        @Test func `managers of the network are found, and what keeps them off`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let index = try lab.host(1).run("cat", "/sys/class/net/eth0/ifindex").output.filter {
+                $0 != "\n"
+            }
+            let scripts = try #require(Toolbox.directories.last { $0.hasSuffix("/scripts") })
+            let examples = "\(scripts)/../contrib/examples"
+            let networkd = """
+                mkdir -p /run/systemd/netif/links /run/systemd/network/10-lan.network.d
+                printf '[Match]\nName=eth0\n[Network]\nDHCP=yes\n' > /run/systemd/network/10-lan.network
+                printf 'ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-lan.network\n' \
+                    > /run/systemd/netif/links/\(index)
+                """
+            try Self.managed(lab, networkd).says("warning manager: systemd-networkd manages eth0")
+            let kept = "\ncp '\(examples)/systemd-networkd.conf' /run/systemd/network/10-lan.network.d/qure.conf"
+            try Self.managed(lab, networkd + kept).says("ok manager: systemd-networkd manages eth0 and leaves alone")
+            let networkManager = """
+                mkdir -p /run/NetworkManager/devices /etc/NetworkManager/conf.d
+                printf '[device]\nmanaged=true\n' > /run/NetworkManager/devices/\(index)
+                """
+            try Self.managed(lab, networkManager).says("warning manager: NetworkManager manages eth0")
+            let off = "\ncp '\(examples)/NetworkManager.conf' /etc/NetworkManager/conf.d/qure.conf"
+            try Self.managed(lab, networkManager + off).says("ok manager: NetworkManager manages eth0 and keeps off")
+            let dhcpcd = """
+                mkdir /run/dhcpcd; cp /bin/sleep /run/dhcpcd/dhcpcd; /run/dhcpcd/dhcpcd 20 &
+                echo $! > /run/dhcpcd/eth0.pid
+                until grep -q dhcpcd /proc/$!/comm; do :; done
+                """
+            try Self.managed(lab, dhcpcd).says("warning manager: dhcpcd manages eth0")
+            try Self.managed(lab, dhcpcd + "\ncp '\(examples)/dhcpcd.conf' /etc/dhcpcd.conf")
+                .says("ok manager: dhcpcd manages eth0 and keeps off")
+            // One that only was there.
+            let former = try Self.managed(lab, "mkdir /run/dhcpcd; echo 1 > /run/dhcpcd/eth0.pid")
+            #expect(former.status == 0 && former.lines.allSatisfy { !$0.contains("manager") })
+        }
+
+        @Test func `wrong usage is told apart from a problem`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            for options in [
+                ["--seconds", "0.5"], ["--seconds", "2m"], ["--group", "10.0.0.1"], ["--nonsense"],
+            ] {
+                let words = [Executables.path("qure-elect"), "check", "--cluster", "test", "--insecure"]
+                let process = try lab.host(1).start(words + ["--address", Lab.Plan.shared] + options)
+                #expect(process.wait() == 64 && process.output == "", "\(options)")
+            }
+        }
+    }
+}
