@@ -184,6 +184,7 @@ final class ElectSession {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(let event):
             counters.note(event, election)
+            tellTrouble(event)
             events.add(event, election)
             control.tell(events.last)
             hooks.note(
@@ -288,6 +289,15 @@ final class ElectSession {
     }
 
     // MARK: What is said
+
+    /// Why this member does not count for now: whoever looks later finds it in the journal. What became of a health
+    /// check is told already.
+    private func tellTrouble(_ event: Election.Event) {
+        guard event.state == .fault || event.state == .quarantined, let reason = event.reason,
+            reason != Health.checkReason
+        else { return }
+        diagnostics.say(.warning, "\(event.state.rawValue): \(reason)")
+    }
 
     private func tell(_ ways: [Election.Way]) {
         for way in ways where !reported.contains(way) {

@@ -33,10 +33,13 @@ struct Health: ~Copyable {
     /// When `proceed` is due, at the latest.
     var nextDeadline: Instant? { isOver ? nil : earlier(check.nextDeadline, command.deadline) }
 
+    /// The reason of a member whose check fails, or has no result yet.
+    static let checkReason = "health-check"
+
     /// What the election is told. Without a verdict yet, a member with a check is not healthy.
     var input: Election.Input {
         guard isLinkUp else { return .healthy(false, reason: "link-down") }
-        return .healthy(text == nil || check.isHealthy == true, reason: "health-check")
+        return .healthy(text == nil || check.isHealthy == true, reason: Self.checkReason)
     }
 
     /// Looks what became of the check that runs, and makes the next one when it is due. Returns what is worth saying.
