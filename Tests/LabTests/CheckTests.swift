@@ -299,6 +299,25 @@ extension InTheLab {
             #expect(former.status == 0 && former.lines.allSatisfy { !$0.contains("manager") })
         }
 
+        @Test func `a member's configuration file is checked as it stands, with the key beside it`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let folder = shell("mktemp -d").output.filter { $0 != "\n" }
+            defer { shell("rm -r '\(folder)'") }
+            let lines = "cluster home\ninterface eth0\naddress \(Lab.Plan.shared)\nvirtual-mac"
+            shell("cd '\(folder)'; echo '\(lines)' > home.conf; mkdir tmp")
+            let words = [try Toolbox.path(of: "qure-member"), "--check", "\(folder)/home.conf"]
+            func check() throws -> (status: Int?, output: String, errors: String) {
+                let process = try lab.host(1).start(words, environment: ["TMPDIR": "\(folder)/tmp"])
+                return (process.wait(within: .seconds(20)), process.output, process.errors)
+            }
+            let keyless = try check()
+            #expect(keyless.status == 64 && keyless.errors.contains("no --key-file"), "\(keyless)")
+            shell("umask 077; '\(Executables.path("qure-elect"))' keygen > '\(folder)/home.key'")
+            let well = try check()
+            #expect(well.status == 0 && well.output.contains("ok key: \(folder)/home.key can be used"), "\(well)")
+            #expect(well.output.contains("\nok firewall: ") && shell("ls '\(folder)/tmp'").output == "", "\(well)")
+        }
+
         @Test func `wrong usage is told apart from a problem`() throws {
             let lab = try Lab(hosts: 1, responders: false)
             for options in [
