@@ -64,7 +64,7 @@ final class ElectSession {
         configuration.interval = options.beat
         configuration.tolerance = options.patience
         configuration.rememberedTerm = kept.term
-        configuration.preemption = try Self.preemption(options.preempt)
+        configuration.preemption = Self.preemption(options.preempt) ?? .off
         configuration.requiresGateway = !gateways.isEmpty
         configuration.claimBlind = options.claimBlind?.duration
         configuration.hash = Self.hash(options)

@@ -54,24 +54,16 @@ extension ElectSession {
             let family = options.address[0].address.bitWidth
             return try netlink.defaultGateways().filter { $0.interface == link.index && $0.address.bitWidth == family }
                 .prefix(1).map(\.address)
-        default:
-            guard let address = IPAddress(options.requireGateway) else {
-                throw Failure(
-                    .usage, "--require-gateway takes auto, off or an address, not '\(options.requireGateway)'")
-            }
-            return [address]
+        default: return IPAddress(options.requireGateway).map { [$0] } ?? []
         }
     }
 
-    static func preemption(_ text: String) throws -> Election.Preemption {
+    /// Nil: the word means nothing.
+    static func preemption(_ text: String) -> Election.Preemption? {
         switch text {
-        case "off": return .off
-        case "on": return .after(.seconds(2))
-        default:
-            guard let delay = Duration(text: text), delay > .zero else {
-                throw Failure(.usage, "--preempt takes off, on or a duration, not '\(text)'")
-            }
-            return .after(delay)
+        case "off": .off
+        case "on": .after(.seconds(2))
+        default: Duration(text: text).flatMap { $0 > .zero ? .after($0) : nil }
         }
     }
 

@@ -130,6 +130,12 @@ struct MemberOptions: ParsableArguments {
         guard healthInterval.duration >= .milliseconds(50) else {
             throw ValidationError("--health-interval takes 50ms or more")
         }
+        guard ["auto", "off"].contains(requireGateway) || IPAddress(requireGateway) != nil else {
+            throw ValidationError("--require-gateway takes auto, off or an address, not '\(requireGateway)'")
+        }
+        guard ElectSession.preemption(preempt) != nil else {
+            throw ValidationError("--preempt takes off, on or a duration, not '\(preempt)'")
+        }
         if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
     }
 

@@ -144,7 +144,7 @@ extension Lab {
     // MARK: Programs that read their orders from standard input
 
     /// Runs a program of the system to its end with `text` as its input, in the machine's network namespace if given.
-    func feed(_ text: String, to command: [String], in machine: Machine? = nil) throws {
+    package func feed(_ text: String, to command: [String], in machine: Machine? = nil) throws {
         let step = try begin(text, command, in: machine)
         try finish(step, command.joined(separator: " "))
     }

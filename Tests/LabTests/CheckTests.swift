@@ -87,6 +87,24 @@ extension InTheLab {
             check.says("problem address: 192.168.1.11 is configured on eth0 by something else")
         }
 
+        @Test func `a hand-over beside it gets its answers`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            let other = try Elector(lab.host(1), Self.hooks)
+            try #require(other.becomes("standby"), "\(other.said)")
+            try #require(eventually { master.ask("members").output.contains("\nh1 192.168.1.21 standby ") })
+            let words = ["check", "--cluster", "test", "--insecure", "--address", Lab.Plan.shared]
+            let check = try lab.host(2).start([Executables.path("qure-elect")] + words)
+            // A third socket with the cluster's port, 7784: the check listens.
+            func sockets() -> Int {
+                (try? lab.host(2).run("cat", "/proc/net/udp"))?.output.split(separator: ":1E68 ").count ?? 0
+            }
+            try #require(eventually { sockets() == 4 })
+            #expect(master.ask("resign").status == 0)
+            #expect(other.becomes("master") && master.becomes("standby"), "\(master.said)\(other.said)")
+            #expect(check.isRunning && check.wait(within: .seconds(20)) != nil)
+        }
+
         @Test func `a firewall is found, and the rule that it names opens it`() throws {
             let lab = try Lab(hosts: 1, responders: false)
             try Self.rules(lab.host(1), "input", "udp dport 7784 drop")
@@ -98,6 +116,26 @@ extension InTheLab {
             let line = "insert rule inet t c \(rule)"
             #expect(try lab.host(1).run("nft", line).status == 0, "\(line)")
             try CheckRun(lab.host(1)).says("ok firewall: ")
+        }
+
+        @Test func `a firewall of the usual kind is found, and the example opens it on both sides`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let usual = "iif lo accept; add rule inet t c ct state established,related accept; add rule inet t c drop"
+            for host in lab.hosts { try Self.rules(host, "input", usual) }
+            let master = try Self.master(lab)
+            let shut = try CheckRun(lab.host(1))
+            shut.says("problem firewall: this host's own rules drop")
+            #expect(shut.lines("ok member").isEmpty)
+            let scripts = try #require(Toolbox.directories.last { $0.hasSuffix("/scripts") })
+            let example = try TextFile.read("\(scripts)/../contrib/examples/nftables.nft")
+            let text = String(decoding: example, as: UTF8.self).replacing("policy accept", with: "policy drop")
+            for host in lab.hosts {
+                try lab.feed("flush ruleset\n\(text)", to: ["nft", "-f", "-"], in: host)
+            }
+            let open = try CheckRun(lab.host(1))
+            open.says("ok firewall: ")
+            open.says("ok member: h2 192.168.1.22 (master) is heard, and hears this host")
+            #expect(open.status == 0 && master.process.isRunning, "\(open.output)")
         }
 
         @Test func `a firewall in the way out is found`() throws {
@@ -175,7 +213,9 @@ extension InTheLab {
         @Test func `a stranger that has the address is found`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             try lab.stranger.ip("addr add \(Lab.Plan.shared) dev eth0")
+            try lab.stranger.ip("addr add \(Lab.Plan.shared6) dev eth0 nodad")
             let mac = Lab.Plan.mac(.stranger)
+            try CheckRun(lab.host(1), address: Lab.Plan.shared6).says("problem address: fd00:1::11 is at \(mac), which")
             try CheckRun(lab.host(1)).says(
                 "problem address: 192.168.1.11 is at \(mac), which is no member")
         }
@@ -322,6 +362,7 @@ extension InTheLab {
             let lab = try Lab(hosts: 1, responders: false)
             for options in [
                 ["--seconds", "0.5"], ["--seconds", "2m"], ["--group", "10.0.0.1"], ["--nonsense"],
+                ["--require-gateway", "maybe"], ["--preempt", "maybe"], ["--check-config", "--preempt", "0s"],
             ] {
                 let words = [Executables.path("qure-elect"), "check", "--cluster", "test", "--insecure"]
                 let process = try lab.host(1).start(words + ["--address", Lab.Plan.shared] + options)

@@ -96,7 +96,9 @@ extension InTheLab {
             let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             // Whom nobody could follow yet stays.
-            let heirs = { cluster.ask(master, "members").output.split(separator: "\n").count { $0.contains(" standby ") } }
+            let heirs = {
+                cluster.ask(master, "members").output.split(separator: "\n").count { $0.contains(" standby ") }
+            }
             #expect(eventually { heirs() == 2 })
             #expect(cluster.ask(master, "resign").status == 0)
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
