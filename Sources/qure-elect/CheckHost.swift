@@ -45,8 +45,7 @@ struct CheckHost {
             return false
         }
         guard link.hasCarrier else {
-            try report.say(
-                .problem, "interface", "\(link.name) has no carrier: is the cable in, the port on?")
+            try report.say(.problem, "interface", "\(link.name) has no carrier: is the cable in, the port on?")
             return false
         }
         if link.master != nil {
@@ -63,18 +62,14 @@ struct CheckHost {
         _ link: Link, _ netlink: inout Netlink, _ report: inout CheckReport
     ) throws -> IPAddress? {
         let own: IPAddress
-        do { own = try ElectSession.ownAddress(on: link, options, &netlink) } catch let failure
-            as Failure
-        {
+        do { own = try ElectSession.ownAddress(on: link, options, &netlink) } catch let failure as Failure {
             try report.say(.problem, "own-address", failure.description)
             return nil
         }
         let others = try netlink.addresses(on: link.index).filter {
             !shared.contains($0.prefix.address) && $0.origin != AddressOrigin.qure
         }
-        let strange = options.address.filter { shared in
-            !others.contains { $0.prefix.contains(shared.address) }
-        }
+        let strange = options.address.filter { shared in !others.contains { $0.prefix.contains(shared.address) } }
         for address in strange {
             try report.say(
                 .warning, "own-address",

@@ -11,8 +11,7 @@ struct CheckJudgement {
 
     var findings: [Finding] {
         elector + gateway + firewall + members + strangers
-            + options.address.map(\.address).flatMap { address($0) }
-            + dhcp
+            + options.address.map(\.address).flatMap { address($0) } + dhcp
     }
 
     private func finding(_ level: Finding.Level, _ subject: String, _ text: String) -> Finding {
@@ -53,21 +52,14 @@ struct CheckJudgement {
     private var firewall: [Finding] {
         let port = "port \(options.port)"
         if let refusal = evidence.refusal {
-            return [
-                finding(
-                    .problem, "firewall", "this host does not send to the cluster's \(port): \(refusal)")
-            ]
+            return [finding(.problem, "firewall", "this host does not send to the cluster's \(port): \(refusal)")]
         }
         guard options.peer.isEmpty, evidence.hasAsked else { return [] }
         if evidence.hasLooped {
-            return [
-                finding(
-                    .ok, "firewall", "what comes to \(place.group) \(port) passes this host's own rules")
-            ]
+            return [finding(.ok, "firewall", "what comes to \(place.group) \(port) passes this host's own rules")]
         }
         let (family, limit) = place.group.bitWidth == 32 ? ("ip", "ttl") : ("ip6", "hoplimit")
-        let rule =
-            "\(family) daddr \(place.group) udp dport \(options.port) \(family) \(limit) 255 accept"
+        let rule = "\(family) daddr \(place.group) udp dport \(options.port) \(family) \(limit) 255 accept"
         return [
             finding(
                 .problem, "firewall",
@@ -124,8 +116,7 @@ struct CheckJudgement {
             findings.append(
                 finding(
                     .problem, "configuration",
-                    "\(peer.name) \(peer.address) is there for other addresses: --address must be the same everywhere"
-                ))
+                    "\(peer.name) \(peer.address) is there for other addresses: --address must be the same everywhere"))
         }
         if peer.interval != options.beat || peer.tolerance != options.patience {
             findings.append(
@@ -161,8 +152,7 @@ struct CheckJudgement {
             findings.append(
                 finding(
                     .warning, "port",
-                    "\(list(evidence.otherThings)): sends something else to port \(options.port), which is ignored"
-                ))
+                    "\(list(evidence.otherThings)): sends something else to port \(options.port), which is ignored"))
         }
         if evidence.hasStrayed {
             findings.append(
@@ -177,9 +167,7 @@ struct CheckJudgement {
     // MARK: The address
 
     private func address(_ address: IPAddress) -> [Finding] {
-        let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer.name) } }) {
-            first, _ in first
-        }
+        let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer.name) } }) { first, _ in first }
         let holders = evidence.holders[address] ?? []
         let strange = holders.filter { known[$0] == nil }
         let member = holders.compactMap { known[$0] }.first

@@ -29,7 +29,7 @@ struct CheckEvidence {
     var hasAsked = false
     /// Whether a datagram to the group came back.
     var hasLooped = false
-    /// Why nothing could be sent.
+    /// Why nothing could be sent, the last time.
     var refusal: SystemError?
     /// Whether another program here has the cluster's port.
     var isBesideAnother = false
@@ -125,8 +125,7 @@ final class CheckListening {
         guard let keys else { return }
         var message = ElectionMessage(
             .challenge, role: .joining, cluster: ElectSession.number(of: options.place.cluster),
-            node: node,
-            session: session, sequence: sequence, term: 0, interval: options.beat,
+            node: node, session: session, sequence: sequence, term: 0, interval: options.beat,
             tolerance: options.patience)
         message.key = keys.sendingKey
         message.configuration = ElectSession.hash(options)
@@ -142,6 +141,7 @@ final class CheckListening {
                 try cluster.send(
                     datagram, to: SocketAddress(peer, port: options.port, scope: cluster.own.scope))
             }
+            evidence.refusal = nil
         } catch { evidence.refusal = error }
     }
 
@@ -150,23 +150,16 @@ final class CheckListening {
     private func listen(until end: Instant) throws {
         while Clock.now < end {
             _ = try poller.wait(until: end)
-            while case let datagrams = try cluster.receive(), !datagrams.isEmpty {
-                for datagram in datagrams { hear(datagram) }
-            }
+            // Some of each in turn: a flood of one hides nothing of the others, nor the end.
+            for datagram in try cluster.receive() { hear(datagram) }
             evidence.hasStrayed = cluster.strayed > 0
-            while case let heard = try neighbours.receive(), !heard.isEmpty {
-                for one in heard where one.sighting.kind == .holds { note(one.sighting) }
-            }
-            while case let frames = try dhcp.receive(), !frames.isEmpty {
-                for frame in frames { hearServer(frame.bytes) }
-            }
+            for one in try neighbours.receive() where one.sighting.kind == .holds { note(one.sighting) }
+            for frame in try dhcp.receive() { hearServer(frame.bytes) }
         }
     }
 
     private func note(_ sighting: Sighting) {
-        guard evidence.holders[sighting.address, default: []].count < CheckEvidence.maximum else {
-            return
-        }
+        guard evidence.holders[sighting.address, default: []].count < CheckEvidence.maximum else { return }
         evidence.holders[sighting.address, default: []].insert(sighting.identity)
     }
 
@@ -189,14 +182,10 @@ final class CheckListening {
         // A member that runs on this host.
         guard source != place.own else { return }
         func note(_ list: WritableKeyPath<CheckEvidence, Set<IPAddress>>) {
-            if evidence[keyPath: list].count < CheckEvidence.maximum {
-                evidence[keyPath: list].insert(source)
-            }
+            if evidence[keyPath: list].count < CheckEvidence.maximum { evidence[keyPath: list].insert(source) }
         }
         guard let key = ElectionMessage.key(of: datagram.bytes) else { return note(\.otherThings) }
-        guard
-            ElectionMessage.cluster(of: datagram.bytes) == ElectSession.number(of: options.place.cluster)
-        else {
+        guard ElectionMessage.cluster(of: datagram.bytes) == ElectSession.number(of: options.place.cluster) else {
             return note(\.otherClusters)
         }
         guard let keys else { return }
@@ -207,12 +196,9 @@ final class CheckListening {
     }
 
     private func take(_ message: ElectionMessage, from source: IPAddress) {
-        guard evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum else {
-            return
-        }
+        guard evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum else { return }
         var peer = CheckEvidence.Peer(
-            name: message.name ?? "\(message.node)", address: source, mac: message.mac,
-            role: message.role,
+            name: message.name ?? "\(message.node)", address: source, mac: message.mac, role: message.role,
             interval: message.interval, tolerance: message.tolerance, configuration: message.configuration
         )
         let known = evidence.peers[message.node]
