@@ -26,9 +26,8 @@ extension Simulation {
     /// not claim, unless the master had none either. I14: nor does who knows that a stranger has the address.
     mutating func judgeClaim(_ index: Int) {
         let election = hosts[index].election
-        guard let reason = election.lastTakeOver?.reason else { return }
         let time = hosts[index].clock.local(now)
-        if reason == "silent", let known = election.master,
+        if election.takeOver?.reason == "silent", let known = election.master,
             let heard = hosts[index].heartbeats[known.standing.node], heard.term == known.standing.term,
             heard.session == election.members[known.standing.node]?.session,
             time - heard.at < max(known.tolerance, settings.tolerance).nanoseconds

@@ -39,6 +39,8 @@ package struct Election: Sendable {
     package internal(set) var highestTerm: UInt64 = 0
     /// How this member last became master.
     package internal(set) var lastTakeOver: TakeOver?
+    /// How the claim under way came about, or the last one.
+    package internal(set) var takeOver: TakeOver?
     /// When the gateway last answered.
     package internal(set) var gatewayHeard: Instant?
     /// The ways on which nothing passes, as far as what the others say shows it.
@@ -52,8 +54,6 @@ package struct Election: Sendable {
     var sequence: UInt64 = 0
     var standing: Standing?
     var claimsSent = 0
-    /// That of the claim under way, or of the last one.
-    var takeOver: TakeOver?
     var suspectedSince: Instant?
     var questions: [UInt64] = []
     var isAsked = false
