@@ -97,16 +97,14 @@ extension Simulation {
         case .maintenance(let host, let value):
             let host = resolve(host)
             if hosts[host].state == .running {
-                hosts[host].isFit = !value
+                hosts[host].isInMaintenance = value
                 step(host, .maintenance(value))
             }
             if value { later(some, .maintenance(host, false)) }
         case .unhealthy(let host, let value):
             let host = resolve(host)
-            if hosts[host].state == .running {
-                hosts[host].isFit = !value
-                step(host, .healthy(!value, reason: "check"))
-            }
+            hosts[host].passesCheck = !value
+            tellHealth(host)
             if value { later(some, .unhealthy(host, false)) }
         default: applyToMember(fault)
         }
@@ -117,19 +115,12 @@ extension Simulation {
         switch fault {
         case .linkDown(let host):
             let host = resolve(host)
-            network.partition([host])
-            network.cutGateway(host)
-            if hosts[host].state == .running {
-                hosts[host].isFit = false
-                step(host, .healthy(false, reason: "link-down"))
-            }
+            network.unplug(host)
+            tellHealth(host)
             later(some, .linkUp(host))
         case .linkUp(let host):
-            network.heal()
-            if hosts[host].state == .running {
-                hosts[host].isFit = true
-                step(host, .healthy(true, reason: ""))
-            }
+            network.plugIn(host)
+            tellHealth(host)
         case .leave(let host):
             let host = resolve(host)
             if hosts[host].state == .running { step(host, .leave(reason: "stopped")) }
@@ -139,8 +130,9 @@ extension Simulation {
         case .snapshot(let host):
             let host = resolve(host)
             if hosts[host].state == .running {
-                hosts[host].snapshot = hosts[host].election
-                hosts[host].snapshotIsFit = hosts[host].isFit
+                hosts[host].snapshot = .init(
+                    election: hosts[host].election, isHealthy: hosts[host].isHealthy,
+                    isInMaintenance: hosts[host].isInMaintenance, isAsleep: hosts[host].isAsleep)
             }
             later(some, .restore(host))
         case .restore(let host): restore(host)
@@ -166,6 +158,7 @@ extension Simulation {
         case .suspend(let host, let time):
             let host = resolve(host)
             guard hosts[host].state == .running else { return }
+            hosts[host].isAsleep = true
             step(host, .sleep)
             // Now and then it does not come to that.
             let begin = now + random.pick(50 * Self.millisecond...Self.second)
@@ -176,6 +169,7 @@ extension Simulation {
             guard hosts[host].state == .running else {
                 return later(300 * Self.millisecond...Self.second, .awake(host))
             }
+            hosts[host].isAsleep = false
             step(host, .awake)
         default: return
         }
@@ -253,6 +247,7 @@ extension Simulation {
         hosts[index].state = .running
         hosts[index].life += 1
         step(index, .start)
+        tellHealth(index)
     }
 
     private mutating func thaw(_ index: Int) {
@@ -303,20 +298,35 @@ extension Simulation {
             receive(one.datagram.message, one.from, index, one.isReplay, at: one.at)
         }
         if hosts[index].state == .running { step(index, .deadlinePassed) }
+        tellHealth(index)
+    }
+
+    /// The elector hears how its health is now; one that does not run hears of it when it does.
+    private mutating func tellHealth(_ index: Int) {
+        guard hosts[index].state == .running else { return }
+        let isPlugged = !network.unplugged.contains(index)
+        hosts[index].isHealthy = hosts[index].passesCheck && isPlugged
+        step(index, .healthy(hosts[index].isHealthy, reason: isPlugged ? "check" : "link-down"))
     }
 
     private mutating func restore(_ index: Int) {
-        guard let old = hosts[index].snapshot, hosts[index].state == .running, old.role != .goodbye else { return }
+        guard let old = hosts[index].snapshot, hosts[index].state == .running else { return }
         hosts[index].snapshot = nil
         // The clock of the copy goes on from where it stands; what it believes is old.
-        hosts[index].election = old
-        hosts[index].rememberedTerm = old.configuration.rememberedTerm
-        hosts[index].isFit = hosts[index].snapshotIsFit
+        hosts[index].election = old.election
+        hosts[index].rememberedTerm = old.election.configuration.rememberedTerm
+        hosts[index].isHealthy = old.isHealthy
+        hosts[index].isInMaintenance = old.isInMaintenance
+        hosts[index].isAsleep = old.isAsleep
         hosts[index].life += 1
         hosts[index].timerSet = nil
         hosts[index].leaseUntil = nil
         hosts[index].isPresent = false
         step(index, .deadlinePassed)
+        tellHealth(index)
+        // Its followers are told to withdraw, and the kernel says so; and it is told that it is awake.
+        queue.insert(.address(host: index, life: hosts[index].life, isPresent: false), at: now + 100_000)
+        if old.isAsleep { later(300 * Self.millisecond...Self.second, .awake(index)) }
     }
 
     private mutating func clone(_ index: Int, from other: Int) {
@@ -330,6 +340,7 @@ extension Simulation {
         hosts[index].election = Election(configuration)
         hosts[index].state = .running
         step(index, .start)
+        tellHealth(index)
     }
 
     /// An attacker plays what he has recorded: anything to anybody, and to one the words of one session in their order,
@@ -380,6 +391,7 @@ extension Simulation {
     /// Everything that is broken is repaired.
     mutating func heal() {
         network.heal()
+        for index in hosts.indices { network.plugIn(index) }
         disturbedAt = now
         touchedAt = now
         if trace != nil { note("-- healed") }
@@ -391,10 +403,12 @@ extension Simulation {
             case .running: break
             }
             hosts[index].refusesAddress = false
-            hosts[index].isFit = true
+            hosts[index].passesCheck = true
+            tellHealth(index)
             if hosts[index].state == .running {
+                hosts[index].isInMaintenance = false
+                hosts[index].isAsleep = false
                 step(index, .maintenance(false))
-                step(index, .healthy(true, reason: ""))
                 step(index, .awake)
             }
         }

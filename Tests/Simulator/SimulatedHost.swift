@@ -33,8 +33,7 @@ struct SimulatedHost {
     var timerSet: Int64?
     var random: SplitMix64
     /// An earlier state to be restored from.
-    var snapshot: Election?
-    var snapshotIsFit = true
+    var snapshot: Snapshot?
 
     // What the judge knows of it, from what went in and out.
 
@@ -48,12 +47,25 @@ struct SimulatedHost {
     var renewedAt: Int64?
     /// A stranger has answered for the address since it began to listen.
     var hasSeenStranger = false
-    /// Neither unhealthy nor in maintenance.
-    var isFit = true
+    /// Whether its health check passes, and its cable is in.
+    var passesCheck = true
+    /// What its elector was last told of that.
+    var isHealthy = true
+    var isInMaintenance = false
+    /// It has told that it is about to sleep, and not yet that it is awake.
+    var isAsleep = false
     /// Its followers cannot put the address there.
     var refusesAddress = false
     /// Until then it has a reason to stay away: its followers failed a moment ago, or a stranger has the address.
     var fitFrom: Int64 = 0
+
+    /// What is restored of it.
+    struct Snapshot {
+        var election: Election
+        var isHealthy: Bool
+        var isInMaintenance: Bool
+        var isAsleep: Bool
+    }
 
     struct Heartbeat {
         var session: UInt64
@@ -72,14 +84,22 @@ struct SimulatedHost {
         renewedAt = nil
         hasSeenStranger = false
         fitFrom = 0
-        isFit = true
+        isHealthy = true
+        isInMaintenance = false
+        isAsleep = false
     }
 
     /// Whether its kernel keeps frames for an elector that does not run.
     var isListening: Bool { state == .frozen && waiting.count < Self.queueLimit }
 
+    /// Whether its elector knows of nothing that keeps it from serving. A sleep that was told of may be over, as the
+    /// clocks show, before the machine says so.
+    var isFit: Bool { isHealthy && !isInMaintenance }
+
     /// Whether it should claim where nobody else does.
-    func canServe(_ time: Int64) -> Bool { state == .running && isFit && !refusesAddress && time >= fitFrom }
+    func canServe(_ time: Int64) -> Bool {
+        state == .running && isFit && !isAsleep && !refusesAddress && time >= fitFrom
+    }
 
     /// Whether the host answers for the address at `time`.
     func answers(_ time: Int64) -> Bool {

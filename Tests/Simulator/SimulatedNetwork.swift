@@ -11,6 +11,8 @@ struct SimulatedNetwork {
     /// The longest delay, in nanoseconds; most are far shorter.
     var maximumDelay: Int64 = 1_000_000
     private var gatewayCuts: Set<Int> = []
+    /// Hosts whose cable is out; it is put in again for each by itself.
+    private(set) var unplugged: Set<Int> = []
     var gatewayIsUp = true
 
     init(hosts: Int) { count = hosts }
@@ -19,10 +21,16 @@ struct SimulatedNetwork {
 
     /// Whether something passes both ways, perhaps with losses.
     func connects(_ one: Int, _ other: Int) -> Bool {
-        !cuts.contains(key(one, other)) && !cuts.contains(key(other, one))
+        !isCut(one, other) && !isCut(other, one)
     }
 
-    func reachesGateway(_ host: Int) -> Bool { gatewayIsUp && !gatewayCuts.contains(host) }
+    private func isCut(_ from: Int, _ to: Int) -> Bool {
+        cuts.contains(key(from, to)) || unplugged.contains(from) || unplugged.contains(to)
+    }
+
+    func reachesGateway(_ host: Int) -> Bool {
+        gatewayIsUp && !gatewayCuts.contains(host) && !unplugged.contains(host)
+    }
 
     /// The worst loss between two, in percent.
     func loss(_ one: Int, _ other: Int) -> Int {
@@ -30,11 +38,13 @@ struct SimulatedNetwork {
     }
 
     var isCalm: Bool {
-        cuts.isEmpty && loss == 0 && directedLoss.isEmpty && gatewayIsUp && gatewayCuts.isEmpty
-            && maximumDelay <= 1_000_000
+        cuts.isEmpty && unplugged.isEmpty && loss == 0 && directedLoss.isEmpty && gatewayIsUp
+            && gatewayCuts.isEmpty && maximumDelay <= 1_000_000
     }
 
     mutating func cut(_ from: Int, _ to: Int) { cuts.insert(key(from, to)) }
+    mutating func unplug(_ host: Int) { unplugged.insert(host) }
+    mutating func plugIn(_ host: Int) { unplugged.remove(host) }
     mutating func cutGateway(_ host: Int) { gatewayCuts.insert(host) }
     mutating func lose(_ percent: Int, _ from: Int, _ to: Int) { directedLoss[key(from, to)] = percent }
 
@@ -45,6 +55,7 @@ struct SimulatedNetwork {
         }
     }
 
+    /// Everything but the cables.
     mutating func heal() {
         cuts = []
         loss = 0
@@ -57,7 +68,7 @@ struct SimulatedNetwork {
 
     /// After how long a datagram arrives: not at all, once, or twice.
     func delays(_ from: Int, _ to: Int, _ random: inout SplitMix64) -> [Int64] {
-        guard !cuts.contains(key(from, to)) else { return [] }
+        guard !isCut(from, to) else { return [] }
         guard !random.chance(max(loss, directedLoss[key(from, to)] ?? 0)) else { return [] }
         let one = delay(&random)
         return copies > 0 && random.chance(copies) ? [one, delay(&random)] : [one]
