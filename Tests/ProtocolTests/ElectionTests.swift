@@ -29,7 +29,7 @@ import Testing
         var cluster = try Self.settled(2)
         cluster.step(1, .healthy(false, reason: "check"))
         #expect(cluster[1].role == .transferring)
-        cluster.run(10)
+        cluster.run(60)
         #expect(cluster.master == 2 && cluster[1].role == .fault)
         #expect(cluster[2].lastTakeOver?.reason == "transfer")
         cluster.step(1, .healthy(true, reason: ""))
@@ -51,7 +51,7 @@ import Testing
         var cluster = try Self.settled(2)
         cluster.step(1, .healthy(false, reason: "check"))
         cluster.step(1, .healthy(true, reason: ""))
-        cluster.run(10)
+        cluster.run(60)
         #expect(cluster.master == 2 && cluster[1].role == .joining)
         cluster.run(1000)
         #expect(cluster.master == 2 && cluster[1].role == .standby)
@@ -94,6 +94,38 @@ import Testing
         #expect(cluster[2].role == .master)
     }
 
+    /// A master, its successor, and, not started, a machine with the master's number and another session.
+    private static func withDouble(session: UInt64) throws -> SmallCluster {
+        var cluster = SmallCluster(3) { number, configuration in
+            configuration.tolerance = .seconds(1)
+            guard number == 3 else { return }
+            configuration.node = SmallCluster.node(1)
+            configuration.session = session
+        }
+        cluster.step(1, .start)
+        cluster.run(3000)
+        cluster.step(2, .start)
+        cluster.run(10_000)
+        try #require(cluster[1].role == .master && cluster[2].role == .standby)
+        return cluster
+    }
+
+    @Test func `a copy of the master's machine does not depose it`() throws {
+        var cluster = try Self.withDouble(session: 1)
+        cluster.step(3, .start)
+        cluster.run(3000)
+        #expect(cluster.master == 1 && cluster[2].role == .standby && cluster[3].role == .standby)
+        #expect(cluster.said(2, .claim) == 0 && cluster[3].configuration.node != SmallCluster.node(1))
+    }
+
+    @Test func `a master that has restarted is followed as soon as its heartbeat is late`() throws {
+        var cluster = try Self.withDouble(session: 1)
+        cluster.cuts = [[1, 2], [2, 1], [1, 3], [3, 1]]
+        cluster.step(3, .start)
+        cluster.run(150)
+        #expect(cluster[2].role == .master && cluster[2].lastTakeOver?.reason == "gone")
+    }
+
     @Test(arguments: [Election.Input.slept(.seconds(1)), .addressPresent(false), .healthy(false, reason: "check")])
     func `a master that was asked to go goes, whatever comes between`(_ input: Election.Input) throws {
         var cluster = try Self.settled(2)
@@ -107,7 +139,7 @@ import Testing
         cluster.step(1, .leave(reason: "stopped"))
         #expect(cluster[1].role == .transferring)
         if input != .addressPresent(false) { cluster.step(1, input) }
-        cluster.run(60)
+        cluster.run(210)
         #expect(cluster[1].role == .goodbye)
         #expect(cluster.outputs[0].contains(.ended))
     }

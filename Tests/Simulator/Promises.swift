@@ -22,8 +22,10 @@ extension Simulation {
             at: hosts[index].clock.local(now))
     }
 
-    /// I8: a master that was silent for less than the tolerance loses nothing. I13: who has no sign of the gateway does
-    /// not claim, unless the master had none either. I14: nor does who knows that a stranger has the address.
+    /// I8: a master that was silent for less than the tolerance loses nothing; nor does one that serves, and is heard, to
+    /// somebody who takes it for gone, because a copy of its machine says that it has just started. I13: who has no sign of the
+    /// gateway does not claim, unless the master had none either. I14: nor does who knows that a stranger has the
+    /// address.
     mutating func judgeClaim(_ index: Int) {
         let election = hosts[index].election
         let time = hosts[index].clock.local(now)
@@ -34,6 +36,9 @@ extension Simulation {
         {
             violate("I8", "\(name(index)) claims \((time - heard.at) / 1000) us after it could hear the master")
         }
+        if election.takeOver?.reason == "gone", network.isCalm, isHeardServing(election.master, index) {
+            violate("I8", "\(name(index)) claims after a master that it hears, as if that were gone")
+        }
         let hasEvidence = hosts[index].gatewayHeard.map { time - $0 <= 2 * Self.second } ?? false
         if settings.requiresGateway, !hasEvidence, election.master.map(\.hasGateway) ?? true {
             violate("I13", "\(name(index)) claims without a sign of the gateway")
@@ -41,6 +46,16 @@ extension Simulation {
         if election.master == nil, hosts[index].hasSeenStranger, now < strangerUntil {
             violate("I14", "\(name(index)) claims what a stranger has")
         }
+    }
+
+    /// Whether the last heartbeat of a master is fresh, and that master still is one.
+    private func isHeardServing(_ master: Election.Master?, _ index: Int) -> Bool {
+        guard let master, let heard = hosts[index].heartbeats[master.standing.node] else { return false }
+        return hosts[index].clock.local(now) - heard.at <= master.interval.nanoseconds
+            && hosts.contains {
+                $0.state == .running && $0.election.role == .master
+                    && $0.election.configuration.session == heard.session && $0.election.term == master.standing.term
+            }
     }
 
     /// I15: a claim takes a term that is higher than any that its member has heard of or has claimed.

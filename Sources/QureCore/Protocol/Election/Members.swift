@@ -138,8 +138,11 @@ extension Election {
             priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
             tolerance: message.tolerance,
             configuration: message.configuration, gatewayHeard: nil)
-        // A master that has restarted is not the master that was known.
-        if let known = master, known.standing.node == message.node, message.role != .master { master?.isGone = true }
+        // A master that has restarted is not the master that was known, unless that one proves itself again: then the
+        // other session was a copy of its machine, and nobody is gone.
+        if let known = master, known.standing.node == message.node {
+            master?.isGone = ![.master, .transferring].contains(message.role)
+        }
         return []
     }
 
