@@ -116,7 +116,13 @@ struct Mutation: Sendable, CustomTestStringConvertible {
                     + "while hosts[index].state == .running, !hosts[index].waiting.isEmpty {")),
         Mutation(
             "a restored copy does not see that it is one",
-            Patch("Members.swift", "if mine.sequence > sequence {", "if !$, mine.sequence > sequence {")),
+            Patch("Members.swift", "mine.session == configuration.session, mine.sequence > sequence",
+                "!$, mine.session == configuration.session, mine.sequence > sequence")),
+        Mutation(
+            "a copy of the master's machine deposes it",
+            Patch(
+                "Members.swift", "master?.isGone = ![",
+                "master?.isGone = $ && master?.isGone == true || ![")),
         Mutation(
             "two machines keep one number",
             Patch(
@@ -137,9 +143,9 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             "who has handed over keeps the address",
             Patch(
                 "Mastery.swift",
-                "case .resigned, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
-                "case .resigned, .preempted, .evidence:\nlet said = become(restingRole, reason: why.reason)\n"
-                    + "outputs += $ ? [] : said")),
+                "case .resigned, .powerButton, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
+                "case .resigned, .powerButton, .preempted, .evidence:\n"
+                    + "let said = become(restingRole, reason: why.reason)\noutputs += $ ? [] : said")),
         Mutation(
             "a master without the address stays master",
             Patch(
