@@ -94,6 +94,19 @@ import Testing
         #expect(cluster[2].role == .master)
     }
 
+    @Test func `a stranger that went while this machine slept is not waited for`() {
+        var cluster = SmallCluster(1)
+        cluster.step(1, .start)
+        cluster.step(1, .addressAnswered(by: mac(99)))
+        cluster.run(1000)
+        #expect(cluster[1].role == .fault)
+        cluster.step(1, .sleep)
+        cluster.run(5000)
+        cluster.step(1, .awake)
+        cluster.run(1000)
+        #expect(cluster[1].role == .master)
+    }
+
     /// A master, its successor, and, not started, a machine with the master's number and another session.
     private static func withDouble(session: UInt64) throws -> SmallCluster {
         var cluster = SmallCluster(3) { number, configuration in

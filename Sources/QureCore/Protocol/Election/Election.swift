@@ -148,6 +148,9 @@ package struct Election: Sendable {
     mutating func listen(as role: Role, reason: String?, at now: Instant) -> [Output] {
         let outputs = become(role, reason: reason)
         master = nil
+        // It will answer again, if it still is there.
+        stranger = nil
+        strangerSilences = 0
         listensSince = now
         timers[.join] = now + joinTime
         timers[.address] = now + joinTime / 4

@@ -169,6 +169,8 @@ extension Election {
         package var hasGateway: Bool
         /// It said goodbye, or its death was reported: nothing to wait for.
         package var isGone = false
+        /// Its session, where another one of its node has proven itself since: a restart, or a copy of the machine.
+        var replacedSession: UInt64?
     }
 
     /// The last take-over by this member. What became of it on the link is not known here: who puts the address there

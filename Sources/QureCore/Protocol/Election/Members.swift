@@ -84,6 +84,8 @@ extension Election {
             guard message.sequence > member.sequence else { return disbelieve("old-sequence") }
         } else {
             guard message.kind == .response, hasProven(message) else {
+                // Be it a recording: the claim then waits for the tolerance, as it does for every silence.
+                if message.session == master?.replacedSession { master?.isGone = false }
                 postponeClaim(for: message, at: now)
                 return challengeIfUnknown(message, at: now, using: &random)
             }
@@ -133,15 +135,21 @@ extension Election {
 
     private mutating func admit(_ message: ElectionMessage, at now: Instant) -> [Output] {
         lastChallenge[message.session] = nil
+        let before = members[message.node]?.session
         members[message.node] = Member(
             session: message.session, sequence: message.sequence, heardAt: now, knownSince: now, name: "", mac: nil,
             priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
             tolerance: message.tolerance,
             configuration: message.configuration, gatewayHeard: nil)
-        // A master that has restarted is not the master that was known, unless that one proves itself again: then the
-        // other session was a copy of its machine, and nobody is gone.
+        // A master that has restarted is not the master that was known, unless that one is heard again: then the other
+        // session was a copy of its machine, and nobody is gone.
         if let known = master, known.standing.node == message.node {
-            master?.isGone = ![.master, .transferring].contains(message.role)
+            if [.master, .transferring].contains(message.role) {
+                master?.isGone = false
+            } else if known.replacedSession == nil {
+                master?.isGone = true
+                master?.replacedSession = before
+            }
         }
         return []
     }
