@@ -58,8 +58,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "a session that has proven nothing is believed",
             Patch(
-                "Members.swift", "guard message.kind == .response, hasProven(message) else {\n                postpone",
-                "guard $ || (message.kind == .response && hasProven(message)) else {\npostpone")),
+                "Members.swift", "guard message.kind == .response, hasProven(message) else {\n                // Be",
+                "guard $ || (message.kind == .response && hasProven(message)) else {\n// Be")),
         Mutation(
             "any nonce is proof",
             Patch("Members.swift", "return challenge.nonce == echo", "return $ || challenge.nonce == echo")),
@@ -121,8 +121,11 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "a copy of the master's machine deposes it",
             Patch(
-                "Members.swift", "master?.isGone = ![",
-                "master?.isGone = $ && master?.isGone == true || ![")),
+                "Members.swift", "master?.isGone = false\n            } else if known",
+                "master?.isGone = $ && known.isGone\n} else if known"),
+            Patch(
+                "Members.swift", "if message.session == master?.replacedSession {",
+                "if !$, message.session == master?.replacedSession {")),
         Mutation(
             "two machines keep one number",
             Patch(
