@@ -146,9 +146,9 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             "who has handed over keeps the address",
             Patch(
                 "Mastery.swift",
-                "case .resigned, .powerButton, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
-                "case .resigned, .powerButton, .preempted, .evidence:\n"
-                    + "let said = become(restingRole, reason: why.reason)\noutputs += $ ? [] : said")),
+                ".preempted, .evidence: outputs += become(restingRole, reason: why.reason)",
+                ".preempted, .evidence:\nlet said = become(restingRole, reason: why.reason)\n"
+                    + "outputs += $ ? [] : said")),
         Mutation(
             "a master without the address stays master",
             Patch(

@@ -22,10 +22,10 @@ extension Simulation {
             at: hosts[index].clock.local(now))
     }
 
-    /// I8: a master that was silent for less than the tolerance loses nothing; nor does one that serves, and is heard, to
-    /// somebody who takes it for gone, because a copy of its machine says that it has just started. I13: who has no sign of the
-    /// gateway does not claim, unless the master had none either. I14: nor does who knows that a stranger has the
-    /// address.
+    /// I8: a master that was silent for less than the tolerance loses nothing; nor does one that serves, and is heard,
+    /// to somebody who takes it for gone, because a copy of its machine says that it has just started. I13: who has no
+    /// sign of the gateway does not claim, unless the master had none either. I14: nor does who knows that a stranger
+    /// has the address.
     mutating func judgeClaim(_ index: Int) {
         let election = hosts[index].election
         let time = hosts[index].clock.local(now)
