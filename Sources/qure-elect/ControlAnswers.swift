@@ -3,23 +3,24 @@
 import QureCore
 
 extension ElectSession {
-    /// The lines that answer one line.
-    func answer(_ line: String) -> [String] {
-        switch line {
-        case "status": return [status().text]
-        case "metrics": return metrics().lines
-        case "members": return memberRecords().map(\.text)
-        case "resign":
+    /// The lines that answer a request.
+    func answer(_ request: ControlRequest) -> [String] {
+        switch request {
+        case .status: return [status().text]
+        case .metrics: return metrics().lines
+        case .members: return memberRecords().map(\.text)
+        case .resign:
             guard election.role == .master else { return ["no this member is not master"] }
             step(.resign)
             return [election.role == .master ? "no no other member could take the address" : "done"]
-        case "maintenance on", "maintenance off":
-            step(.maintenance(line == "maintenance on"))
+        case .maintenance(let isOn):
+            step(.maintenance(isOn))
             return ["done"]
-        case "suspect":
+        case .suspect:
             step(.suspect)
             return ["done"]
-        default: return ["error '\(line)' is not a request"]
+        // Who watches is told of events as they come.
+        case .watch: return []
         }
     }
 

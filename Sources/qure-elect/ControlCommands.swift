@@ -9,14 +9,14 @@ struct AskingOptions: ParsableArguments {
     @OptionGroup var place: PlaceOptions
 
     /// The lines that answer `request`; fails with status 69 where nobody runs.
-    func ask(_ request: String, _ body: (String) throws -> Void) throws {
+    func ask(_ request: ControlRequest, _ body: (String) throws -> Void) throws {
         if common.checkConfig { throw Failure(.yes, "") }
         let connection: UnixConnection
         do { connection = try UnixConnection(place.path) } catch {
             if error.isPermission { throw Failure(.permission, "\(error) (the socket's owner and group may ask)") }
             throw Failure(.unreachable, "no qure-elect of cluster '\(place.cluster)' runs here: \(error)")
         }
-        try connection.write(Array((request + "\n").utf8))
+        try connection.write(Array("\(request)\n".utf8))
         var rest: [UInt8] = []
         while let bytes = try connection.read() {
             rest += bytes
@@ -28,7 +28,7 @@ struct AskingOptions: ParsableArguments {
     }
 
     /// Asks for something to be done.
-    func order(_ request: String) throws {
+    func order(_ request: ControlRequest) throws {
         try ask(request) { line in
             if line.hasPrefix("no ") { throw Failure(.no, String(line.dropFirst(3))) }
             if line.hasPrefix("error ") { throw Failure(.system, String(line.dropFirst(6))) }
@@ -36,7 +36,7 @@ struct AskingOptions: ParsableArguments {
     }
 
     /// Prints records that came as JSON, as they are or as words.
-    func show(_ request: String, _ keys: [String]) throws {
+    func show(_ request: ControlRequest, _ keys: [String]) throws {
         try ask(request) { line in
             try write(common.json ? line : FlatJSON(line).words(keys))
         }
@@ -60,9 +60,9 @@ struct Status: ParsableCommand {
     }
 
     func run() throws {
-        if metrics { return try asking.ask("metrics", asking.write) }
+        if metrics { return try asking.ask(.metrics, asking.write) }
         try asking.show(
-            "status",
+            .status,
             ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh=", "one_way="])
     }
 }
@@ -75,7 +75,7 @@ struct Members: ParsableCommand {
     @OptionGroup var asking: AskingOptions
     func run() throws {
         try asking.show(
-            "members",
+            .members,
             ["name", "address", "role", "term=", "priority=", "heard_ms=", "path=", "configuration=", "deaf_to="])
     }
 }
@@ -86,7 +86,7 @@ struct Watch: ParsableCommand {
         "watch", of: "qure-elect", abstract: "Print the events of a running elector as they come.")
     @OptionGroup var asking: AskingOptions
     func run() throws {
-        try asking.ask("watch", asking.write)
+        try asking.ask(.watch, asking.write)
     }
 }
 
@@ -95,7 +95,7 @@ struct Resign: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "resign", of: "qure-elect", abstract: "Hand the address to the first successor. 1: this member is not master.")
     @OptionGroup var asking: AskingOptions
-    func run() throws { try asking.order("resign") }
+    func run() throws { try asking.order(.resign) }
 }
 
 /// What maintenance is turned.
@@ -108,7 +108,7 @@ struct Maintenance: ParsableCommand {
     @OptionGroup var asking: AskingOptions
     @Argument(help: "on or off.")
     var state: Switch
-    func run() throws { try asking.order("maintenance \(state.rawValue)") }
+    func run() throws { try asking.order(.maintenance(state == .on)) }
 }
 
 /// `qure-elect suspect`
@@ -116,7 +116,7 @@ struct Suspect: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "suspect", of: "qure-elect", abstract: "Ask at once whether the master is there: a request went unanswered.")
     @OptionGroup var asking: AskingOptions
-    func run() throws { try asking.order("suspect") }
+    func run() throws { try asking.order(.suspect) }
 }
 
 /// The members of a JSON object of this project's own making, as far as words need them.

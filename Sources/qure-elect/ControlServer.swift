@@ -1,4 +1,4 @@
-// ControlServer: the daemon's end of the control socket: reads one line of each who connects, answers, and hangs up;
+// ControlServer: the daemon's end of the control socket: reads a request of each who connects, answers, and hangs up;
 // who says `watch` stays and is told every event. Nobody can make the daemon wait: who does not read is hung up on.
 
 import QureCore
@@ -14,7 +14,6 @@ final class ControlServer {
     private let listener: UnixListener
     private var clients: [Int: Client] = [:]
     private static let maximumClients = 32
-    private static let maximumLine = 256
 
     init(_ path: String) throws {
         do { listener = try UnixListener(path, mode: 0o660) } catch {
@@ -25,8 +24,8 @@ final class ControlServer {
 
     var descriptor: CInt { listener.descriptor }
 
-    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer to a line.
-    func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (String) -> [String]) {
+    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer.
+    func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (ControlRequest) -> [String]) {
         if token == ElectSession.Token.control { return acceptAll(poller) }
         let key = token - ElectSession.Token.connections
         guard let client = clients[key] else { return }
@@ -35,18 +34,18 @@ final class ControlServer {
             return
         }
         client.input += bytes
-        guard let end = client.input.firstIndex(of: UInt8(ascii: "\n")) else {
-            if client.input.count > Self.maximumLine { clients[key] = nil }
-            return
-        }
-        let line = String(decoding: client.input[..<end], as: UTF8.self)
-        if line == "watch" {
+        var lines: [String] = []
+        switch ControlRequest.read(client.input) {
+        case .unfinished: return
+        case .request(.watch):
             client.watches = true
             client.input = []
             return
+        case .request(let request): lines = answer(request)
+        case .unknown(let line): lines = ["error '\(line)' is not a request"]
+        case .tooLong: break
         }
-        let text = answer(line).map { $0 + "\n" }.joined()
-        _ = client.connection.writeNow(Array(text.utf8))
+        _ = client.connection.writeNow(Array(lines.map { $0 + "\n" }.joined().utf8))
         clients[key] = nil
     }
 

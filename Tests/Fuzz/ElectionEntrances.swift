@@ -1,5 +1,5 @@
 // The entrances of the election: a datagram before it is known who sent it, a conversation behind the authentication
-// (the key is known here, so that damage gets past the code), and the key file.
+// (the key is known here, so that damage gets past the code), the key file, and the control socket.
 
 @testable import QureCore
 
@@ -79,6 +79,24 @@ extension Entrance {
         let sealed = ring.seal(message)
         precondition(ring.open(sealed, key: ring.sendingKey) == message, "a ring that does not open its own")
         precondition(KeyRing.insecure.open(sealed, key: 0) == nil || isInsecure(ring), "opened by another key")
+    }
+
+    /// What a client of the control socket sends: all at once, and octet by octet as far as the daemon listens.
+    func takeControl(_ bytes: [UInt8]) {
+        let whole = ControlRequest.read(bytes)
+        var heard: [UInt8] = []
+        var piecewise = ControlRequest.Reading.unfinished
+        for byte in bytes where piecewise == .unfinished {
+            heard.append(byte)
+            piecewise = ControlRequest.read(heard)
+        }
+        precondition(piecewise == whole, "read otherwise in pieces")
+        precondition(heard.count <= ControlRequest.maximumLength + 1, "more is kept than a line")
+        switch whole {
+        case .request(let request): precondition(heard == Array("\(request)\n".utf8), "\(request)")
+        case .unknown(let line): precondition(!line.contains("\n"), "an answer of two lines")
+        case .unfinished, .tooLong: break
+        }
     }
 
     private func isInsecure(_ ring: KeyRing) -> Bool { ring.seal([1]) == KeyRing.insecure.seal([1]) }

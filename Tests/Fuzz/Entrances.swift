@@ -6,7 +6,7 @@
 /// One way in.
 enum Entrance: String, CaseIterable {
     case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop, bus
-    case datagram, conversation, keys
+    case datagram, conversation, keys, control
     case dnsMessage, dnsText, dnsSignature
 
     /// Takes one input.
@@ -24,6 +24,7 @@ enum Entrance: String, CaseIterable {
         case .datagram: takeDatagram(bytes)
         case .conversation: takeConversation(bytes)
         case .keys: takeKeys(bytes)
+        case .control: takeControl(bytes)
         case .dnsMessage: takeDNSMessage(bytes)
         case .dnsText: takeDNSText(bytes)
         case .dnsSignature: takeDNSSignature(bytes)
