@@ -47,8 +47,9 @@ import Testing
 
     private static let mustBeReached = [
         "awake", "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut",
-        "gatewayDown", "leave", "linkDown", "loss", "maintenance", "noAddress", "oneWay", "oneWayLoss", "partition", "pause",
-        "powerButton", "replay", "resign", "restart", "restore", "snapshot", "suspend", "suspicion", "unhealthy",
+        "gatewayDown", "leave", "linkDown", "loss", "maintenance", "noAddress", "oneWay", "oneWayLoss",
+        "partition", "pause", "powerButton", "replay", "resign", "restart", "restore", "snapshot", "suspend",
+        "suspicion", "unhealthy",
         "claiming -> standby", "claiming -> master", "standby -> master", "transferring -> standby",
         "transferring -> goodbye", "transferring -> quarantined", "master -> standby", "master -> quarantined",
         "suspecting -> standby", "renamed", "unheard",
