@@ -247,7 +247,7 @@ enum Sample {
         ]
         update.updates = [Sample.record("a.z.test", 60, .a, "1.2.3.4")]
         #expect(
-            update.updateText == """
+            update.updateText() == """
                 ;; ->>HEADER<<- opcode: UPDATE, status: NOERROR, id:      0
                 ;; flags:; ZONE: 1, PREREQ: 2, UPDATE: 1, ADDITIONAL: 0
                 ;; ZONE SECTION:

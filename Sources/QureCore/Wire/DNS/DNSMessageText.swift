@@ -17,20 +17,26 @@ extension DNSMessage: CustomStringConvertible {
 
     /// Lines as dig prints a message: header, pseudo-sections, sections, an empty line in front of each; without the
     /// statistics at the end.
-    package var text: String { header(String(id)) + blocks.map { "\n" + $0 }.joined() }
+    package var text: String { header(String(id), counts, question: "QUERY") + blocks.map { "\n" + $0 }.joined() }
 
-    /// Lines as nsupdate's `show` and `answer` print a message: an empty line behind each section, and a wide ID.
-    package var updateText: String {
+    /// Lines as nsupdate's `show` and `answer` print a message: an empty line behind each section, and a wide ID. Of a
+    /// message that has not been sent nsupdate has counted nothing yet, and its zeros are there for who compares.
+    package func updateText(isSent: Bool = true) -> String {
         let digits = String(id)
         let padding = String(repeating: " ", count: max(0, 6 - digits.utf8.count))
-        return header(padding + digits) + blocks.map { $0 + "\n" }.joined()
+        return header(padding + digits, isSent ? counts : [0, 0, 0, 0], question: "QUESTION")
+            + blocks.map { $0 + "\n" }.joined()
     }
 
-    private func header(_ id: String) -> String {
-        let flags = flags.names.map { " " + $0 }.joined()
+    private var counts: [Int] {
         let extra = (edns == nil ? 0 : 1) + (signature == nil ? 0 : 1)
-        let counts = [questions.count, answers.count, authorities.count, additionals.count + extra]
-        let list = zip(DNSSection.allCases, counts).map { "\($0.countName(opcode)): \($1)" }.joined(separator: ", ")
+        return [questions.count, answers.count, authorities.count, additionals.count + extra]
+    }
+
+    private func header(_ id: String, _ counts: [Int], question: String) -> String {
+        let flags = flags.names.map { " " + $0 }.joined()
+        let names = DNSSection.allCases.map { $0.countName(opcode) }.map { $0 == "QUERY" ? question : $0 }
+        let list = zip(names, counts).map { "\($0): \($1)" }.joined(separator: ", ")
         return ";; ->>HEADER<<- opcode: \(opcode), status: \(responseCode), id: \(id)\n;; flags:\(flags); \(list)\n"
     }
 
@@ -124,8 +130,9 @@ extension TSIGRecord {
         let code = BinaryText.base64.text(code)
         var data = "\(algorithm) \(timeSigned) \(fudge) \(self.code.count) "
         data += self.code.isEmpty ? "" : String(decoding: code, as: UTF8.self) + " "
-        data += "\(originalID) \(error.signatureDescription) \(otherData.count)"
-        if !otherData.isEmpty { data += " " + String(decoding: BinaryText.base64.text(otherData), as: UTF8.self) }
+        // The blank is there without other data, too.
+        data += "\(originalID) \(error.signatureDescription) \(otherData.count) "
+        data += String(decoding: BinaryText.base64.text(otherData), as: UTF8.self)
         line.append(data, column: 48)
         return line.text
     }
