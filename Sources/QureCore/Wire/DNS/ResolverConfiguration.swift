@@ -1,0 +1,67 @@
+// ResolverConfiguration: what resolv.conf(5) says of servers and search lists, and hosts(5) of addresses. A statically
+// linked program cannot load the modules by which the C library looks names up, so that we do it ourselves.
+
+/// The text of resolv.conf as a value.
+package struct ResolverConfiguration: Equatable, Sendable {
+    /// In their order; this host's own where the file names none.
+    package private(set) var servers: [DNSEndpoint]
+    /// Domains that names without enough dots are looked for in.
+    package private(set) var search: [DomainName] = []
+    /// Dots that make a name be asked as it is first.
+    package private(set) var dots = 1
+
+    /// Servers that count (resolv.conf(5), MAXNS).
+    static let maximumServers = 3
+    /// Domains that count; the C library's limit until 2.26.
+    static let maximumDomains = 6
+
+    /// Reads the text; what is not understood is passed over, as everywhere.
+    package init(_ text: [UInt8], port: UInt16 = DNSEndpoint.port) {
+        servers = []
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            var words = BlankWords(line)
+            switch words.nextText() {
+            case "nameserver":
+                guard let word = words.nextText(), let server = DNSEndpoint(word, port: port) else { continue }
+                if servers.count < Self.maximumServers { servers.append(server) }
+            case "domain", "search":
+                search = []
+                while let word = words.next(), search.count < Self.maximumDomains {
+                    if let name = try? DomainName(text: word) { search.append(name) }
+                }
+            case "options":
+                while let word = words.nextText() {
+                    guard word.hasPrefix("ndots:"), let number = Int(word.dropFirst(6)) else { continue }
+                    dots = min(max(number, 0), 15)
+                }
+            default: continue
+            }
+        }
+        if servers.isEmpty, let loopback = DNSEndpoint("127.0.0.1", port: port) { servers = [loopback] }
+    }
+
+    /// The names that `text` may stand for, in the order in which they are to be asked about.
+    package func candidates(_ text: String) -> [DomainName] {
+        guard let name = DomainName(text) else { return [] }
+        guard !text.hasSuffix(".") else { return [name] }
+        let longer = search.compactMap { DomainName(labels: name.labels + $0.labels) }
+        return name.labelCount > dots ? [name] + longer : longer + [name]
+    }
+}
+
+/// The text of hosts(5).
+package enum HostsFile {
+    /// The addresses of `host`, in any case, with or without a dot at the end.
+    package static func addresses(of host: String, in text: [UInt8]) -> [IPAddress] {
+        guard let name = DomainName(host) else { return [] }
+        var addresses: [IPAddress] = []
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            var words = BlankWords(line.prefix { $0 != UInt8(ascii: "#") })
+            guard let address = words.nextText().flatMap({ IPAddress($0) }) else { continue }
+            while let word = words.nextText() {
+                if DomainName(word) == name, !addresses.contains(address) { addresses.append(address) }
+            }
+        }
+        return addresses
+    }
+}
