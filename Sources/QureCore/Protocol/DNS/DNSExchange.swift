@@ -1,0 +1,234 @@
+// DNSExchange: one question or update, put to one server after the other until one of them answers: by datagrams that
+// are sent again, by a stream where datagrams do not do (RFC 1035 section 4.2, RFC 7766 section 5). It signs what it
+// sends and believes nothing that is not the answer (RFC 5452 section 9, RFC 8945 section 5.4): datagrams that are
+// none are passed over, and one that looks like the answer and lacks the signature sends the same question over a
+// stream, where nobody who is not on the path can answer.
+//
+//   state     | input               | becomes  | does
+//   idle      | start               | asking   | sends to the first server
+//   asking    | the answer          | done     | finished
+//             | truncated, unsigned | stream   | opens a stream to the same server
+//             | anything else       | asking   | nothing
+//             | deadline, tries left| asking   | sends the same octets again
+//             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
+//   stream    | a message           | done     | closes, finished; what is no answer is a failure here
+//             | deadline, failed    | asking   | closes, as above; after an unsigned answer: done, finished with that
+
+/// One message, and who is to answer it.
+package struct DNSExchange: Sendable {
+    /// How long to wait.
+    package struct Timing: Equatable, Sendable {
+        /// For all that is done with one server; nil: without end, over a stream.
+        package var total: Duration? = .seconds(300)
+        /// For one datagram.
+        package var perTry = Duration.seconds(3)
+        /// Datagrams to one server.
+        package var tries = 4
+
+        /// nsupdate's own times.
+        package init() {}
+    }
+
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        case start
+        case datagram([UInt8])
+        /// A whole message came over the stream.
+        case message([UInt8])
+        /// Sending or connecting failed, or the stream ended; in a few words.
+        case failed(String)
+        case deadlinePassed
+    }
+
+    /// What to do.
+    package enum Output: Equatable, Sendable {
+        /// From a port that nobody can guess, where none was chosen; answers come to the same one.
+        case sendDatagram([UInt8], to: DNSEndpoint)
+        /// In place of datagrams; the message goes with its length in front.
+        case openStream([UInt8], to: DNSEndpoint)
+        /// Nothing more is expected of this server: close what is open to it.
+        case close
+        /// This server did not answer; for the user.
+        case failed(DNSEndpoint, String)
+        case finished(Answer)
+        /// None of them answered.
+        case exhausted
+    }
+
+    /// An answer.
+    package struct Answer: Equatable, Sendable {
+        /// What it says.
+        package var message: DNSMessage
+        /// Who said it.
+        package var server: DNSEndpoint
+        /// Why its signature is not to be believed, where there should be one.
+        package var rejection: TSIGSession.Rejection?
+    }
+
+    private enum State: String { case idle, asking, stream, done }
+
+    /// The longest message that goes in a datagram (RFC 1035 section 4.2.1).
+    static let longestDatagram = 512
+
+    private let message: DNSMessage
+    private let key: TSIGKey?
+    private let servers: [DNSEndpoint]
+    private let timing: Timing
+    private let usesStream: Bool
+    /// Answers that are as good as silence: the next server is asked.
+    private let passesOver: Set<DNSResponseCode>
+
+    private var state = State.idle
+    private var position = 0
+    private var triesLeft = 0
+    private var serverLimit: Instant?
+    private var sent: (query: DNSMessage, octets: [UInt8], session: TSIGSession?)?
+    private var unbelieved: Answer?
+
+    /// When `deadlinePassed` is due; nil before the start, after the end, and where there is none.
+    package private(set) var nextDeadline: Instant?
+
+    /// A message that has no ID yet. It must fit (`fits`).
+    package init(
+        _ message: DNSMessage, key: TSIGKey?, servers: [DNSEndpoint], timing: Timing = Timing(),
+        usesStream: Bool = false, passesOver: Set<DNSResponseCode> = []
+    ) {
+        precondition(timing.tries > 0 && timing.perTry > .zero, "an exchange without a try")
+        self.message = message
+        self.key = key
+        self.servers = servers
+        self.timing = timing
+        self.usesStream = usesStream
+        self.passesOver = passesOver
+    }
+
+    /// The message with its signature as it is sent to the present server, for showing it.
+    package var query: DNSMessage? { sent.flatMap { try? DNSMessage($0.octets) } }
+
+    /// Whether a message, with the signature of `key`, is short enough to be sent at all.
+    package static func fits(_ message: DNSMessage, key: TSIGKey?) -> Bool {
+        let octets = message.encoded(reserve: key.map { TSIGSession($0).reserve } ?? 0)
+        return octets[2] & 0x02 == 0
+    }
+
+    /// Takes one input and says what to do. `time` is in seconds since 1970.
+    package mutating func step(
+        _ input: Input, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch (state, input) {
+        case (.idle, .start): return ask(at: now, time: time, using: &random)
+        case (.asking, .datagram(let octets)):
+            return hear(octets, at: now, time: time, using: &random)
+        case (.stream, .message(let octets)):
+            return hear(octets, at: now, time: time, using: &random)
+        case (.asking, .failed(let reason)), (.stream, .failed(let reason)):
+            return fail(reason, at: now, time: time, using: &random)
+        case (.asking, .deadlinePassed), (.stream, .deadlinePassed):
+            guard let due = nextDeadline, now >= due else { return [] }
+            return pass(due, at: now, time: time, using: &random)
+        default: return []
+        }
+    }
+
+    /// Begins with the present server, if there is one.
+    private mutating func ask(
+        at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard position < servers.count else {
+            state = .done
+            nextDeadline = nil
+            return [.exhausted]
+        }
+        unbelieved = nil
+        serverLimit = timing.total.map { now + $0 }
+        let octets = prepare(time: time, using: &random)
+        guard !usesStream, octets.count <= Self.longestDatagram else { return openStream(octets) }
+        state = .asking
+        triesLeft = timing.tries
+        return [sendDatagram(octets, at: now)]
+    }
+
+    private mutating func sendDatagram(_ octets: [UInt8], at now: Instant) -> Output {
+        triesLeft -= 1
+        nextDeadline = earlier(now + timing.perTry, serverLimit)
+        return .sendDatagram(octets, to: servers[position])
+    }
+
+    private mutating func openStream(_ octets: [UInt8]) -> [Output] {
+        state = .stream
+        nextDeadline = serverLimit
+        return [.openStream(octets, to: servers[position])]
+    }
+
+    /// The octets to send, with an ID and a signature of their own.
+    private mutating func prepare(time: UInt64, using random: inout some RandomNumberGenerator) -> [UInt8] {
+        var query = message
+        query.id = UInt16.random(in: .min ... .max, using: &random)
+        var session = key.map { TSIGSession($0) }
+        var octets = query.encoded(reserve: session?.reserve ?? 0)
+        if session != nil { octets = session?.sign(octets, at: time) ?? octets }
+        sent = (query, octets, session)
+        return octets
+    }
+
+    private mutating func pass(
+        _ due: Instant, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let isOver = serverLimit.map { now >= $0 } ?? false
+        guard state == .asking, triesLeft > 0, !isOver, let octets = sent?.octets else {
+            return fail("timed out", at: now, time: time, using: &random)
+        }
+        return [sendDatagram(octets, at: now)]
+    }
+
+    private mutating func fail(
+        _ reason: String, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if let unbelieved { return finish(unbelieved) }
+        let server = servers[position]
+        position += 1
+        return [.close, .failed(server, reason)] + ask(at: now, time: time, using: &random)
+    }
+
+    private mutating func finish(_ answer: Answer) -> [Output] {
+        state = .done
+        nextDeadline = nil
+        return [.close, .finished(answer)]
+    }
+}
+
+extension DNSExchange {
+    private mutating func hear(
+        _ octets: [UInt8], at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let isStream = state == .stream
+        guard let sent, let message = try? DNSMessage(octets), message.answers(sent.query) else {
+            // On a stream there is nobody but the server, and it has nothing more to say.
+            return isStream ? fail("unexpected answer", at: now, time: time, using: &random) : []
+        }
+        var answer = Answer(message: message, server: servers[position])
+        if var session = sent.session {
+            do { _ = try session.verify(octets, at: time) } catch { answer.rejection = error }
+        } else if message.signature != nil {
+            // Nobody asked for it, and nobody can check it.
+            answer.message.signature = nil
+        }
+        if !isStream, message.flags.contains(.truncated) || isDoubtful(answer) {
+            if answer.rejection != nil { unbelieved = answer }
+            return [.close] + openStream(prepare(time: time, using: &random))
+        }
+        guard !passesOver.contains(message.responseCode) else {
+            unbelieved = nil
+            return fail(message.responseCode.description, at: now, time: time, using: &random)
+        }
+        return finish(answer)
+    }
+
+    /// Whether anybody can have sent it who guessed the ID. That the clocks differ is said with a signature.
+    private func isDoubtful(_ answer: Answer) -> Bool {
+        switch answer.rejection {
+        case nil, .wrongTime: false
+        default: true
+        }
+    }
+}

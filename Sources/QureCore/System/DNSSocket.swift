@@ -1,0 +1,102 @@
+// DNSSocket: one socket to one server of the DNS, for datagrams or as a stream. It is connected, so that the kernel
+// lets in what comes from that server's address and port and nothing else, and tells of a port that nobody listens on.
+// The kernel chooses our port, at random for each socket.
+
+import Glibc
+
+/// A socket to a server.
+package struct DNSSocket: ~Copyable {
+    private let socket: FileDescriptor
+    private let server: DNSEndpoint
+    /// What is still to be written of a stream; waits for the connection, too.
+    private var rest: ArraySlice<UInt8> = []
+    private var messages = StreamMessages()
+    /// Whether it is a stream.
+    package let isStream: Bool
+
+    /// A socket to `server`, from `local` if that is given. A stream is being connected when this returns.
+    package init(to server: DNSEndpoint, from local: DNSEndpoint?, isStream: Bool) throws(SystemError) {
+        let family = CInt(server.address.family)
+        if let local, local.address.bitWidth != server.address.bitWidth {
+            throw SystemError("bind", local.address.description, errno: Errno(rawValue: EAFNOSUPPORT))
+        }
+        let socket = try FileDescriptor(socket: family, type: isStream ? .stream : .datagram)
+        if let local {
+            if local.port != 0 { try socket.setOption(SOL_SOCKET, SO_REUSEADDR, CInt(1), called: "SO_REUSEADDR") }
+            try socket.bind(to: SocketAddress(local))
+        }
+        let number = socket.number
+        do {
+            try check("connect", server.description) {
+                unsafe SocketAddress(server).withSockaddr { unsafe connect(number, $0, $1) }
+            }
+        } catch where error.errno == .inProgress {}
+        self.socket = socket
+        self.server = server
+        self.isStream = isStream
+    }
+
+    /// The descriptor, for the poller.
+    package var descriptor: CInt { socket.number }
+
+    /// Whether something is left to be written: the descriptor is to be watched for that.
+    package var hasMore: Bool { !rest.isEmpty }
+
+    /// Sends a datagram, or begins to send a message of the stream.
+    package mutating func send(_ message: [UInt8]) throws(SystemError) {
+        guard isStream else {
+            let number = socket.number
+            _ = try checkReady("send", server.description) {
+                unsafe message.withUnsafeBytes {
+                    unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+                }
+            }
+            return
+        }
+        rest = StreamMessages.frame(message)[...]
+    }
+
+    /// Goes on writing, when the descriptor can be written; fails if the connection could not be made.
+    package mutating func goOn() throws(SystemError) {
+        let number = socket.number
+        while !rest.isEmpty {
+            let part = Array(rest)
+            let count = try checkReady("send", server.description) {
+                unsafe part.withUnsafeBytes { unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+            }
+            guard let count else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// The messages that have come; nil: the stream has ended.
+    package mutating func receive() throws(SystemError) -> [[UInt8]]? {
+        var received: [[UInt8]] = []
+        let number = socket.number
+        var buffer = [UInt8](repeating: 0, count: 65535)
+        for _ in 0..<Self.batch {
+            let count = try checkReady("recv", server.description) {
+                unsafe buffer.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, 0) }
+            }
+            guard let count else { break }
+            guard isStream else {
+                received.append(Array(buffer.prefix(count)))
+                continue
+            }
+            if count == 0 { return received.isEmpty ? nil : received }
+            received += messages.take(buffer.prefix(count))
+        }
+        return received
+    }
+
+    /// Datagrams or parts of a stream that are taken in one go, so that a flood does not keep the loop from its clock.
+    private static let batch = 64
+}
+
+extension SocketAddress {
+    /// The kernel's form of an endpoint; an interface that does not exist is none.
+    package init(_ endpoint: DNSEndpoint) {
+        let scope = endpoint.interface.map { unsafe if_nametoindex($0) } ?? 0
+        self.init(endpoint.address, port: endpoint.port, scope: scope)
+    }
+}
