@@ -79,6 +79,7 @@ let package = Package(
         tool("qure-probe"),
         tool("qure-claim"),
         tool("qure-elect"),
+        tool("qure-dnsupdate"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",

@@ -52,8 +52,8 @@ struct ManualTests {
     /// Pages of others that ours refer to.
     static let foreignPages = [
         "arp 7", "arping 8", "awk 1", "capabilities 7", "clock_gettime 2", "ip 8", "ip-address 8", "journalctl 1",
-        "network_namespaces 7", "nft 8", "ping 8", "rtnetlink 7", "setcap 8", "systemctl 1", "systemd.exec 5",
-        "systemd.service 5", "systemd.unit 5",
+        "network_namespaces 7", "nft 8", "nsupdate 1", "ping 8", "rtnetlink 7", "setcap 8", "systemctl 1",
+        "systemd.exec 5", "systemd.service 5", "systemd.unit 5", "tsig-keygen 8",
     ]
 
     /// Whether the foreign pages are installed, and whether somebody has made an index of them, is not our business.
@@ -90,7 +90,9 @@ struct ManualTests {
             let rows = ManualPage("\(name).8").section("EXIT STATUS").filter { $0.hasPrefix(".It ") }
             let documented = rows.compactMap { Int32($0.dropFirst(4)) }
             #expect(documented == documented.sorted() && documented.first == 0, "\(name)")
-            #expect(documented.allSatisfy { ExitStatus(rawValue: $0) != nil }, "\(name)")
+            // In the place of nsupdate the statuses are nsupdate's.
+            let foreign: Set<Int32> = name == "qure-dnsupdate" ? [2] : []
+            #expect(documented.allSatisfy { ExitStatus(rawValue: $0) != nil || foreign.contains($0) }, "\(name)")
         }
     }
 
