@@ -100,10 +100,12 @@ package struct DNSMessage: Equatable, Sendable {
     /// Whether it can be the answer to `query`: same ID, operation and question. The case of the question's letters
     /// must be the same, too: servers repeat it, and who forges an answer would have to know it. Answers without a
     /// question, such as some FORMERR, are those of a query all the same if they have no records (RFC 5452 section
-    /// 9.1).
+    /// 9.1); the answer to an update need not repeat anything (RFC 2136 section 3.8).
     package func answers(_ query: DNSMessage) -> Bool {
         guard flags.contains(.response), id == query.id, opcode == query.opcode else { return false }
-        if questions.isEmpty, responseCode != .noError { return answers.isEmpty && authorities.isEmpty }
+        if questions.isEmpty, responseCode != .noError || opcode == .update {
+            return answers.isEmpty && authorities.isEmpty
+        }
         return questions.count == query.questions.count
             && zip(questions, query.questions).allSatisfy { $0 == $1 && $0.name.isIdentical(to: $1.name) }
     }
