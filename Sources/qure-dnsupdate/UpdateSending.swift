@@ -96,13 +96,13 @@ extension ScriptRun {
     private mutating func judge(_ answer: DNSExchange.Answer) throws {
         let message = answer.message
         self.answer = message
-        if let rejection = answer.rejection {
-            complain("; TSIG error with server: \(rejection.nsupdateText(message.signature))")
+        let error = message.signature?.error ?? .noError
+        if let why = answer.rejection?.nsupdateText(error) ?? (error == .noError ? nil : "tsig indicates error") {
+            complain("; TSIG error with server: \(why)")
             hasFailed = true
         }
         if message.responseCode != .noError {
             hasFailed = true
-            let error = message.signature?.error ?? .noError
             let detail = error == .noError ? "" : "(\(error.signatureDescription))"
             if !isDebugging { complain("update failed: \(message.responseCode)\(detail)") }
         }
@@ -112,11 +112,11 @@ extension ScriptRun {
 
 extension TSIGSession.Rejection {
     /// What nsupdate says of an answer whose signature is not to be believed.
-    fileprivate func nsupdateText(_ signature: TSIGRecord?) -> String {
+    fileprivate func nsupdateText(_ error: DNSResponseCode) -> String {
         switch self {
         case .unsigned, .unsignedTooLong: "expected a TSIG or SIG(0)"
         case .refused: "tsig indicates error"
-        case .wrongTime: signature?.error == .badTime ? "tsig indicates error" : "clocks are unsynchronized"
+        case .wrongTime: error == .badTime ? "tsig indicates error" : "clocks are unsynchronized"
         case .malformed, .unknownKey, .wrongCode, .shortCode: "tsig verify failure"
         }
     }

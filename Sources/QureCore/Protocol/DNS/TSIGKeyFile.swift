@@ -7,6 +7,9 @@ package enum TSIGKeyFile {
     /// Why a text is no key; never with anything of a secret in it.
     package struct Malformation: Error, Equatable, Sendable, CustomStringConvertible {
         package var description: String
+
+        /// A reason.
+        package init(_ description: String) { self.description = description }
     }
 
     /// The first key of a file in BIND's or in Knot's form.
@@ -27,25 +30,25 @@ package enum TSIGKeyFile {
     package static func key(private text: [UInt8], record: [UInt8]) throws(Malformation) -> TSIGKey {
         let fields = fields(text)
         guard let number = fields["algorithm"]?.split(separator: " ").first, fields["private-key-format"] != nil else {
-            throw Malformation(description: "no private key")
+            throw Malformation("no private key")
         }
         let algorithms: [Substring: MessageAuthenticator.Hash] = [
             "157": .md5, "161": .sha1, "162": .sha224, "163": .sha256, "164": .sha384, "165": .sha512,
         ]
         guard let hash = algorithms[number] else {
-            throw Malformation(description: "a key of SIG(0), which is not supported: use a key of TSIG")
+            throw Malformation("a key of SIG(0), which is not supported: use a key of TSIG")
         }
         guard let secret = fields["key"].flatMap({ BinaryText.base64.octets(Array($0.utf8)) }) else {
-            throw Malformation(description: "the secret is not base64")
+            throw Malformation("the secret is not base64")
         }
         guard let line = record.split(separator: UInt8(ascii: "\n")).first(where: { $0.first != UInt8(ascii: ";") }),
             let word = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 }).first,
             let name = try? DomainName(text: word)
-        else { throw Malformation(description: "the .key file has no record") }
+        else { throw Malformation("the .key file has no record") }
         let bits = fields["bits"].flatMap { BinaryText.base64.octets(Array($0.utf8)) } ?? []
         let count = bits.reduce(0) { $0 << 8 | Int($1) }
         guard let algorithm = count == 0 ? TSIGAlgorithm(hash) : TSIGAlgorithm(hash, bits: count) else {
-            throw Malformation(description: "codes of \(count) bits are too short, or no octets")
+            throw Malformation("codes of \(count) bits are too short, or no octets")
         }
         return TSIGKey(name: name, algorithm: algorithm, secret: secret)
     }
@@ -75,7 +78,7 @@ package enum TSIGKeyFile {
         let body = lines.prefix { [0x20, 0x09, UInt8(ascii: "-"), UInt8(ascii: "#")].contains($0.first) }
         let fields = fields(Array(body.joined(separator: [UInt8(ascii: "\n")])))
         guard let name = fields["id"], let secret = fields["secret"] else {
-            throw Malformation(description: "no key in it, neither of BIND's form nor of Knot's")
+            throw Malformation("no key in it, neither of BIND's form nor of Knot's")
         }
         func octets(_ text: String) -> ArraySlice<UInt8> { Array(text.utf8)[...] }
         let algorithm = fields["algorithm"] ?? "hmac-sha256"
@@ -86,10 +89,10 @@ package enum TSIGKeyFile {
         algorithm: ArraySlice<UInt8>, name: ArraySlice<UInt8>, secret: ArraySlice<UInt8>
     ) throws(Malformation) -> TSIGKey {
         let word = String(decoding: algorithm, as: UTF8.self)
-        guard let algorithm = TSIGAlgorithm(word) else { throw Malformation(description: "unknown key type '\(word)'") }
-        guard let name = try? DomainName(text: name) else { throw Malformation(description: "the name is none") }
+        guard let algorithm = TSIGAlgorithm(word) else { throw Malformation("unknown key type '\(word)'") }
+        guard let name = try? DomainName(text: name) else { throw Malformation("the name is none") }
         guard let secret = BinaryText.base64.octets(secret) else {
-            throw Malformation(description: "the secret is not base64")
+            throw Malformation("the secret is not base64")
         }
         return TSIGKey(name: name, algorithm: algorithm, secret: secret)
     }
@@ -113,7 +116,7 @@ private struct KeyWords {
                 values[String(decoding: word, as: UTF8.self)] = value
             }
             guard let algorithm = values["algorithm"], let secret = values["secret"] else {
-                throw TSIGKeyFile.Malformation(description: "key must have algorithm and secret")
+                throw TSIGKeyFile.Malformation("key must have algorithm and secret")
             }
             return try TSIGKeyFile.key(algorithm: algorithm, name: name, secret: secret)
         }

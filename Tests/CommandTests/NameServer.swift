@@ -1,0 +1,176 @@
+// Real primary servers for the tests of qure-dnsupdate: named and knotd, on a port of their own of the loopback address
+// in the tests' private network, with a zone that two keys may change. Each lives in a folder that goes with it.
+
+import Glibc
+import Lab
+import QureCore
+import Synchronization
+import Testing
+
+/// A server with the zone z.test.
+final class NameServer {
+    enum Kind: String, CaseIterable, Sendable { case named, knotd }
+
+    /// The keys, by their names in files of that name.
+    static let keys = ["k256": "hmac-sha256", "k512": "hmac-sha512", "kmd5": "hmac-md5"]
+
+    private static let count = Mutex(0)
+    let port: Int
+    let kind: Kind
+    let folder = TemporaryFolder()
+    private var process: LabProcess?
+
+    /// A port that no other test of this process has.
+    static func nextPort() -> Int {
+        count.withLock { count in
+            count += 1
+            return 5300 + count
+        }
+    }
+
+    /// Starts a server and waits until it answers.
+    init(_ kind: Kind) throws {
+        try PrivateNamespace.prepare()
+        self.kind = kind
+        port = Self.nextPort()
+        for (name, algorithm) in Self.keys {
+            write(name, "key \"\(name)\" { algorithm \(algorithm); secret \"\(Self.secret(name))\"; };\n")
+        }
+        write("z.db", Self.zone)
+        write("resolv.conf", "nameserver 127.0.0.1\n")
+        try start()
+    }
+
+    static func secret(_ key: String) -> String {
+        let octets = Array("a secret of \(key) that is long enough for all".utf8)
+        return String(decoding: BinaryText.base64.text(octets), as: UTF8.self)
+    }
+
+    private static let zone = """
+        $TTL 300
+        z.test. SOA ns.z.test. h.z.test. 1 3600 600 86400 60
+        @ NS ns
+        ns A 127.0.0.1
+        www A 192.0.2.1
+        www A 192.0.2.2
+        www TXT "there"
+        alias CNAME www
+
+        """
+
+    func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+
+    /// Writes a file that nobody else may read.
+    func write(_ name: String, _ text: String) {
+        #expect(throws: Never.self) { try TextFile.replace(path(name), with: Array(text.utf8)) }
+        chmod(path(name), 0o600)
+    }
+
+    /// Starts it, for the first time or again.
+    func start() throws {
+        switch kind {
+        case .named: write("named.conf", namedConfiguration)
+        case .knotd: write("knot.conf", knotConfiguration)
+        }
+        let words: [String] =
+            switch kind {
+            case .named: ["named", "-g", "-n", "1", "-c", path("named.conf")]
+            case .knotd: ["knotd", "-c", path("knot.conf")]
+            }
+        process = try LabProcess(words)
+        let isThere = eventually { query("z.test", "SOA").contains("ns.z.test") }
+        #expect(isThere, "\(kind) does not answer: \(process?.errors ?? "") \(process?.output ?? "")")
+    }
+
+    /// Ends it.
+    func stop() { process?.stop() }
+
+    private var namedConfiguration: String {
+        let grants = Self.keys.keys.map { "grant \($0) zonesub any;" }.joined()
+        return Self.keys.keys.map { "include \"\(path($0))\";\n" }.joined() + """
+            options {
+                directory "\(folder.path)"; pid-file none; session-keyfile "\(path("session.key"))";
+                listen-on port \(port) { 127.0.0.1; }; listen-on-v6 { none; };
+                recursion no; allow-transfer { any; }; notify no; check-names primary ignore;
+            };
+            controls { };
+            zone "z.test" { type primary; file "z.db"; update-policy { \(grants) grant local-ddns zonesub any; }; };
+
+            """
+    }
+
+    private var knotConfiguration: String {
+        let keys = Self.keys.map { "  - id: \($0)\n    algorithm: \($1)\n    secret: \(Self.secret($0))\n" }.joined()
+        return """
+            server:
+                listen: 127.0.0.1@\(port)
+                rundir: \(folder.path)
+            log:
+              - target: stderr
+                any: warning
+            database:
+                storage: \(folder.path)
+            key:
+            \(keys)
+            acl:
+              - id: change
+                key: [\(Self.keys.keys.joined(separator: ", "))]
+                action: update
+              - id: look
+                address: 127.0.0.1
+                action: transfer
+            zone:
+              - domain: z.test
+                storage: \(folder.path)
+                file: z.db
+                acl: [change, look]
+
+            """
+    }
+
+    /// What dig says of a name, short.
+    func query(_ name: String, _ type: String) -> String {
+        RunningTool(
+            ["dig", "@127.0.0.1", "-p", "\(port)", "+short", "+time=1", "+tries=1", "+norecurse", name, type]
+        ).finish().output
+    }
+
+    /// The records of the zone, sorted, without the SOA's serial.
+    func records() -> [String] {
+        let words = ["dig", "@127.0.0.1", "-p", "\(port)", "+noall", "+answer", "+onesoa", "z.test", "AXFR"]
+        let lines = RunningTool(words).finish().output.split(separator: "\n").map {
+            $0.split { $0 == " " || $0 == "\t" }
+        }
+        return lines.filter { !$0.contains("SOA") }.map { $0.joined(separator: " ") }.sorted()
+    }
+
+    /// Runs a program with a script, in which SERVER is the line of this server, ZONE this and that of its zone, and a
+    /// slash between blanks the end of a line.
+    func run(
+        _ script: String, by program: [String] = [Executables.path("qure-dnsupdate")], _ arguments: [String],
+        within limit: Duration = .seconds(20)
+    ) -> ToolResult {
+        let lines = script.replacing(" / ", with: "\n").replacing("ZONE\n", with: "SERVER\nzone z.test\n")
+            .replacing("SERVER", with: "server 127.0.0.1 \(port)")
+        write("script", lines + (lines.hasSuffix("\n") ? "" : "\n"))
+        let words = arguments.map { Self.keys[$0] == nil && $0 != "resolv.conf" ? $0 : path($0) }
+        return RunningTool(program + words, input: path("script")).finish(within: limit)
+    }
+}
+
+extension ToolResult {
+    /// The same without what differs from run to run: numbers of messages, times and codes of signatures, ports, and
+    /// what libraries of BIND's log.
+    var comparable: ToolResult {
+        var copy = self
+        copy.output.replace(/id: +[0-9]+/, with: "id: N")
+        copy.errors.replace(/id: +[0-9]+/, with: "id: N")
+        let signature = #/TSIG\t(\S+) [0-9]+ 300 ([0-9]+) .*?[0-9]+ ([A-Z]+) 0 /#
+        copy.output.replace(signature) { "TSIG\t\($0.output.1) \($0.output.2) \($0.output.3)" }
+        copy.errors.replace(signature) { "TSIG\t\($0.output.1) \($0.output.2) \($0.output.3)" }
+        copy.errors.replace(/#[0-9]{4}\b/, with: "#PORT")
+        let lines = copy.errors.split(separator: "\n", omittingEmptySubsequences: false)
+        copy.errors = lines.filter { $0.prefixMatch(of: /[0-9]{2}-[A-Z][a-z]{2}-/) == nil }.joined(separator: "\n")
+        return copy
+    }
+}

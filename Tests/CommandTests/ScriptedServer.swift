@@ -1,0 +1,115 @@
+// ScriptedServer: a server of the DNS that does what a test says, by datagrams and by streams on one port of the
+// loopback address: for answers that no good server gives, and for silence.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+/// A server that the test plays.
+final class ScriptedServer {
+    let port: Int
+    private let datagrams: CInt
+    private var listener: CInt = -1
+    /// Where the latest datagram came from.
+    private var client = sockaddr_in()
+
+    /// A server for datagrams.
+    init() throws {
+        try PrivateNamespace.prepare()
+        port = NameServer.nextPort()
+        datagrams = socket(AF_INET, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        bindTo(datagrams)
+    }
+
+    deinit {
+        close(datagrams)
+        if listener >= 0 { close(listener) }
+    }
+
+    private func bindTo(_ descriptor: CInt) {
+        let bound = SocketAddress(IPAddress("127.0.0.1")!, port: UInt16(port)).withSockaddr { bind(descriptor, $0, $1) }
+        precondition(bound == 0, "port \(port) is taken")
+    }
+
+    /// Takes connections, too.
+    func listen() {
+        listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        var on: CInt = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+        bindTo(listener)
+        precondition(Glibc.listen(listener, 5) == 0)
+    }
+
+    private static func awaitInput(_ descriptor: CInt) throws {
+        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&request, 1, 20_000) == 1, "nothing came")
+    }
+
+    /// The next datagram.
+    func receive() throws -> [UInt8] {
+        try Self.awaitInput(datagrams)
+        var buffer = [UInt8](repeating: 0, count: 65535)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let count = withUnsafeMutablePointer(to: &client) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                recvfrom(datagrams, &buffer, buffer.count, 0, $0, &length)
+            }
+        }
+        return Array(buffer.prefix(max(0, count)))
+    }
+
+    /// Whether a datagram is waiting.
+    var hasDatagram: Bool {
+        var request = pollfd(fd: datagrams, events: Int16(POLLIN), revents: 0)
+        return poll(&request, 1, 0) == 1
+    }
+
+    /// Answers the latest datagram.
+    func send(_ octets: [UInt8]) {
+        let count = withUnsafePointer(to: client) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(datagrams, octets, octets.count, 0, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        #expect(count == octets.count)
+    }
+
+    /// The next connection.
+    func accept() throws -> Connection {
+        try Self.awaitInput(listener)
+        return Connection(Glibc.accept(listener, nil, nil))
+    }
+
+    /// A connection that the server has taken.
+    final class Connection {
+        private let descriptor: CInt
+
+        fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
+        deinit { close(descriptor) }
+
+        /// The next message.
+        func receive() throws -> [UInt8] {
+            var stream = StreamMessages()
+            while true {
+                try ScriptedServer.awaitInput(descriptor)
+                var buffer = [UInt8](repeating: 0, count: 65535)
+                let count = read(descriptor, &buffer, buffer.count)
+                try #require(count > 0, "the connection ended")
+                if let message = stream.take(buffer.prefix(count)).first { return message }
+            }
+        }
+
+        /// Sends octets as they are.
+        func send(_ octets: some Collection<UInt8>) {
+            let octets = Array(octets)
+            #expect(write(descriptor, octets, octets.count) == octets.count)
+        }
+
+        /// Ends it with a reset.
+        func reset() {
+            var none = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
+        }
+    }
+}
