@@ -2,6 +2,7 @@
 // lets in what comes from that server's address and port and nothing else, and tells of a port that nobody listens on.
 // The kernel chooses our port, at random for each socket.
 
+import CLinux
 import Glibc
 
 /// A socket to a server.
