@@ -391,6 +391,8 @@ extension Simulation {
     /// Everything that is broken is repaired.
     mutating func heal() {
         network.heal()
+        // As with each repair: what two holders may take is less now, and is counted from here.
+        twoHoldersSince = nil
         for index in hosts.indices { network.plugIn(index) }
         disturbedAt = now
         touchedAt = now

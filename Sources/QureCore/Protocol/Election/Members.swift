@@ -145,6 +145,8 @@ extension Election {
         // session was a copy of its machine, and nobody is gone.
         if let known = master, known.standing.node == message.node {
             if [.master, .transferring].contains(message.role) {
+                // What it said meanwhile was not believed.
+                master?.livedAt = max(known.livedAt, arrival)
                 master?.isGone = false
             } else if known.replacedSession == nil {
                 master?.isGone = true
