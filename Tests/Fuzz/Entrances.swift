@@ -8,6 +8,7 @@ enum Entrance: String, CaseIterable {
     case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop, bus
     case datagram, conversation, keys, control
     case dnsMessage, dnsText, dnsSignature
+    case updateScript, updateKey, dnsExchange
 
     /// Takes one input.
     func take(_ bytes: [UInt8]) {
@@ -28,6 +29,9 @@ enum Entrance: String, CaseIterable {
         case .dnsMessage: takeDNSMessage(bytes)
         case .dnsText: takeDNSText(bytes)
         case .dnsSignature: takeDNSSignature(bytes)
+        case .updateScript: takeUpdateScript(bytes)
+        case .updateKey: takeUpdateKey(bytes)
+        case .dnsExchange: takeDNSExchange(bytes)
         case .bus: takeBus(bytes)
         }
     }
