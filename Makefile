@@ -11,7 +11,7 @@ SEEDS = 1000
 .PHONY: help deps build check demo demo-simple lab bench simulate tidy fuzz sanitize install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 deps:       ## install the Debian packages that are missing, and say what each is for
 	@scripts/deps
