@@ -8,7 +8,7 @@ SECONDS = 60
 # How many clusters `simulate` plays.
 SEEDS = 1000
 
-.PHONY: help deps build check demo demo-simple lab bench simulate tidy fuzz sanitize install uninstall clean
+.PHONY: help deps build check demo demo-simple lab bench figures simulate tidy fuzz sanitize install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lab: build  ## a shell in a small LAN of network namespaces
 
 bench: build ## measure speed and size beside arping, ping, fping and ip
 	@scripts/bench
+
+figures: build ## measure the election at several paces beside keepalived, into docs/ (twenty minutes)
+	@build/bin/qure-lab figures --directory docs
 
 simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one (SEED=n)
 	@build/bin/qure-simulate $(if $(SEED),seed $(SEED),seeds $(SEEDS))

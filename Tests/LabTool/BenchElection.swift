@@ -65,6 +65,20 @@ final class ElectionBench {
         return try meter.stop()
     }
 
+    /// What all hosts together send in a second while nothing happens.
+    func packets() throws -> Double {
+        let counters = (1...hosts).map { "/sys/class/net/h\($0)/statistics/rx_packets" }.joined(separator: " ")
+        func sent() throws -> Int {
+            try lab.lan.must("cat \(counters)").split(separator: "\n").reduce(0) { $0 + (Int($1) ?? 0) }
+        }
+        // Past the announcements of the take-over, the greetings of all to all, and the kernels' own multicast reports
+        // and solicitations.
+        sleep(15)
+        let before = try sent(), start = Clock.now
+        sleep(10)
+        return Double(try sent() - before) / ((Clock.now - start) / .seconds(1))
+    }
+
     /// The processes of the contestant on a host.
     func processes(_ host: Int) -> [pid_t] {
         contestant.processNames.flatMap { lab.host(host).processes(named: $0) }
@@ -217,30 +231,17 @@ extension Bench {
     /// Packets, processor time, memory and the evenness of the heartbeat.
     mutating func measureSteady() throws {
         for hosts in [2, 8, 32] {
-            let rate = try packets(.default, hosts: hosts)
+            let rate = try ElectionBench(.default, hosts: hosts).packets()
             var row = BenchRow(
                 what: "packets a second, \(hosts) hosts", median: rate.figure, target: "at most 22", isMet: rate <= 22,
                 fields: [("per_second", .string(rate.figure))])
-            if hosts == 2 { row.beside = "keepalived 100 ms \(try packets(.keepalived(100), hosts: 2).figure)" }
+            if hosts == 2 {
+                row.beside = "keepalived 100 ms \(try ElectionBench(.keepalived(100), hosts: 2).packets().figure)"
+            }
             try add(row)
         }
         try measureCost()
         try measureJitter()
-    }
-
-    /// What all hosts together send while nothing happens.
-    func packets(_ setting: Setting, hosts: Int) throws -> Double {
-        let bench = try ElectionBench(setting, hosts: hosts)
-        let counters = (1...hosts).map { "/sys/class/net/h\($0)/statistics/rx_packets" }.joined(separator: " ")
-        func sent() throws -> Int {
-            try bench.lab.lan.must("cat \(counters)").split(separator: "\n").reduce(0) { $0 + (Int($1) ?? 0) }
-        }
-        // Past the announcements of the take-over, the greetings of all to all, and the kernels' own multicast reports
-        // and solicitations.
-        sleep(15)
-        let before = try sent(), start = Clock.now
-        sleep(10)
-        return Double(try sent() - before) / ((Clock.now - start) / .seconds(1))
     }
 
     private mutating func measureCost() throws {
