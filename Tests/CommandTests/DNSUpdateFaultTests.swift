@@ -141,6 +141,21 @@ struct DNSUpdateFaultTests {
     }
 
     @Test(.enabled(if: PrivateNamespace.missing == nil, "\(PrivateNamespace.missing ?? "")"))
+    func `a clock that is wrong is named`() throws {
+        let run = try Run(ScriptedServer(), signed: true)
+        let request = try run.server.receive()
+        let record = try #require(try DNSMessage(request).signature)
+        var session = TSIGSession(run.key)
+        let time = record.timeSigned + 1000
+        #expect(throws: TSIGSession.Rejection.wrongTime(record.timeSigned)) { try session.verify(request, at: time) }
+        let response = try DNSMessage(request).response(.notAuthorized)
+        run.server.send(session.signBadTime(response.encoded(), at: time, clientTime: record.timeSigned))
+        let result = run.finish()
+        #expect(result.status == 2)
+        #expect(result.errors == "; TSIG error with server: tsig indicates error\nupdate failed: NOTAUTH(BADTIME)\n")
+    }
+
+    @Test(.enabled(if: PrivateNamespace.missing == nil, "\(PrivateNamespace.missing ?? "")"))
     func `what was cut comes whole over TCP, in pieces`() throws {
         let server = try ScriptedServer()
         server.listen()

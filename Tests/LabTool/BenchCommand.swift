@@ -42,7 +42,7 @@ struct BenchCommand: ParsableCommand {
 
 /// What can be measured.
 enum BenchSection: String, CaseIterable, ExpressibleByArgument {
-    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss, messages
+    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss, messages, update
 
     var title: String {
         switch self {
@@ -56,6 +56,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .steady: "The election: while nothing happens"
         case .loss: "The election: cables that lose 30 % both ways"
         case .messages: "Reading and writing messages of the DNS"
+        case .update: "Updates of the DNS, signed, with named as the server"
         case .takeover: "From the death of one host to the answer of the next (--fall 3 --interval 100ms)"
         }
     }
@@ -73,6 +74,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .steady: try bench.measureSteady()
         case .loss: try bench.measureLoss()
         case .messages: try bench.measureMessages()
+        case .update: try bench.measureUpdate()
         }
     }
 }
