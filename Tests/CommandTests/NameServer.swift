@@ -17,7 +17,8 @@ final class NameServer {
     private static let count = Mutex(0)
     let port: Int
     let kind: Kind
-    let folder = TemporaryFolder()
+    // A server answers nobody while its journal is being written.
+    let folder = TemporaryFolder(inMemory: true)
     private var process: LabProcess?
 
     /// A port that no other test of this process has.

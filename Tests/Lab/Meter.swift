@@ -125,6 +125,12 @@ package final class Witness {
         package var overlaps: [Duration] = []
         /// How long two had it, all in all.
         package var together: Duration { overlaps.reduce(.zero, +) }
+        /// How often the address went from one host to another. A host whose answers were lost for a while and came
+        /// again has kept it.
+        package var moves: Int {
+            let holders = spans.sorted { $0.from < $1.from }.map(\.node)
+            return zip(holders, holders.dropFirst()).count { $0 != $1 }
+        }
     }
 
     private let process: LabProcess

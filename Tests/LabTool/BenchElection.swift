@@ -308,7 +308,7 @@ extension Bench {
         }
         sleep(UInt32(minutes * 60))
         for (witness, (bench, limit)) in zip(witnesses, benches) {
-            let moves = max(try witness.stop().spans.count - 1, 0)
+            let moves = try witness.stop().moves
             let target = limit.map { $0 == 0 ? "none" : "at most \($0)" }
             try add(
                 BenchRow(

@@ -63,7 +63,7 @@ struct FiguresCommand: ParsableCommand {
         }
         sleep(UInt32(minutes * 60))
         // The labs are there until all is counted.
-        return try withExtendedLifetime(benches) { try witnesses.map { max(try $0.stop().spans.count - 1, 0) } }
+        return try withExtendedLifetime(benches) { try witnesses.map { try $0.stop().moves } }
     }
 
     private func measure(_ setting: Setting, _ moves: Int) throws -> Figure {
