@@ -22,7 +22,9 @@ struct LabTool: Tool {
             CommandGroup(name: "To begin with:", subcommands: [DemoCommand.self, ShellCommand.self]),
             CommandGroup(
                 name: "Instruments:",
-                subcommands: [MeterCommand.self, WitnessCommand.self, ServeCommand.self, BenchCommand.self, FiguresCommand.self]),
+                subcommands: [
+                    MeterCommand.self, WitnessCommand.self, ServeCommand.self, BenchCommand.self, FiguresCommand.self,
+                ]),
             CommandGroup(name: "In the lab's shell:", subcommands: [FaultCommand.self]),
         ])
 
