@@ -16,10 +16,11 @@ help:       ## list the targets (what a plain `make` does)
 deps:       ## install the Debian packages that are missing, and say what each is for
 	@scripts/deps
 
-build: deps ## make the release executables, fully static, in build/bin
+build:      ## make the release executables, fully static, in build/bin
+	@scripts/deps building lab
 	@scripts/build
 
-check: build ## everything that must pass: a strict build, all tests, the manual, the units
+check: deps build ## everything that must pass: a strict build, all tests, the manual, the units
 	@scripts/test
 
 demo: build ## watch three hosts elect who keeps an address alive (private namespaces; no root needed)
@@ -31,10 +32,10 @@ demo-simple: build ## the same without the election, by qure-standby
 lab: build  ## a shell in a small LAN of network namespaces
 	@build/bin/qure-lab shell
 
-bench: build ## measure speed and size beside arping, ping, fping and ip
+bench: deps build ## measure speed and size beside arping, ping, fping, ip and keepalived
 	@scripts/bench
 
-figures: build ## measure the election at several paces beside keepalived, into docs/ (twenty minutes)
+figures: deps build ## measure the election at several paces beside keepalived, into docs/ (twenty minutes)
 	@build/bin/qure-lab figures --directory docs
 
 simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one (SEED=n)

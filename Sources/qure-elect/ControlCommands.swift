@@ -8,8 +8,12 @@ struct AskingOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
     @OptionGroup var place: PlaceOptions
 
-    /// The lines that answer `request`; fails with status 69 where nobody runs.
-    func ask(_ request: ControlRequest, _ body: (String) throws -> Void) throws {
+    /// How long an elector may take to answer. One that lives answers at once.
+    private static let patience = Duration.seconds(3)
+
+    /// The lines that answer `request`; fails with status 69 where nobody runs, or nobody answers. `forEver`: whatever
+    /// comes, until the elector ends.
+    func ask(_ request: ControlRequest, forEver: Bool = false, _ body: (String) throws -> Void) throws {
         if common.checkConfig { throw Failure(.yes, "") }
         let connection: UnixConnection
         do { connection = try UnixConnection(place.path) } catch {
@@ -18,7 +22,13 @@ struct AskingOptions: ParsableArguments {
         }
         try connection.write(Array("\(request)\n".utf8))
         var rest: [UInt8] = []
-        while let bytes = try connection.read() {
+        while true {
+            let hasAnswered = connection.awaitInput(within: forEver ? nil : Self.patience)
+            guard hasAnswered else {
+                let elector = "the qure-elect of cluster '\(place.cluster)'"
+                throw Failure(.unreachable, "\(elector) does not answer: it is stopped or hangs")
+            }
+            guard let bytes = try connection.read() else { return }
             rest += bytes
             while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                 try body(String(decoding: rest[..<end], as: UTF8.self))
@@ -86,7 +96,7 @@ struct Watch: ParsableCommand {
         "watch", of: "qure-elect", abstract: "Print the events of a running elector as they come.")
     @OptionGroup var asking: AskingOptions
     func run() throws {
-        try asking.ask(.watch, asking.write)
+        try asking.ask(.watch, forEver: true, asking.write)
     }
 }
 

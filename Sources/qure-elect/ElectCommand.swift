@@ -22,6 +22,12 @@ struct ElectCommand: Tool {
         ])
 
     static func main() { runMain() }
+
+    /// Without a command nothing is done, and that is no success.
+    func run() throws {
+        throw ValidationError(
+            "a command is missing: check, run, status, members, watch, resign, maintenance, suspect or keygen")
+    }
 }
 
 /// Where a running elector is found.

@@ -41,6 +41,8 @@ final class ElectSession {
     private(set) var isAddressHere = false
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
     private var sleepOffset = Clock.asleep
+    /// When somebody with another key was last told of.
+    private var otherKeyTold: Instant?
     private(set) var counters = Counters()
 
     init(_ options: MemberOptions, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
@@ -242,7 +244,10 @@ final class ElectSession {
         guard ElectionMessage.cluster(of: datagram.bytes) == election.configuration.cluster else {
             return counters.otherCluster += 1
         }
-        guard let bytes = keys.open(datagram.bytes, key: key) else { return counters.unauthenticated += 1 }
+        guard let bytes = keys.open(datagram.bytes, key: key) else {
+            counters.unauthenticated += 1
+            return warnOfOtherKey(datagram.source.address)
+        }
         var input = WireReader(bytes)
         guard let message = try? ElectionMessage(parsing: &input) else { return counters.malformed += 1 }
         counters.received[message.kind, default: 0] += 1
@@ -250,6 +255,15 @@ final class ElectSession {
         if places.count > Election.maximumMembers * 2 { places = places.filter { election.members[$0.key] != nil } }
         diagnostics.say(.debug, "< \(message)")
         step(.heard(message, received: datagram.received), from: datagram.source)
+    }
+
+    /// Once a minute: two machines with different keys each have a cluster of their own, and both hold the address.
+    private func warnOfOtherKey(_ source: IPAddress) {
+        guard otherKeyTold.map({ Clock.now - $0 >= .seconds(60) }) ?? true else { return }
+        otherKeyTold = Clock.now
+        diagnostics.say(
+            .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours; all "
+                + "members need the same key file, and two that differ both take the address")
     }
 
     private func hearNeighbours() throws {

@@ -68,6 +68,15 @@ extension InTheLab {
             #expect(eventually { cluster.ask(master, "status").status == 69 })
         }
 
+        @Test func `an elector that hangs is named, not waited for`() throws {
+            let cluster = try ElectedSite(hosts: 2)
+            let electors = cluster.lab.host(1).processes(named: "qure-elect")
+            for process in electors { kill(process, SIGSTOP) }
+            let result = cluster.ask(1, "status")
+            for process in electors { kill(process, SIGCONT) }
+            #expect(result.status == 69 && result.output.contains("does not answer: it is stopped or hangs"))
+        }
+
         @Test func `the machine dies: another host answers`() throws {
             let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")

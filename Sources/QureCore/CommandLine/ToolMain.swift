@@ -138,10 +138,16 @@ extension Tool {
         let unknown = file.lines.lazy.map { ($0, hint.complaint(about: command + [$0.argument]) ?? "") }
         let withoutFile = complaint(about: [])
         let wrong = file.lines.lazy.map { ($0, complaint(about: [$0])) }
+        let whole = complaint(about: file.lines)
+        let decisive = file.lines.indices.lazy.map { index in
+            let isDecisive = complaint(about: file.lines.indices.filter { $0 != index }.map { file.lines[$0] }) != whole
+            return (file.lines[index], isDecisive && !whole.hasPrefix("Missing expected") ? whole : "")
+        }
         // What is missing beside a line is not that line's fault.
         let found =
             unknown.first { !$0.1.isEmpty }
             ?? wrong.first { !$0.1.isEmpty && $0.1 != withoutFile && !$0.1.hasPrefix("Missing expected") }
+            ?? decisive.first { !$0.1.isEmpty }
         return found.map { line, text in Failure(.usage, "\(file.name):\(line.number): \(text)") }
     }
 

@@ -76,6 +76,13 @@ package struct UnixConnection: ~Copyable {
         return count == 0 ? nil : Array(buffer.prefix(count))
     }
 
+    /// Waits until something can be read, or the other side has closed; false: not within the limit (nil: there is
+    /// none).
+    package func awaitInput(within limit: Duration?) -> Bool {
+        var request = pollfd(fd: socket.number, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&request, 1, limit.map { CInt(clamping: $0.milliseconds) } ?? -1) > 0
+    }
+
     /// Writes what fits at once; false if not all did.
     package func writeNow(_ bytes: [UInt8]) -> Bool {
         unsafe send(socket.number, bytes, bytes.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)) == bytes.count
