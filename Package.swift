@@ -13,21 +13,19 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (Context.environment["QURE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
-/// Generic types are put together by code rather than from their names at run time: where a process lives for a
-/// millisecond or two, reading the names is a fifth of it.
-let quickStart: [SwiftSetting] = [
-    .unsafeFlags(
-        ["-Xfrontend", "-disable-concrete-type-metadata-mangled-name-accessors"], .when(configuration: .release))
-]
-
 /// Release executables are fully static: they start in about a millisecond and need no Swift runtime installed.
 /// ArgumentParser brings FoundationEssentials along, which does not name the libraries under it when it is linked in
-/// this way. Constants stand beside the code that uses them (`--no-rosegment`): half a megabyte less is resident.
-let toolSettings = settings + quickStart + [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+/// this way. Constants stand beside the code that uses them (`--no-rosegment`), and the functions that every start runs
+/// through stand beside each other (`scripts/link-order`, which also needs the symbols that are else left out): less of
+/// the file is read, and less is resident.
+let toolSettings = settings + [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
 let toolLinking: [LinkerSetting] =
     [
         .unsafeFlags(
-            ["-static-executable", "-use-ld=lld", "-Xlinker", "-s", "-Xlinker", "--no-rosegment"],
+            ["-static-executable", "-use-ld=lld", "-Xlinker", "--no-rosegment"]
+                + ["-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/scripts/link-order.txt"]
+                + ["-Xlinker", "--no-warn-symbol-ordering"]
+                + (Context.environment["QURE_SYMBOLS"] == nil ? ["-Xlinker", "-s"] : []),
             .when(configuration: .release))
     ]
     + ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map {
@@ -75,7 +73,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(
             name: "QureCore", dependencies: ["CLinux", "CNetlink", "CNettle", argumentParser], exclude: ["README.md"],
-            swiftSettings: settings + quickStart + [.strictMemorySafety()] + fuzzing),
+            swiftSettings: settings + [.strictMemorySafety()] + fuzzing),
         tool("qure-probe"),
         tool("qure-claim"),
         tool("qure-elect"),
