@@ -37,8 +37,10 @@ final class ElectSession {
     private var reported: [Election.Way] = []
     private var hasEnded = false
     private var failure: Failure?
-    /// Whether the kernel shows one of the addresses on this host.
-    private(set) var isAddressHere = false
+    /// The addresses that this host can use, as far as the kernel has told.
+    private var present: Set<IPAddress> = []
+    /// Whether one of those of the cluster is among them.
+    var isAddressHere: Bool { !addresses.isDisjoint(with: present) }
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
     private var sleepOffset = Clock.asleep
     /// When somebody with another key was last told of.
@@ -129,7 +131,7 @@ final class ElectSession {
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
         heedNotices(events)
-        if events.contains(.ready(Token.changes)), try !changes.read().isEmpty { try lookAtHost() }
+        if events.contains(.ready(Token.changes)), try changes.read().contains(where: isNews) { try lookAtHost() }
         if events.contains(.ready(Token.link)) { try hearNeighbours() }
         // Always: what has come in since is heard before anything is judged or said.
         try hearCluster()
@@ -149,8 +151,9 @@ final class ElectSession {
     private func proceedWithCommands() {
         if hasEnded { health.abandon() }
         let before = health.input
-        let now = variables(election.role.rawValue, term: election.term, master: masterNow)
-        for note in health.proceed(now, poller, at: Clock.now) { diagnostics.say(note.level, note.text) }
+        let notes = health.proceed(
+            variables(election.role.rawValue, term: election.term, master: masterNow), poller, at: Clock.now)
+        for note in notes { diagnostics.say(note.level, note.text) }
         if health.input != before { step(health.input) }
         for trouble in hooks.proceed(poller, at: Clock.now) { diagnostics.say(.warning, "\(trouble), going on") }
     }
@@ -281,6 +284,13 @@ final class ElectSession {
         }
     }
 
+    /// Whether a change is worth a look. The follower renews its lifetimes twice a second: that the addresses are here
+    /// is nothing new then.
+    private func isNews(_ change: Change) -> Bool {
+        guard case .address(let address) = change else { return true }
+        return address.isTentative || address.hasFailedDAD || !present.contains(address.prefix.address)
+    }
+
     /// Whether the link is up and the addresses are here.
     private func lookAtHost() throws {
         guard let now = try netlink.link(index: link.index) else {
@@ -291,8 +301,7 @@ final class ElectSession {
         let isUp = now.isUp && now.hasCarrier
         health.isLinkUp = isUp
         step(health.input)
-        let present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
-        isAddressHere = !addresses.isDisjoint(with: present)
+        present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
         step(.addressPresent(addresses.isSubset(of: present)))
     }
 

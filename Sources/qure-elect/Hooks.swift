@@ -30,11 +30,11 @@ struct Hooks: ~Copyable {
     var nextDeadline: Instant? { command.deadline }
 
     /// Takes note of an event; `variables` tells the hook about it.
-    mutating func note(_ event: Election.Event, _ variables: [(name: String, value: String)]) {
+    mutating func note(_ event: Election.Event, _ variables: @autoclosure () -> [(name: String, value: String)]) {
         guard let occasion = occasion(event.state), occasion != told else { return }
         let old = (name: "QURE_OLD_ROLE", value: told?.rawValue ?? "")
         told = occasion
-        waiting = commands[occasion] == nil ? nil : (occasion, variables + [old])
+        waiting = commands[occasion] == nil ? nil : (occasion, variables() + [old])
     }
 
     /// The rest of the states is on the way from one of these to another.

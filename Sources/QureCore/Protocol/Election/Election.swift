@@ -109,7 +109,7 @@ package struct Election: Sendable {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
             arrival = min(received, now)
-            return heard(message, at: now, using: &random)
+            return heard(message, at: now, using: &random) + catchUp(at: now)
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)
@@ -303,6 +303,16 @@ package struct Election: Sendable {
             outputs += fire(timer, at: now, using: &random)
             if role == .goodbye { break }
         }
+        return outputs + catchUp(at: now)
+    }
+
+    /// What is in no hurry, and due before the next heartbeat anyway, is done while this machine is awake: a processor
+    /// that sleeps until the next heartbeat is what an idle cluster costs.
+    private mutating func catchUp(at now: Instant) -> [Output] {
+        guard role != .goodbye else { return [] }
+        var outputs: [Output] = []
+        if let due = timers[.gateway], due - now < configuration.interval { outputs += gatewayDue(at: now) }
+        if let due = timers[.review], due - now < configuration.interval { outputs += review(at: now) }
         return outputs
     }
 
@@ -352,47 +362,4 @@ package struct Election: Sendable {
         guard late > configuration.interval / 4 else { return }
         ownLateness = min(max(ownLateness, late), configuration.tolerance * 2)
     }
-
-    // MARK: Speaking
-
-    /// A message of this moment.
-    mutating func message(_ kind: ElectionMessage.Kind, at now: Instant) -> ElectionMessage {
-        sequence += 1
-        var message = ElectionMessage(
-            kind, role: role.onWire, cluster: configuration.cluster, node: configuration.node,
-            session: configuration.session,
-            sequence: sequence, term: term, interval: configuration.interval, tolerance: configuration.tolerance)
-        message.flags = isHealthy ? .healthy : []
-        if wantsMaintenance { message.flags.insert(.maintenance) }
-        if role == .quarantined { message.flags.insert(.justResumed) }
-        message.rank = standing?.rank ?? .max
-        message.priority = configuration.priority
-        message.configuration = configuration.hash
-        message.gatewayAge = gatewayHeard.map { max(now - $0, .zero) }
-        message.mac = configuration.mac
-        message.name = configuration.name
-        message.digests = nextDigests()
-        return message
-    }
-
-    /// All members together stay under ten packets a second, however many they are; and at once when something changes.
-    mutating func hello(at now: Instant) -> [Output] {
-        guard !isMaster, role != .claiming else { return [] }
-        timers[.hello] = now + helloInterval
-        return [.send(message(.hello, at: now), to: .group)]
-    }
-
-    var helloInterval: Duration { max(.seconds(1), .milliseconds(150) * (members.count + 1)) }
-
-    // MARK: Times that follow from the settings
-
-    /// What one rank waits for the one before it.
-    var confirmation: Duration { min(max(configuration.tolerance / 8, .milliseconds(8)), .milliseconds(40)) }
-    /// From a master's heartbeat to the moment at which its followers must have withdrawn without another: before the
-    /// first successor can have answered, and with time to act.
-    package var lease: Duration { configuration.tolerance - max(configuration.tolerance / 10, .milliseconds(6)) }
-
-    /// How often the state of the whole is looked over.
-    static let reviewInterval = Duration.milliseconds(500)
-    static let strangerInterval = Duration.seconds(1)
 }
