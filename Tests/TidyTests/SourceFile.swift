@@ -44,7 +44,7 @@ struct SourceFile {
     private static func collect(_ folder: String, into files: inout [SourceFile]) {
         for name in TextFile.names(in: root + folder) {
             let path = "\(folder)/\(name)"
-            if kinds.contains(where: name.hasSuffix) || folder == "scripts" {
+            if kinds.contains(where: name.hasSuffix) || (folder == "scripts" && !name.hasSuffix(".txt")) {
                 read(path, into: &files)
             } else if name != "corpus" {
                 collect(path, into: &files)

@@ -109,7 +109,8 @@ package struct Election: Sendable {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
             arrival = min(received, now)
-            return heard(message, at: now, using: &random) + catchUp(at: now)
+            let outputs = heard(message, at: now, using: &random)
+            return message.kind == .heartbeat ? outputs + catchUp(at: now) : outputs
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)

@@ -160,7 +160,11 @@ extension Election {
         if subject == configuration.node && isMaster {
             guard now - lastReply >= .milliseconds(2), !isBeatDue(at: now) else { return [] }
             lastReply = now
-            return beat(at: now)
+            // To all, and once more to the one who asks: on a link that loses packets one of the two arrives.
+            return beat(at: now).flatMap { output in
+                guard case .send(let heartbeat, _) = output else { return [output] }
+                return [output, .send(heartbeat, to: .sender)]
+            }
         }
         // Only what this member itself has heard: hearsay about hearsay would keep a dead master alive.
         guard let known = master, known.standing.node == subject, !known.isGone, !isMaster,
