@@ -28,13 +28,12 @@ final class ElectSession {
     var diagnostics: Diagnostics
     let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
-    private let gateways: [IPAddress]
+    let gateways: [IPAddress]
     private let addresses: Set<IPAddress>
-    private let service = ServiceManager()
+    let service = ServiceManager()
     private var watchdog: Watchdog
     private var places: [NodeID: SocketAddress] = [:]
-    /// The one-way paths that were told of.
-    private var reported: [Election.Way] = []
+    var told = Told()
     private var hasEnded = false
     private var failure: Failure?
     /// The addresses that this host can use, as far as the kernel has told.
@@ -43,8 +42,6 @@ final class ElectSession {
     var isAddressHere: Bool { !addresses.isDisjoint(with: present) }
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
     private var sleepOffset = Clock.asleep
-    /// When somebody with another key was last told of.
-    private var otherKeyTold: Instant?
     private(set) var counters = Counters()
 
     init(_ options: MemberOptions, _ keys: KeyRing, _ diagnostics: Diagnostics) throws {
@@ -178,10 +175,7 @@ final class ElectSession {
     func step(_ input: Election.Input, from source: SocketAddress? = nil, at now: Instant = Clock.now) {
         let before = election.role
         for output in election.step(input, at: now, using: &random) { perform(output, source) }
-        if election.role != before {
-            diagnostics.say(.information, "\(before.rawValue) -> \(election.role.rawValue)")
-            service.notify("STATUS=\(election.role.rawValue), term \(election.term)")
-        }
+        if election.role != before { tellChange(from: before) }
     }
 
     private func perform(_ output: Election.Output, _ source: SocketAddress?) {
@@ -189,13 +183,16 @@ final class ElectSession {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(let event):
             counters.note(event, election)
+            if let reason = event.reason { told.lastReason = reason }
             tellTrouble(event)
             events.add(event, election)
             control.tell(events.last)
             hooks.note(
                 event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
         case .probeAddress: for address in addresses { try? neighbours.probe(address) }
-        case .probeGateway: for gateway in gateways { try? neighbours.probe(gateway) }
+        case .probeGateway:
+            for gateway in gateways { try? neighbours.probe(gateway) }
+            tellOfMissingGateway()
         case .remember(let term): kept.remember(term)
         case .unheard(let ways): tell(ways)
         case .renamed(let node):
@@ -229,14 +226,10 @@ final class ElectSession {
     // MARK: What is heard
 
     private func hearCluster() throws {
-        while true {
-            let datagrams: [ClusterSocket.Datagram]
-            do { datagrams = try cluster.receive() } catch {
-                guard error.errno == .networkDown else { throw error }
-                return
-            }
-            for datagram in datagrams { hear(datagram) }
-            if datagrams.count < ClusterSocket.batch { return }
+        do {
+            for datagram in try cluster.receive() { hear(datagram) }
+        } catch {
+            guard error.errno == .networkDown else { throw error }
         }
     }
 
@@ -260,27 +253,20 @@ final class ElectSession {
         step(.heard(message, received: datagram.received), from: datagram.source)
     }
 
-    /// Once a minute: two machines with different keys each have a cluster of their own, and both hold the address.
-    private func warnOfOtherKey(_ source: IPAddress) {
-        guard otherKeyTold.map({ Clock.now - $0 >= .seconds(60) }) ?? true else { return }
-        otherKeyTold = Clock.now
-        diagnostics.say(
-            .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours; all "
-                + "members need the same key file, and two that differ both take the address")
-    }
-
     private func hearNeighbours() throws {
+        let begun = Clock.now
         while true {
             let heard: [NeighborSocket.Heard]
             do { heard = try neighbours.receive() } catch {
                 guard error.errno == .networkDown else { throw error }
                 return
             }
-            if heard.isEmpty { return }
             for one in heard where one.sighting.kind == .holds {
                 if addresses.contains(one.sighting.address) { step(.addressAnswered(by: one.sighting.identity)) }
                 if gateways.contains(one.sighting.address) { step(.gatewayAnswered, at: one.received) }
             }
+            // What arrives meanwhile is for the next turn: a flood must not keep this one from the rest.
+            guard let last = heard.last, last.received <= begun else { return }
         }
     }
 
@@ -312,27 +298,6 @@ final class ElectSession {
     }
 
     // MARK: What is said
-
-    /// Why this member does not count for now: whoever looks later finds it in the journal. What became of a health
-    /// check is told already.
-    private func tellTrouble(_ event: Election.Event) {
-        guard event.state == .fault || event.state == .quarantined, let reason = event.reason,
-            reason != Health.checkReason
-        else { return }
-        diagnostics.say(.warning, "\(event.state.rawValue): \(reason)")
-    }
-
-    private func tell(_ ways: [Election.Way]) {
-        for way in ways where !reported.contains(way) {
-            diagnostics.say(
-                .warning, "\(name(way.hearer)) does not hear \(name(way.speaker)), others do: a one-way path, going on")
-        }
-        // The rest is about members that are gone.
-        for way in reported where !ways.contains(way) && election.isHeard(way, at: Clock.now) {
-            diagnostics.say(.notice, "\(name(way.hearer)) hears \(name(way.speaker)) again")
-        }
-        reported = ways
-    }
 
     private func flushEvents() {
         do { try events.flush() } catch { loseFollower("\(error)") }

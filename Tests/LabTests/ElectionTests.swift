@@ -14,11 +14,19 @@ final class ElectedSite {
     let witness: Witness
     let cluster: Cluster
 
-    init(hosts: Int, environment: @escaping (Int) -> [String: String] = { _ in [:] }) throws {
+    /// What the client asks for and the witness watches.
+    let address: IPAddress
+
+    init(
+        hosts: Int, ipv6: Bool = false, environment: @escaping (Int) -> [String: String] = { _ in [:] }
+    ) throws {
         lab = try Lab(hosts: hosts)
-        meter = try lab.startMeter()
-        witness = try lab.startWitness(of: Lab.Plan.address)
-        cluster = try Cluster(lab, environment: environment)
+        address = ipv6 ? Lab.Plan.address6 : Lab.Plan.address
+        meter = try lab.startMeter(ipv6: ipv6)
+        witness = try lab.startWitness(of: address)
+        cluster = try Cluster(
+            lab, addresses: ipv6 ? [Lab.Plan.shared6] : [Lab.Plan.shared], lines: ipv6 ? ["group ff02::7b"] : [],
+            environment: environment)
         for number in 1...hosts { try cluster.start(number) }
         try #require(meter.waitForAnswer(byOtherThan: 0) != nil, "no host takes the address: \(said)")
     }
@@ -30,14 +38,14 @@ final class ElectedSite {
     var said: String { cluster.said }
 
     func isHeldOnly(by number: Int) -> Bool {
-        eventually { (try? lab.holders()) == [number] && witness.holders == [.host(number)] }
+        eventually { (try? lab.holders(of: address)) == [number] && witness.holders == [.host(number)] }
     }
 
     /// Waits until exactly one host has the address, and names it.
     func onlyHolder() -> Int? {
         var found: Int?
         _ = eventually {
-            guard let holders = try? lab.holders(), holders.count == 1, isMaster(holders[0]) else { return false }
+            guard let holders = try? lab.holders(of: address), holders.count == 1, isMaster(holders[0]) else { return false }
             found = holders[0]
             return true
         }

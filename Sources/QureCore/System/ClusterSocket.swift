@@ -28,8 +28,6 @@ package struct ClusterSocket: ~Copyable {
     package let isBesideAnother: Bool
     /// Datagrams that came with a smaller hop limit, and so perhaps from far away.
     package private(set) var strayed = 0
-    /// Datagrams of a socket that are taken at once; where `receive` returned fewer, nothing more was there.
-    package static let batch = 256
 
     /// A socket on the interface of this index and name, that sends from `own`, an address of the group's family.
     /// A guest, who is no member, hears what it sends to the group as the members of this host would, and takes nothing
@@ -121,21 +119,23 @@ package struct ClusterSocket: ~Copyable {
         }
     }
 
-    /// What has arrived, the oldest of each socket first; empty when there is nothing more.
+    /// What has arrived until now, the oldest of each socket first. What arrives while it reads is left for the next
+    /// time, as far as it was not read already: a flood must not keep the reader from everything else.
     package mutating func receive() throws(SystemError) -> [Datagram] {
+        let begun = Clock.now
         var datagrams: [Datagram] = []
         for number in descriptors {
             var source = sockaddr_storage()
-            for _ in 0..<Self.batch {
-                guard let message = try ReceivedMessage(from: number, source: &source, object: "cluster") else { break }
-                guard message.hopLimit == 255, let from = SocketAddress(source) else {
+            while let message = try ReceivedMessage(from: number, source: &source, object: "cluster") {
+                if message.hopLimit == 255, let from = SocketAddress(source) {
+                    datagrams.append(
+                        Datagram(
+                            bytes: message.bytes, source: from, received: message.received,
+                            isToGroup: number == groupSocket.number))
+                } else {
                     strayed += 1
-                    continue
                 }
-                datagrams.append(
-                    Datagram(
-                        bytes: message.bytes, source: from, received: message.received,
-                        isToGroup: number == groupSocket.number))
+                if message.received > begun { break }
             }
         }
         return datagrams

@@ -79,7 +79,7 @@ extension Election {
         // Where the address has been here all along, the kernel has nothing new to tell.
         if isAddressPresent, let last = takeOver { lastTakeOver?.claimed = now - last.since }
         timers[.presence] = now + max(configuration.tolerance, .milliseconds(100))
-        if configuration.requiresGateway { timers[.gateway] = now + .seconds(1) }
+        if configuration.requiresGateway { timers[.gateway] = now + Self.gatewayInterval }
         return outputs.map { withLease($0, at: now) } + beat(at: now)
     }
 
@@ -342,7 +342,22 @@ extension Election {
             else { return nil }
             return (heard, node)
         }
-        guard let freshest = fresh.max(by: { ($0.heard, $1.node) < ($1.heard, $0.node) }) else { return nil }
+        guard let freshest = fresh.max(by: { ($0.heard, $1.node) < ($1.heard, $0.node) }) else {
+            return hearsNobody(at: now) ? abdicate(at: now) : nil
+        }
         return beginTransfer(.evidence, to: freshest.node, at: now)
+    }
+
+    /// Neither the gateway nor any of the members that were there. They may hear this one all the same, where packets
+    /// pass in one direction only, and would then leave the address with a host that no request reaches.
+    private func hearsNobody(at now: Instant) -> Bool {
+        !members.isEmpty && members.values.allSatisfy { now - $0.heardAt >= Self.evidenceLoss }
+    }
+
+    /// Lets go without an heir, and claims again only once it hears the gateway.
+    private mutating func abdicate(at now: Instant) -> [Output] {
+        var word = message(.goodbye, at: now)
+        word.reason = "hears-nobody"
+        return listen(as: .joining, reason: "hears-nobody", at: now) + [.send(word, to: .group)]
     }
 }

@@ -5,6 +5,10 @@ extension Election {
     var questionInterval: Duration { max(confirmation / 4, .milliseconds(3)) }
     /// Sign of life of the gateway that lets a member claim.
     static let freshEvidence = Duration.seconds(2)
+    /// From the gateway's answer to the next question.
+    static let gatewayInterval = Duration.seconds(1)
+    /// From a question that it has not answered to the next one.
+    static let gatewayPatience = Duration.milliseconds(150)
     /// From one claim to the next of the three.
     var claimSpacing: Duration { min(max(configuration.interval / 10, .microseconds(500)), .milliseconds(2)) }
     static let claims = 3
@@ -79,7 +83,7 @@ extension Election {
         stranger = nil
         // In the past where this machine reads late: then it shows that it did not run.
         timers[.suspicion] = arrival + message.interval + message.interval / 10 + jitterMargin
-        if ranksForGateway, timers[.gateway] == nil { timers[.gateway] = now + .seconds(1) }
+        if ranksForGateway, timers[.gateway] == nil { timers[.gateway] = now + Self.gatewayInterval }
     }
 
     /// How much later than due a heartbeat may be before it is asked about.
@@ -295,6 +299,7 @@ extension Election {
     mutating func gatewayAnswered(at now: Instant) -> [Output] {
         let isNews = gatewayHeard.map { now - $0 >= Self.freshEvidence / 4 } ?? true
         gatewayHeard = now
+        if timers[.gateway] != nil { timers[.gateway] = now + Self.gatewayInterval }
         guard isNews, role == .standby, let master, !master.hasGateway else { return [] }
         return hello(at: now)
     }
@@ -303,7 +308,9 @@ extension Election {
 
     mutating func gatewayDue(at now: Instant) -> [Output] {
         guard ranksForGateway else { return [] }
-        timers[.gateway] = now + .seconds(1)
+        // A question or an answer may be lost, and the address must not move for that.
+        let isMissing = now - (gatewayHeard ?? listensSince) >= Self.evidenceLoss
+        timers[.gateway] = now + (isMissing ? Self.gatewayInterval : Self.gatewayPatience)
         return [.probeGateway]
     }
 }

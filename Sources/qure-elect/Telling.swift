@@ -1,0 +1,83 @@
+// Telling: what an elector says in the journal, for whoever looks there at night: since when, and why, this member has
+// the address or has not, and what is wrong with the others.
+
+import QureCore
+
+/// What was told already.
+struct Told {
+    /// The one-way paths.
+    var reported: [Election.Way] = []
+    /// Since when nobody is master; nil once that was told of.
+    var suspectingSince: Instant?
+    /// Of the last event that had one.
+    var lastReason = ""
+    /// When somebody with another key was last told of.
+    var otherKey: Instant?
+}
+
+extension ElectSession {
+    /// Why this member does not count for now: whoever looks later finds it in the journal. What became of a health
+    /// check is told already.
+    func tellTrouble(_ event: Election.Event) {
+        guard event.state == .fault || event.state == .quarantined, let reason = event.reason,
+            reason != Health.checkReason
+        else { return }
+        diagnostics.say(.warning, "\(event.state.rawValue): \(reason)")
+    }
+
+    /// Once for each time that nobody is master for a second: what everybody waits for is told where it is looked for.
+    func tellOfMissingGateway() {
+        guard election.role == .suspecting, let since = told.suspectingSince, Clock.now - since > .seconds(1) else {
+            return
+        }
+        told.suspectingSince = nil
+        let names = gateways.map(\.description).joined(separator: ", ")
+        diagnostics.say(
+            .warning, "nobody is master, and the gateway \(names) does not answer: whoever hears it will claim")
+    }
+
+    /// The journal says since when, and why, this member has the address or has not.
+    func tellChange(from before: Election.Role) {
+        let term = election.term
+        told.suspectingSince = election.role == .suspecting ? Clock.now : nil
+        diagnostics.say(.information, "\(before.rawValue) -> \(election.role.rawValue)")
+        service.notify("STATUS=\(election.role.rawValue), term \(term)")
+        if election.role == .master, before != .transferring {
+            diagnostics.say(.notice, "master of term \(term): \(Self.phrase(election.lastTakeOver?.reason))")
+        } else if before == .transferring, election.role != .master {
+            diagnostics.say(.notice, "handed over: \(told.lastReason)")
+        } else if before == .master, election.role != .transferring {
+            diagnostics.say(.notice, "no longer master: \(told.lastReason)")
+        }
+    }
+
+    func tell(_ ways: [Election.Way]) {
+        for way in ways where !told.reported.contains(way) {
+            diagnostics.say(
+                .warning, "\(name(way.hearer)) does not hear \(name(way.speaker)), others do: a one-way path, going on")
+        }
+        // The rest is about members that are gone.
+        for way in told.reported where !ways.contains(way) && election.isHeard(way, at: Clock.now) {
+            diagnostics.say(.notice, "\(name(way.hearer)) hears \(name(way.speaker)) again")
+        }
+        told.reported = ways
+    }
+
+    /// Once a minute: two machines with different keys each have a cluster of their own, and both hold the address.
+    func warnOfOtherKey(_ source: IPAddress) {
+        guard told.otherKey.map({ Clock.now - $0 >= .seconds(60) }) ?? true else { return }
+        told.otherKey = Clock.now
+        diagnostics.say(
+            .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours; all "
+                + "members need the same key file, and two that differ both take the address")
+    }
+
+    private static func phrase(_ reason: String?) -> String {
+        switch reason {
+        case "silent": "the one before fell silent"
+        case "gone": "the one before has left, or is dead"
+        case "transfer": "the one before hands over"
+        default: "there was none"
+        }
+    }
+}
