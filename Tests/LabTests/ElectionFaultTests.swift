@@ -100,7 +100,8 @@ extension InTheLab {
             let link = try site.lab.stranger.inside { try RawLink(interface: "eth0") }
             let frames = try Self.recording(link)
             let moves = { site.isMaster(master) && (try? site.lab.holders()) == [master] }
-            let flood = Flood(link, frames + frames.map(Self.damaged) + Self.garbage(like: frames[0]), perSecond: 50_000)
+            let noise = frames + frames.map(Self.damaged) + Self.garbage(like: frames[0])
+            let flood = Flood(link, noise, perSecond: 50_000)
             #expect(!eventually(within: .seconds(5)) { !moves() }, "\(site.said)")
             let sent = flood.stop()
             #expect(sent.frames > 20_000, "no flood: \(sent)")

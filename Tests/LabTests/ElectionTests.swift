@@ -45,7 +45,9 @@ final class ElectedSite {
     func onlyHolder() -> Int? {
         var found: Int?
         _ = eventually {
-            guard let holders = try? lab.holders(of: address), holders.count == 1, isMaster(holders[0]) else { return false }
+            guard let holders = try? lab.holders(of: address), holders.count == 1, isMaster(holders[0]) else {
+                return false
+            }
             found = holders[0]
             return true
         }
