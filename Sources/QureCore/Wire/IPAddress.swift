@@ -142,6 +142,12 @@ package struct Prefix: Hashable, Sendable, LosslessStringConvertible {
         other.bitWidth == address.bitWidth && other.number & ~hostMask == address.number & ~hostMask
     }
 
+    /// The address in this IPv6 network with this host part; nil where that reaches into the network's bits.
+    package func address(withHostPart part: IPv6Address) -> IPAddress? {
+        guard address.bitWidth == 128, part.rawValue & ~hostMask == 0 else { return nil }
+        return address.sameFamily(address.number & ~hostMask | part.rawValue)
+    }
+
     private init(unchecked address: IPAddress, length: Int) {
         self.address = address
         self.length = length
