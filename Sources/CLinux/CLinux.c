@@ -113,7 +113,7 @@ pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders) {
     return child;
 }
 
-static void become_command(const char *command, char *const environment[]) {
+static void become_command(const char *command, char *const environment[], int output) {
     setpgid(0, 0);
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigset_t none;
@@ -122,17 +122,16 @@ static void become_command(const char *command, char *const environment[]) {
     struct sched_param ordinary = {0};
     if (sched_getscheduler(0) != SCHED_OTHER) sched_setscheduler(0, SCHED_OTHER, &ordinary);
     int nothing = open("/dev/null", O_RDONLY);
-    // What it says is for people: standard output is the parent's event stream.
-    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(2, 1) < 0) _exit(127);
+    if (nothing < 0 || dup2(output, 1) < 0 || dup2(nothing, 0) < 0) _exit(127);
     syscall(SYS_close_range, 3u, ~0u, 0u);
     char *const words[] = {"sh", "-c", (char *)command, NULL};
     execve("/bin/sh", words, environment);
     _exit(127);
 }
 
-pid_t qure_fork_command(const char *command, char *const environment[]) {
+pid_t qure_fork_command(const char *command, char *const environment[], int output) {
     pid_t child = fork();
-    if (child == 0) become_command(command, environment);
+    if (child == 0) become_command(command, environment, output);
     // Both sides do it, so that the group is there whoever runs first.
     if (child > 0) setpgid(child, child);
     return child;

@@ -98,7 +98,7 @@ struct qure_guard_orders {
 pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders);
 
 // A command of a user's, run by `sh -c` in a process group of its own: no signal blocked or ignored, ordinary
-// scheduling, standard input from /dev/null, standard output where standard error goes, every other descriptor closed.
+// scheduling, standard input from /dev/null, standard output to the descriptor `output`, every other one closed.
 // Forked and not spawned: a parent that must not wait goes on at once, even where the disk that /bin/sh is read from
 // stalls. After fork it calls async-signal-safe functions only. Returns the child's pid, or -1 with errno.
-pid_t qure_fork_command(const char *command, char *const environment[]);
+pid_t qure_fork_command(const char *command, char *const environment[], int output);

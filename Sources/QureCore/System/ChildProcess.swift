@@ -18,13 +18,16 @@ package struct ChildProcess: ~Copyable {
     private let process: FileDescriptor
 
     /// Starts `command` by `sh -c`, with this process's environment less what is the service manager's, and
-    /// `variables`.
-    package init(_ command: String, variables: [(name: String, value: String)]) throws(SystemError) {
+    /// `variables`. Its standard output goes to the descriptor `output`; by default what it says is for people, for the
+    /// standard output of a daemon is its event stream.
+    package init(
+        _ command: String, variables: [(name: String, value: String)] = [], output: CInt = 2
+    ) throws(SystemError) {
         // Where it was ignored by who started this process, children would leave nothing to wait for.
         signal(SIGCHLD, SIG_DFL)
         let entries = unsafe Self.environment(variables).map { unsafe strdup($0) } + [nil]
         defer { for unsafe entry in unsafe entries { unsafe free(entry) } }
-        let pid = try check("fork", command) { unsafe qure_fork_command(command, entries) }
+        let pid = try check("fork", command) { unsafe qure_fork_command(command, entries, output) }
         let number = qure_pidfd_open(pid)
         guard number >= 0 else {
             let errno = Errno.current
@@ -55,6 +58,13 @@ package struct ChildProcess: ~Copyable {
 
     /// Kills it and all that it has started, as far as that is still in its process group.
     package func end() { _ = kill(-pid, SIGKILL) }
+
+    /// Kills it as above, and waits until it is dead.
+    package func endAtOnce() {
+        end()
+        var status: CInt = 0
+        while unsafe waitpid(pid, &status, 0) == -1 && Glibc.errno == EINTR {}
+    }
 
     /// How it ended; nil: it has not yet. Nothing may be asked of it after that.
     package func ending() -> Ending? {

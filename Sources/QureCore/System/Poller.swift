@@ -45,6 +45,9 @@ package struct Poller: ~Copyable {
         self.signals = signals
     }
 
+    /// Readable when a wait would end at once, the deadline being that of the last wait: one poller can watch another.
+    package var descriptor: CInt { epoll.number }
+
     /// Watches `descriptor` for input under `token`; closing the descriptor ends that.
     package func add(_ descriptor: CInt, token: Int) throws(SystemError) {
         try Self.add(descriptor, to: epoll.number, token: UInt64(token))
