@@ -1,7 +1,8 @@
 // qure-dnsupdate: changes records at a primary server of the DNS (RFC 2136). Without a command it is nsupdate: the same
 // options, the same script language, the same texts and exit statuses. The parser of our other tools knows nothing of
 // options such as `-y hmac-sha256:name:secret` and `-dv`, so that NsupdateOptions.swift reads the command line; what is
-// declared here is what the help and the shells' completions tell.
+// declared here is what the help and the shells' completions tell. The script's name is not: the parser would take the
+// name of a command for it.
 
 import ArgumentParser
 import Glibc
@@ -17,10 +18,13 @@ struct DNSUpdateCommand: Tool {
             qure-dnsupdate [-46dDilv] [-C FILE] [-k FILE | -y [HMAC:]NAME:SECRET] [-p PORT] [-t SECONDS] \
             [-u SECONDS] [-r COUNT] [FILE]
             qure-dnsupdate -h | -P | -T | -V
+            qure-dnsupdate address [OPTIONS]
             """,
         discussion:
-            "Exit status: 0 done, 1 usage or syntax error, 2 an update failed. See qure-dnsupdate(8).",
-        version: Version.text)
+            "FILE is the script; '-' or none: standard input. Exit status: 0 done, 1 usage or syntax error, 2 an update "
+            + "failed; with a command those of qure(7). See qure-dnsupdate(8).",
+        version: Version.text,
+        subcommands: [Address.self])
 
     @OptionGroup var options: NsupdateHelp
 
@@ -29,7 +33,11 @@ struct DNSUpdateCommand: Tool {
     static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)? {
         // Options of two dashes are the parser's; nsupdate has none, and takes `--` alone for the end of its own.
         let isNsupdate = invokedName == "nsupdate"
-        if !isNsupdate, let first = arguments.first, first.hasPrefix("--"), first != "--" { return nil }
+        if !isNsupdate, let first = arguments.first {
+            if first.hasPrefix("--"), first != "--" { return nil }
+            // A script of such a name can be given as ./address.
+            if configuration.subcommands.contains(where: { $0._commandName == first }) { return nil }
+        }
         return { _ in Glibc.exit(ScriptRun.run(arguments, calledAs: invokedName)) }
     }
 
@@ -89,5 +97,4 @@ struct NsupdateHelp: ParsableArguments {
         name: .customShort("y"),
         help: ArgumentHelp("Sign with this key, which others can see: better use -k.", valueName: "key"))
     var key: String?
-    @Argument(help: "The script; '-' or none: standard input.") var file: String?
 }

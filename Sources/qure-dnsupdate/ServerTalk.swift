@@ -27,6 +27,8 @@ struct ServerTalk: ~Copyable {
     private var poller: Poller
     private var random = SystemRandomNumberGenerator()
     private var line: Line?
+    /// The server that the exchange sends to now.
+    private var latest: DNSEndpoint?
     /// Tells the events of the present socket from those of one that was closed.
     private var token = 0
 
@@ -34,38 +36,75 @@ struct ServerTalk: ~Copyable {
 
     private static var time: UInt64 { UInt64(max(0, Clock.realtimeNanoseconds) / 1_000_000_000) }
 
+    /// How an exchange ended.
+    enum End {
+        case answered(DNSExchange.Answer)
+        /// Nobody answered.
+        case exhausted
+    }
+
+    /// Readable when `goOn` has something to do; the deadline is the exchange's.
+    var descriptor: CInt { poller.descriptor }
+
     /// Runs an exchange to its end; nil: nobody answered.
     mutating func run(
         _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void
     ) throws -> DNSExchange.Answer? {
         defer { line = nil }
-        var outputs = exchange.step(.start, at: Clock.now, time: Self.time, using: &random)[...]
-        var latest: DNSEndpoint?
+        var end = try begin(&exchange, watch)
         while true {
-            while let output = outputs.popFirst() {
-                switch output {
-                case .finished(let answer): return answer
-                case .exhausted: return nil
-                case .close: line = nil
-                case .failed(let server, let reason): try watch(.failed(server, reason), exchange)
-                case .sendDatagram(let octets, let server), .openStream(let octets, let server):
-                    if latest != server { try watch(.sending(server), exchange) }
-                    latest = server
-                    var isStream = false
-                    if case .openStream = output { isStream = true }
-                    try watch(.trace("-> \(server) \(isStream ? "tcp" : "udp") \(octets.count) octets"), exchange)
-                    guard let reason = send(octets, to: server, isStream: isStream) else { continue }
-                    outputs += exchange.step(.failed(reason), at: Clock.now, time: Self.time, using: &random)
-                }
-            }
-            for input in try wait(until: exchange.nextDeadline) {
-                if case .datagram(let octets) = input { try watch(.trace("<- udp \(octets.count) octets"), exchange) }
-                if case .message(let octets) = input { try watch(.trace("<- tcp \(octets.count) octets"), exchange) }
-                outputs += exchange.step(input, at: Clock.now, time: Self.time, using: &random)
-                // What came over a socket is for the exchange that it was opened for.
-                guard outputs.isEmpty else { break }
+            switch end {
+            case .answered(let answer): return answer
+            case .exhausted: return nil
+            case nil: end = try goOn(&exchange, watch)
             }
         }
+    }
+
+    /// Begins an exchange, without waiting for anything.
+    mutating func begin(
+        _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void
+    ) throws -> End? {
+        latest = nil
+        return try perform(exchange.step(.start, at: Clock.now, time: Self.time, using: &random), &exchange, watch)
+    }
+
+    /// Waits until something happens or the exchange's deadline comes, and goes on.
+    mutating func goOn(
+        _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void
+    ) throws -> End? {
+        for input in try wait(until: exchange.nextDeadline) {
+            if case .datagram(let octets) = input { try watch(.trace("<- udp \(octets.count) octets"), exchange) }
+            if case .message(let octets) = input { try watch(.trace("<- tcp \(octets.count) octets"), exchange) }
+            let outputs = exchange.step(input, at: Clock.now, time: Self.time, using: &random)
+            // What came over a socket is for the exchange that it was opened for.
+            guard outputs.isEmpty else { return try perform(outputs, &exchange, watch) }
+        }
+        return nil
+    }
+
+    private mutating func perform(
+        _ outputs: [DNSExchange.Output], _ exchange: inout DNSExchange,
+        _ watch: (Event, DNSExchange) throws -> Void
+    ) throws -> End? {
+        var outputs = outputs[...]
+        while let output = outputs.popFirst() {
+            switch output {
+            case .finished(let answer): return .answered(answer)
+            case .exhausted: return .exhausted
+            case .close: line = nil
+            case .failed(let server, let reason): try watch(.failed(server, reason), exchange)
+            case .sendDatagram(let octets, let server), .openStream(let octets, let server):
+                if latest != server { try watch(.sending(server), exchange) }
+                latest = server
+                var isStream = false
+                if case .openStream = output { isStream = true }
+                try watch(.trace("-> \(server) \(isStream ? "tcp" : "udp") \(octets.count) octets"), exchange)
+                guard let reason = send(octets, to: server, isStream: isStream) else { continue }
+                outputs += exchange.step(.failed(reason), at: Clock.now, time: Self.time, using: &random)
+            }
+        }
+        return nil
     }
 
     /// Sends, by the present socket if it is of that kind; what failed, if anything did.

@@ -52,8 +52,8 @@ struct ManualTests {
     /// Pages of others that ours refer to.
     static let foreignPages = [
         "arp 7", "arping 8", "awk 1", "capabilities 7", "clock_gettime 2", "ip 8", "ip-address 8", "journalctl 1",
-        "network_namespaces 7", "nft 8", "nsupdate 1", "ping 8", "rtnetlink 7", "setcap 8", "systemctl 1",
-        "systemd.exec 5", "systemd.service 5", "systemd.unit 5", "tsig-keygen 8",
+        "network_namespaces 7", "nft 8", "nsupdate 1", "ping 8", "rtnetlink 7", "setcap 8", "sh 1",
+        "systemctl 1", "systemd.exec 5", "systemd.service 5", "systemd.unit 5", "tsig-keygen 8",
     ]
 
     /// Whether the foreign pages are installed, and whether somebody has made an index of them, is not our business.
