@@ -21,8 +21,8 @@ struct DNSUpdateCommand: Tool {
             qure-dnsupdate address [OPTIONS]
             """,
         discussion:
-            "FILE is the script; '-' or none: standard input. Exit status: 0 done, 1 usage or syntax error, 2 an update "
-            + "failed; with a command those of qure(7). See qure-dnsupdate(8).",
+            "FILE is the script; '-' or none: standard input. Exit status: 0 done, 1 usage or syntax error, 2 an "
+            + "update failed; with a command those of qure(7). See qure-dnsupdate(8).",
         version: Version.text,
         subcommands: [Address.self])
 

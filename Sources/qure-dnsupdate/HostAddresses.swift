@@ -108,8 +108,8 @@ extension InterfaceAddress {
     /// Why nobody should be told of it; nil: nothing speaks against it.
     fileprivate var unfitness: String? {
         if hasFailedDAD { return "another host has it (duplicate address detection)" }
-        if isTentative { return "tentative: not yet known to be free" }
         if isTemporary { return "temporary: it changes by itself" }
+        if isTentative { return "tentative: not yet known to be free" }
         if isDeprecated || preferredLifetime == .zero { return "deprecated: its preferred lifetime is over" }
         return nil
     }

@@ -1,9 +1,11 @@
-"""A home gateway that does what a test says: gateway.py ADDRESS [pcp=WHAT] [nat-pmp=WHAT] [upnp=WHAT].
+"""A home gateway that does what a test says: gateway.py ADDRESS [pcp=WHAT] [nat-pmp=WHAT] [upnp=WHAT] [dns-udp=WHAT]
+[dns-tcp=WHAT].
 
 WHAT is an address, or several with commas between, one for each question in turn; or one of
 silent (the default), garbage, slow:SECONDS:ADDRESS, error:NUMBER; for pcp also version (it knows NAT-PMP alone), nonce
 (the answer to somebody else's request); for upnp also elsewhere (the description is at another host), chunked:ADDRESS,
-endless, closed (nobody listens there), second:ADDRESS (the first connection has none).
+endless, closed (nobody listens there), second:ADDRESS (the first connection has none). The last two are a server of
+the DNS that answers every question of A or TXT with the address, or error:RCODE, or nothing.
 What it is asked is written to standard output, one line for each question.
 """
 
@@ -15,7 +17,7 @@ import threading
 import time
 
 ADDRESS = sys.argv[1]
-BEHAVIOUR = {"pcp": "silent", "nat-pmp": "silent", "upnp": "silent"}
+BEHAVIOUR = dict.fromkeys(["pcp", "nat-pmp", "upnp", "dns-udp", "dns-tcp"], "silent")
 BEHAVIOUR.update(word.split("=", 1) for word in sys.argv[2:])
 TURN = dict.fromkeys(BEHAVIOUR, 0)
 GARBAGE = bytes(range(7, 67)) * 3
@@ -173,6 +175,46 @@ def devices():
             f"HTTP/1.1 200 OK\r\nST: {target}\r\nLOCATION: http://{host}:5000/desc/root.xml\r\n\r\n".encode(), client)
 
 
+def dns(method, query):
+    """The answer to a question, which has no other sections."""
+    say(method)
+    kind, value = answer(method)
+    flags = 0x8400 | (int(value) if kind == "error" else 0)
+    head = query[:2] + struct.pack(">HHHHH", flags, 1, kind == "address", 0, 0)
+    if kind == "silent":
+        return None
+    if kind != "address":
+        return head + query[12:]
+    is_text = query[-4:-2] == b"\0\x10"
+    data = bytes([len(value)]) + value.encode() if is_text else socket.inet_aton(value)
+    return head + query[12:] + b"\xc0\x0c" + query[-4:] + struct.pack(">IH", 0, len(data)) + data
+
+
+def dns_datagrams():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((ADDRESS, 53))
+    while True:
+        query, client = server.recvfrom(2048)
+        reply = dns("dns-udp", query)
+        if reply:
+            server.sendto(reply, client)
+
+
+def dns_streams():
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind((ADDRESS, 53))
+    server.listen()
+    while True:
+        stream, _ = server.accept()
+        length = struct.unpack(">H", stream.recv(2))[0]
+        reply = dns("dns-tcp", stream.recv(length))
+        if reply:
+            stream.sendall(struct.pack(">H", len(reply)) + reply)
+        stream.close()
+
+
+threading.Thread(target=dns_datagrams, daemon=True).start()
+threading.Thread(target=dns_streams, daemon=True).start()
 if BEHAVIOUR["pcp"] != "closed":
     threading.Thread(target=mappings, daemon=True).start()
 threading.Thread(target=devices, daemon=True).start()

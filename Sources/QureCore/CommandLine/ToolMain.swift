@@ -104,15 +104,18 @@ extension Tool {
     }
 
     /// Asks the subcommand's own parser first: that of the whole tool looks at every subcommand there is, which takes
-    /// longer than many a run. What is refused, help and all else, is the whole tool's to answer.
+    /// longer than many a run, and it would take the subcommand's options for those of its own that have the same name.
+    /// Help and the like are the whole tool's to answer.
     private static func parseQuickly(_ arguments: [String]) throws -> any ParsableCommand {
         let named = configuration.subcommands.first { $0._commandName == arguments.first }
         let rest = arguments.dropFirst(named == nil ? 0 : 1)
-        // Asked for help the parser gives back a command of its own.
-        if let subcommand = named ?? configuration.defaultSubcommand,
-            let command = try? subcommand.parseAsRoot(Array(rest)), type(of: command) == subcommand
-        {
-            return command
+        guard let subcommand = named ?? configuration.defaultSubcommand else { return try parseAsRoot(arguments) }
+        do {
+            let command = try subcommand.parseAsRoot(Array(rest))
+            // Asked for help the parser gives back a command of its own.
+            if type(of: command) == subcommand { return command }
+        } catch {
+            if named != nil, exitCode(for: error) != .success { throw error }
         }
         return try parseAsRoot(arguments)
     }

@@ -55,6 +55,8 @@ package struct AddressJudge: Sendable {
         var latest: IPAddress?
         /// When that was another one than the time before; those within the hold-down.
         var turns: [(at: Instant, address: IPAddress)] = []
+        /// When the verdict can become another one though the readings stay the same.
+        var deadline: Instant?
     }
 
     /// Turns that are remembered; beyond the second they only say that it goes on.
@@ -79,19 +81,13 @@ package struct AddressJudge: Sendable {
     }
 
     /// When a verdict can become another one though the readings stay the same; nil: never.
-    package var nextDeadline: Instant? {
-        var deadline: Instant?
-        for past in pasts.values {
-            guard past.latest != past.current?.address || past.turns.count > 1 else { continue }
-            for turn in past.turns { deadline = earlier(deadline, turn.at + configuration.hold) }
-            if let current = past.current { deadline = earlier(deadline, current.since + configuration.hold) }
-        }
-        return deadline
-    }
+    package var nextDeadline: Instant? { pasts.values.reduce(nil) { earlier($0, $1.deadline) } }
 
     /// Judges what the sources say now of one family.
     package mutating func judge(_ readings: [AddressReading], _ family: AddressFamily, at now: Instant) -> Verdict {
-        forget(before: now, family)
+        // Turns that the hold-down has outlived.
+        pasts[family]?.turns.removeAll { $0.at + configuration.hold <= now }
+        pasts[family]?.deadline = nil
         var votes: [(address: IPAddress, sources: Set<String>)] = []
         var unusable: IPAddress?
         for reading in readings where reading.problem == nil {
@@ -115,11 +111,6 @@ package struct AddressJudge: Sendable {
         return weigh(enough[0].address, votes: enough[0].sources.count, family, at: now)
     }
 
-    /// Forgets the turns that the hold-down has outlived.
-    private mutating func forget(before now: Instant, _ family: AddressFamily) {
-        pasts[family]?.turns.removeAll { $0.at + configuration.hold <= now }
-    }
-
     private mutating func weigh(
         _ address: IPAddress, votes: Int, _ family: AddressFamily, at now: Instant
     ) -> Verdict {
@@ -131,13 +122,17 @@ package struct AddressJudge: Sendable {
         }
         past.latest = address
         guard past.turns.count < 2 else {
+            past.deadline = past.turns[past.turns.count - 2].at + configuration.hold
             var seen: [IPAddress] = []
             for turn in past.turns where !seen.contains(turn.address) { seen.append(turn.address) }
             return .unsteady(seen)
         }
         if let current = past.current, current.address != address {
             let until = current.since + configuration.hold
-            guard until <= now else { return .held(current.address, candidate: address, until: until) }
+            guard until <= now else {
+                past.deadline = until
+                return .held(current.address, candidate: address, until: until)
+            }
         }
         if past.current?.address != address { past.current = (address, now) }
         return .agreed(address, votes: votes)
