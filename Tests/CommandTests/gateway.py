@@ -25,7 +25,8 @@ KINDS = ["silent", "garbage", "error", "version", "nonce", "elsewhere", "chunked
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece, for there are several threads.
+    print(" ".join(map(str, words)) + "\n", end="", flush=True)
 
 
 def answer(method):
