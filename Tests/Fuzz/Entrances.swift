@@ -9,6 +9,7 @@ enum Entrance: String, CaseIterable {
     case datagram, conversation, keys, control
     case dnsMessage, dnsText, dnsSignature
     case updateScript, updateKey, dnsExchange
+    case mapping, http, description, gateway
 
     /// Takes one input.
     func take(_ bytes: [UInt8]) {
@@ -33,6 +34,10 @@ enum Entrance: String, CaseIterable {
         case .updateKey: takeUpdateKey(bytes)
         case .dnsExchange: takeDNSExchange(bytes)
         case .bus: takeBus(bytes)
+        case .mapping: takeMapping(bytes)
+        case .http: takeHTTP(bytes)
+        case .description: takeDescription(bytes)
+        case .gateway: takeGateway(bytes)
         }
     }
 
