@@ -50,11 +50,11 @@ struct AddressSearch: ~Copyable {
             case .suffix(let name, let suffix):
                 results[place] = [try host.reading(of: name, suffix: suffix, source: source)]
             case .command(let command):
-                begin(CommandAsker(command, source: source, until: limit), place)
+                begin(CommandAsker(command, source: source, until: limit), source, place)
             case .gateway(let methods):
                 results[place] = try askGateway(methods, source, &host, place)
             case .whoami(let question):
-                begin(WhoamiAsker(question, source: source, until: limit), place)
+                begin(WhoamiAsker(question, source: source, until: limit), source, place)
             case .auto:
                 let own = try host.automaticReadings(source: source)
                 results[place] = own
@@ -70,20 +70,19 @@ struct AddressSearch: ~Copyable {
         guard let (gateway, client) = try host.gateway() else {
             return [AddressReading(source: source.description, failed: "there is no default gateway for IPv4")]
         }
-        begin(GatewayAsker(gateway, client: client, by: methods, source: source, until: limit), place)
+        begin(GatewayAsker(gateway, client: client, by: methods, source: source, until: limit), source, place)
         return []
     }
 
-    private mutating func begin(_ asker: some AddressAsker, _ place: Int) {
+    private mutating func begin(_ asker: some AddressAsker, _ source: AddressSource, _ place: Int) {
         do {
             try asker.start(poller, token: askers.count * Self.stride)
-            askers.append(asker)
             waiting.append((place, asker))
         } catch {
-            // It may be watching something already; its number is not given away again.
-            askers.append(asker)
-            results[place] += asker.readings ?? []
+            results[place].append(AddressReading(source: source.description, failed: "\(error)"))
         }
+        // Also one that has failed: it may be watching something, and its tokens are not given away again.
+        askers.append(asker)
     }
 
     /// Readable when `goOn` has something to do.

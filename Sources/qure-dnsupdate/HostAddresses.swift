@@ -31,20 +31,30 @@ struct HostAddresses: ~Copyable {
         return nil
     }
 
-    /// What the interfaces of the default routes say: that of IPv6, and that of IPv4 where it is a global address.
+    /// What the interfaces of the default routes say: that of IPv6, and that of IPv4 where there is no gateway to ask,
+    /// or no need to.
     mutating func automaticReadings(source: AddressSource) throws -> [AddressReading] {
-        let gateways = try netlink.defaultGateways()
+        let named = try interface.flatMap { try link($0) }
+        let gateways = try netlink.defaultGateways().filter { named == nil || $0.interface == named?.index }
         var readings: [AddressReading] = []
         for family in AddressFamily.allCases {
-            let index = gateways.first { AddressFamily($0.address) == family }?.interface
-            let route = try interface.map { try link($0) } ?? index.map { try netlink.link(index: $0) }
-            guard let link = route ?? nil else { continue }
+            // A line that leads to one other host (PPP, a tunnel) is a default route without a gateway.
+            let gateway = gateways.first { AddressFamily($0.address) == family }?.interface
+            let index = try named?.index ?? gateway ?? netlink.route(to: Self.elsewhere(family))?.interface
+            guard let index, let link = try netlink.link(index: index) else { continue }
             let own = try addresses(on: link, source).filter { $0.address.map(AddressFamily.init) == family }
-            if family == .ipv6 || own.contains(where: { $0.address.map { AddressClass($0) } == .global }) {
-                readings += own
-            }
+            let isGlobal = own.contains { $0.address.map { AddressClass($0) } == .global }
+            if family == .ipv6 || gateway == nil || isGlobal { readings += own }
         }
         return readings
+    }
+
+    /// An address that no host has, so that the way to it is the way to everybody.
+    private static func elsewhere(_ family: AddressFamily) -> IPAddress {
+        switch family {
+        case .ipv4: .v4(IPv4Address(rawValue: 0xc000_0201))
+        case .ipv6: .v6(IPv6Address(rawValue: 0x2001_0db8 << 96 | 1))
+        }
     }
 
     /// What an interface says.
@@ -89,10 +99,14 @@ struct HostAddresses: ~Copyable {
     mutating func reading(of name: String, suffix: IPv6Address, source: AddressSource) throws -> AddressReading {
         let source = source.description
         guard let link = try link(name) else { return AddressReading(source: source, failed: "no such interface") }
-        let found = try candidates(on: link).first {
-            $0.unfitness == nil && $0.prefix.address.bitWidth == 128 && $0.prefix.length < 128
+        var found: Prefix?
+        for address in try candidates(on: link) where found == nil {
+            let own = address.prefix
+            guard address.unfitness == nil, own.address.bitWidth == 128 else { continue }
+            // An address of DHCPv6 is alone in its network; the routers tell which one the link has.
+            found = own.length < 128 ? own : try netlink.onLinkNetwork(of: own.address, interface: link.index)
         }
-        guard let prefix = found?.prefix else {
+        guard let prefix = found else {
             return AddressReading(
                 source: source, failed: "\(name) has no IPv6 network: no address that is usable and in one")
         }

@@ -210,6 +210,10 @@ struct AddressTests {
         must("ip -n \(network.host) addr flush dev eth0 scope global")
         network.assign("2003:0:1::10/128")
         #expect(network.address("--address interface:eth0,::1").output.contains("eth0 has no IPv6 network"))
+        // As with DHCPv6: the router has told the network.
+        must("ip -n \(network.host) route add 2003:0:1::/64 dev eth0")
+        let leased = network.address("--address interface:eth0,::1")
+        #expect(leased.lines.first == "interface 2003:0:1::1 global eth0,::1 in 2003:0:1::/64", "\(leased)")
     }
 
     @Test(.enabled(if: isPossible)) func `auto asks the interface first and the gateway for what it does not know`() {
@@ -229,6 +233,23 @@ struct AddressTests {
         must("ip -n \(network.host) route replace default via 84.1.2.1")
         let own = network.address("-4")
         #expect(own == ToolResult(0, "auto 84.1.2.9 global eth0\nipv4 agreed 84.1.2.9 1 source\n"))
+        #expect(network.asked == "")
+    }
+
+    @Test(.enabled(if: isPossible)) func `a line without a gateway is known by its address`() {
+        let network = AddressNetwork()
+        network.behave("pcp=84.1.2.3")
+        must("ip -n \(network.host) link add line type veth peer name provider")
+        must("ip -n \(network.host) link set line up")
+        must("ip -n \(network.host) addr add 84.1.9.9 peer 84.1.0.1 dev line")
+        must("ip -n \(network.host) route replace default dev line")
+        let result = network.address("-4")
+        #expect(result == ToolResult(0, "auto 84.1.9.9 global line\nipv4 agreed 84.1.9.9 1 source\n"))
+        must("ip -n \(network.host) addr flush dev line scope global")
+        must("ip -n \(network.host) addr add 100.64.9.9 peer 100.64.0.1 dev line")
+        must("ip -n \(network.host) route replace default dev line")
+        let shared = network.address("-4")
+        #expect(shared.status == 1 && shared.lines.first == "auto 100.64.9.9 shared line", "\(shared)")
         #expect(network.asked == "")
     }
 

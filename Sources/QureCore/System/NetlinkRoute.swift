@@ -159,6 +159,17 @@ extension Netlink {
         return equals.allSatisfy { $0.interface == best.interface } ? best.interface : nil
     }
 
+    /// The network that `address` is in on the interface of this index, by the longest route without a gateway that is
+    /// not for the address alone; nil where there is none.
+    package mutating func onLinkNetwork(of address: IPAddress, interface: Int) throws(SystemError) -> Prefix? {
+        var network: Prefix?
+        for route in try mainTable() where route.length > (network?.length ?? 0) && route.length < address.bitWidth {
+            let isOnLink = route.hops.contains { $0.gateway == nil && $0.interface == interface }
+            if isOnLink, let prefix = route.prefix, prefix.contains(address) { network = prefix }
+        }
+        return network
+    }
+
     /// The unicast routes of the main table, both families.
     private mutating func mainTable() throws(SystemError) -> [TableRoute] {
         var routes: [TableRoute] = []
