@@ -1,12 +1,13 @@
-// EventStream: standard input in lines. It never waits: the poller says when there is something to read.
+// EventStream: standard input in lines, for those that follow an elector. It never waits: the poller says when there
+// is something to read.
 
 import Glibc
-import QureCore
 
 /// The lines of standard input.
-struct EventStream {
+package struct EventStream {
     /// What was read.
-    enum Item: Equatable {
+    package enum Item: Equatable {
+        /// A line without its end.
         case line([UInt8])
         /// A line is longer than any can be; what follows cannot be trusted.
         case tooLong
@@ -17,8 +18,11 @@ struct EventStream {
 
     private var rest: [UInt8] = []
 
+    /// A stream that nothing was read of.
+    package init() {}
+
     /// Watches standard input; false where that is not possible and not needed, as with a file: it can always be read.
-    func addTo(_ poller: borrowing Poller, token: Int) throws -> Bool {
+    package func addTo(_ poller: borrowing Poller, token: Int) throws -> Bool {
         do {
             try poller.add(STDIN_FILENO, token: token)
             return true
@@ -28,9 +32,9 @@ struct EventStream {
     }
 
     /// What one read brings.
-    mutating func read() throws -> [Item] {
+    package mutating func read() throws -> [Item] {
         var buffer = [UInt8](repeating: 0, count: 16384)
-        let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
+        let count = unsafe Glibc.read(STDIN_FILENO, &buffer, buffer.count)
         guard count > 0 else {
             if count < 0 && (errno == EAGAIN || errno == EINTR) { return [] }
             return rest.isEmpty ? [.end] : [.cutOff]
