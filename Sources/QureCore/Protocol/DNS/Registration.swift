@@ -1,0 +1,322 @@
+// Registration: keeps what the DNS says of a site equal to where the site is. It asks for the site's addresses, asks
+// the authority what it holds, sends one update if that differs, and looks afterwards whether it is so: NOERROR is no proof
+// (RFC 2136 section 3.4.2 lets a server pass over what does not fit). It knows no socket and no clock; who runs it does
+// what the outputs say and brings back what came of it. RegistrationRound.swift compares, decides and sweeps.
+//
+//   state     | input                    | becomes   | does
+//   idle      | register, withdraw       | observing | observe (register); begins as below (withdraw)
+//             | (stays: after a random   | waiting   | nothing: a thousand that start at once do not ask at once)
+//   observing | observed                 | finding   | find, where the zone is not known
+//   finding   | found                    | reading   | a question to the authority
+//   reading   | answer, more to ask      | reading   | the next question
+//             | answer, nothing differs  | waiting   | report; ended, unless it stays
+//             | answer, it differs       | updating  | the update
+//   updating  | NOERROR                  | reading   | the first question again
+//             | a condition has failed   | reading   | the same, RETRIES times
+//             | NOTZONE                  | finding   | find, once
+//   any       | trouble                  | waiting   | report; ended, unless it stays; backs off
+//   any       | clock                    | the same  | the clock's offset, and the same message again, once
+//   waiting   | deadline, recheck        | observing | as from idle
+//
+// What is asked for while a round goes on begins another one at its end.
+
+/// One site's registration under one name.
+package struct Registration: Sendable {
+    /// What never changes.
+    package struct Configuration: Equatable, Sendable {
+        /// The name and the site.
+        package var names: SiteNames
+        /// This machine.
+        package var machine: NodeID
+        /// The time to live of the records, where no other site says another one.
+        package var ttl: UInt32 = 60
+        /// How long the addresses stand without being told again; nil: until they are withdrawn.
+        package var lease: Duration?
+        /// The name is this site's alone: no marker.
+        package var isSole = false
+        /// Takes the site over from another machine.
+        package var adopts = false
+        /// Takes its marker away with its addresses.
+        package var forgets = false
+        /// Does not end with the first success, or with the first trouble.
+        package var stays = false
+        /// How often to look whether all is still so.
+        package var verify = Duration.seconds(600)
+        /// The longest random wait at the start, for those that stay.
+        package var spread = Duration.seconds(3)
+
+        /// The usual ones.
+        package init(_ names: SiteNames, machine: NodeID) {
+            self.names = names
+            self.machine = machine
+        }
+    }
+
+    /// What happened.
+    package enum Input: Equatable, Sendable {
+        /// The site's addresses are to be under the name.
+        case register
+        /// They are not to be.
+        case withdraw
+        /// The site's addresses; none is trouble.
+        case observed([IPAddress])
+        /// Something about them may have changed.
+        case recheck
+        /// The zone and its servers are known.
+        case found(zone: DomainName)
+        /// An answer that is to be believed.
+        case answer(DNSMessage)
+        /// The server has proved that its clock differs: the time there and here, in seconds since 1970.
+        case clock(server: UInt64, own: UInt64)
+        case trouble(RegistrationTrouble)
+        case deadlinePassed
+    }
+
+    /// What to do.
+    package enum Output: Equatable, Sendable {
+        /// Find out the site's addresses, then `observed` or `trouble`.
+        case observe
+        /// Find the zone and its servers, then `found` or `trouble`.
+        case find
+        /// Send this to the authority, then `answer`, `clock` or `trouble`.
+        case exchange(DNSMessage)
+        /// Add this to the clock, for signatures.
+        case setClock(offset: Int64)
+        case report(Report)
+        /// Nothing more will come; nil: as wanted.
+        case ended(RegistrationTrouble?)
+    }
+
+    /// What users are told.
+    package enum Report: Equatable, Sendable {
+        /// The authority has the site's addresses; what went and came, if anything did.
+        case current([IPAddress], added: [IPAddress], removed: [IPAddress])
+        /// It has none of the site's any more, and had these.
+        case withdrawn([IPAddress])
+        /// Another machine has taken the site over: there is nothing to withdraw.
+        case takenOver(by: NodeID)
+        /// The addresses of a site whose lease is over are gone.
+        case swept(site: String, [IPAddress])
+        /// Other sites' records have this time to live, which is kept.
+        case otherTTL(UInt32)
+        case clockOffset(Int64)
+        /// What stands in the way, and when it is tried again, if it is.
+        case trouble(RegistrationTrouble, retryIn: Duration?)
+    }
+
+    enum State: Equatable {
+        case idle, waiting, observing, finding, ended
+        /// Asking what is so: to compare, or to see what an update has done.
+        case reading(AuthorityView, after: RegistrationPlan?)
+        case updating(RegistrationPlan)
+        case sweeping(Sweep)
+    }
+
+    enum Goal: Equatable { case nothing, register, withdraw }
+
+    /// Updates that may meet changed records in one round.
+    static let retries = 3
+    /// The first wait after a trouble that passes, and after one that somebody must look at; then twice as long.
+    static let shortestWait = Duration.seconds(1)
+    static let shortestLongWait = Duration.seconds(60)
+    static let longestWait = Duration.seconds(900)
+    /// A burst of changes is waited for.
+    static let settling = Duration.milliseconds(200)
+    /// Clocks that are further off than this are nobody's: ten years.
+    static let longestOffset: Int64 = 10 * 366 * 86400
+
+    let configuration: Configuration
+    var state = State.idle
+    private var goal = Goal.nothing
+    /// The goal of the present round.
+    var doing = Goal.nothing
+    var addresses: [IPAddress] = []
+    var zone: DomainName?
+    /// Whether something was asked for since the round began.
+    private var isStale = false
+    private var latest: DNSMessage?
+    /// Since the round began.
+    var conflicts = 0
+    var hasSearchedAgain = false
+    private var hasSetClock = false
+    private var offset: Int64 = 0
+    private var wait: Duration?
+    /// The marker that this process saw last, and the one that it tried to write last.
+    var known: SiteMarker?
+    var attempted: SiteMarker?
+    /// Told once, until it changes.
+    var toldTTL: UInt32?
+
+    /// When `deadlinePassed` is due.
+    package private(set) var nextDeadline: Instant?
+
+    /// A registration that has not begun; the zone is found otherwise.
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    /// Whether the addresses are to be under the name.
+    package var isRegistering: Bool { goal == .register }
+    /// Whether everything that was asked for is done, or given up.
+    package var isResting: Bool { state == .waiting || state == .idle || state == .ended }
+
+    /// Takes one input and says what to do.
+    package mutating func step(
+        _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch (state, input) {
+        case (.ended, _): return []
+        case (_, .register): return turn(to: .register, at: now, using: &random)
+        case (_, .withdraw): return turn(to: .withdraw, at: now, using: &random)
+        case (.waiting, .recheck):
+            if goal != .nothing { nextDeadline = earlier(nextDeadline, now + Self.settling) }
+            return []
+        case (_, .recheck):
+            isStale = isStale || goal == .register
+            return []
+        case (.waiting, .deadlinePassed):
+            guard let due = nextDeadline, now >= due else { return [] }
+            return begin(at: now, using: &random)
+        case (.observing, .observed(let found)):
+            guard !found.isEmpty else {
+                return fail(.noAddress("no address was found"), at: now, using: &random)
+            }
+            addresses = Set(found).sorted()
+            return search()
+        case (.finding, .found(let zone)): return take(zone, at: now, using: &random)
+        case (.reading, .answer(let message)), (.updating, .answer(let message)),
+            (.sweeping, .answer(let message)):
+            return take(message, at: now, using: &random)
+        case (.reading, .clock(let server, let own)), (.updating, .clock(let server, let own)),
+            (.sweeping, .clock(let server, let own)):
+            return setClock(server, own, at: now, using: &random)
+        case (.observing, .trouble(let trouble)), (.finding, .trouble(let trouble)),
+            (.reading, .trouble(let trouble)),
+            (.updating, .trouble(let trouble)):
+            return fail(trouble, at: now, using: &random)
+        case (.sweeping, .trouble): return rest(at: now, using: &random)
+        default: return []
+        }
+    }
+
+    private mutating func turn(
+        to goal: Goal, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard self.goal != goal || state == .idle else { return [] }
+        self.goal = goal
+        switch state {
+        case .idle where configuration.stays && goal == .register && configuration.spread > .zero:
+            state = .waiting
+            nextDeadline = now + configuration.spread * Double.random(in: 0...1, using: &random)
+            return []
+        case .idle, .waiting:
+            wait = nil
+            return begin(at: now, using: &random)
+        default:
+            isStale = true
+            return []
+        }
+    }
+
+    /// Begins a round.
+    private mutating func begin(at now: Instant, using random: inout some RandomNumberGenerator)
+        -> [Output]
+    {
+        nextDeadline = nil
+        isStale = false
+        conflicts = 0
+        hasSearchedAgain = false
+        hasSetClock = false
+        doing = goal
+        switch goal {
+        case .nothing:
+            state = .waiting
+            return []
+        case .register:
+            state = .observing
+            return [.observe]
+        case .withdraw: return search()
+        }
+    }
+
+    mutating func search() -> [Output] {
+        guard zone == nil else { return read(after: nil) }
+        state = .finding
+        return [.find]
+    }
+
+    private mutating func take(
+        _ zone: DomainName, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard configuration.names.name.isWithin(zone) else {
+            return fail(
+                .noZone("\(configuration.names.name) is not within the zone \(zone)"), at: now,
+                using: &random)
+        }
+        self.zone = zone
+        return read(after: nil)
+    }
+
+    /// Asks the authority, to compare or to see what `plan` has done.
+    mutating func read(after plan: RegistrationPlan?) -> [Output] {
+        let view = AuthorityView(configuration.names, configuration.isSole ? .addresses : .everything)
+        state = .reading(view, after: plan)
+        return exchange(view.query)
+    }
+
+    /// Sends a message, and remembers it for another try.
+    mutating func exchange(_ message: DNSMessage?) -> [Output] {
+        latest = message
+        return message.map { [.exchange($0)] } ?? []
+    }
+
+    private mutating func setClock(
+        _ server: UInt64, _ own: UInt64, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let difference = Int64(clamping: server) - Int64(clamping: own)
+        let total = offset + difference
+        guard !hasSetClock, total.magnitude <= Self.longestOffset.magnitude else {
+            return fail(.clock(difference), at: now, using: &random)
+        }
+        hasSetClock = true
+        offset = total
+        return [.setClock(offset: total), .report(.clockOffset(total))] + exchange(latest)
+    }
+
+    /// The round is over, and all is as it should be.
+    mutating func rest(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        wait = nil
+        guard configuration.stays else {
+            state = .ended
+            return [.ended(nil)]
+        }
+        if isStale { return begin(at: now, using: &random) }
+        state = .waiting
+        guard goal == .register else { return [] }
+        // With a lease: when four fifths of it are over; otherwise a tenth around the time, for not all to ask at once.
+        let regular = configuration.verify * Double.random(in: 0.9...1.1, using: &random)
+        let renewal = configuration.lease.map { $0 * Double.random(in: 0.80...0.85, using: &random) }
+        nextDeadline = now + min(regular, renewal ?? regular)
+        return []
+    }
+
+    /// The round is over, and it is not.
+    mutating func fail(
+        _ trouble: RegistrationTrouble, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard configuration.stays else {
+            state = .ended
+            return [.report(.trouble(trouble, retryIn: nil)), .ended(trouble)]
+        }
+        let shortest = trouble.passesSoon ? Self.shortestWait : Self.shortestLongWait
+        let pause = min(max(shortest, (wait ?? .zero) * 2), Self.longestWait)
+        wait = pause
+        // Its servers may have moved.
+        zone = nil
+        state = .waiting
+        // What was asked for meanwhile is tried at once, as the first time.
+        let jittered = isStale ? Self.settling : pause * Double.random(in: 0.75...1.25, using: &random)
+        nextDeadline = now + jittered
+        return [.report(.trouble(trouble, retryIn: jittered))]
+    }
+}

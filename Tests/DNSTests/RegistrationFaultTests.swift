@@ -1,0 +1,215 @@
+// The machine that registers a site when things go wrong: what it ends with when it does not stay, how it waits when it
+// does, clocks, leases and sweeping.
+
+import Simulator
+import Testing
+
+@testable import QureCore
+
+struct RegistrationFaultTests {
+    private typealias Bench = RegistrationBench
+    private static let one = Bench.address("192.0.2.7"), two = Bench.address("192.0.2.8")
+
+    private static func authority() -> SimulatedAuthority { SimulatedAuthority(zone: Bench.zone) }
+
+    /// What comes instead of the answer to the first question, or to the update.
+    private static func answer(_ message: DNSMessage, _ code: DNSResponseCode, isSigned: Bool)
+        -> DNSMessage
+    {
+        var answer = message.response(code)
+        answer.flags.insert(.authoritative)
+        if isSigned {
+            answer.signature = TSIGRecord(
+                keyName: .root, algorithm: .root, timeSigned: 1, fudge: 300, originalID: 0)
+        }
+        return answer
+    }
+
+    @Test(arguments: [
+        (DNSResponseCode.refused, true, RegistrationTrouble.Kind.no), (.refused, false, .permission),
+        (.notAuthorized, false, .permission), (.serverFailure, true, .temporary),
+        (.notInZone, true, .no),
+        (.formatError, true, .temporary),
+    ])
+    func `what a server says against an update`(
+        _ code: DNSResponseCode, _ isSigned: Bool, _ kind: RegistrationTrouble.Kind
+    ) throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7")
+        bench.take(.register)
+        for _ in 0..<100 where bench.message != nil {
+            let message = bench.message!
+            bench.message = nil
+            if message.opcode == .update {
+                bench.take(.answer(Self.answer(message, code, isSigned: isSigned)))
+            } else {
+                bench.take(.answer(authority.take(message)))
+            }
+        }
+        let trouble = try #require(bench.end ?? nil)
+        #expect(trouble.kind == kind, "\(trouble)")
+        #expect(authority.serial == 0)
+    }
+
+    @Test func `who stays waits twice as long each time, and forgets that after a success`() throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") { $0.stays = true }
+        bench.take(.register)
+        // At first a random while, so that not all ask at once.
+        let start = try #require(bench.machine.nextDeadline) - bench.now
+        #expect((.zero ... .seconds(3)).contains(start))
+        bench.now = try #require(bench.machine.nextDeadline)
+        bench.take(.deadlinePassed)
+        var waits: [Duration] = []
+        for _ in 0..<14 {
+            bench.message = nil
+            bench.take(.trouble(.unreachable("silence")))
+            let due = try #require(bench.machine.nextDeadline)
+            waits.append(due - bench.now)
+            bench.now = due
+            bench.take(.deadlinePassed)
+        }
+        for (index, wait) in waits.enumerated() {
+            let middle = min(Duration.seconds(1 << index), .seconds(900))
+            #expect(wait >= middle * 0.75 && wait <= middle * 1.25, "\(index): \(wait)")
+        }
+        #expect(Set(waits).count == waits.count)
+        bench.settle(with: &authority)
+        #expect(authority.addresses(Bench.name) == [Self.one])
+        let regular = try #require(bench.machine.nextDeadline) - bench.now
+        #expect(regular >= .seconds(540) && regular <= .seconds(660))
+        bench.now = try #require(bench.machine.nextDeadline)
+        bench.take(.deadlinePassed)
+        bench.message = nil
+        bench.take(.trouble(.unreachable("silence")))
+        let again = try #require(bench.machine.nextDeadline) - bench.now
+        #expect(again <= .seconds(2))
+    }
+
+    @Test func `a refusal is not asked for again soon`() throws {
+        var bench = Bench("box", "192.0.2.7") {
+            $0.stays = true
+            $0.spread = .zero
+        }
+        bench.take(.register)
+        bench.message = nil
+        bench.take(.trouble(.refused(.refused, isSigned: true)))
+        #expect(try #require(bench.machine.nextDeadline) - bench.now >= .seconds(45))
+    }
+
+    @Test func `sources that disagree leave the old record alone`() throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") {
+            $0.stays = true
+            $0.spread = .zero
+        }
+        bench.run(.register, with: &authority)
+        bench.addresses = []
+        bench.take(.recheck)
+        try bench.pass(with: &authority)
+        #expect(authority.addresses(Bench.name) == [Self.one])
+        var once = Bench("box")
+        once.run(.register, with: &authority)
+        #expect((once.end ?? nil)?.kind == .temporary)
+        #expect(authority.addresses(Bench.name) == [Self.one])
+    }
+
+    @Test func `a change that comes during a round is seen by the next one at once`() throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") {
+            $0.stays = true
+            $0.spread = .zero
+        }
+        bench.take(.register)
+        bench.addresses = [Self.two]
+        bench.take(.recheck)
+        bench.settle(with: &authority)
+        #expect(authority.addresses(Bench.name) == [Self.two])
+        // To leave, too.
+        bench.take(.recheck)
+        bench.now = try #require(bench.machine.nextDeadline)
+        bench.take(.deadlinePassed)
+        bench.take(.withdraw)
+        bench.settle(with: &authority)
+        #expect(authority.addresses(Bench.name) == [])
+        #expect(bench.machine.isResting && bench.machine.nextDeadline == nil)
+    }
+
+    @Test func `a clock is set by what was proved, once, and within reason`() {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7")
+        bench.take(.register)
+        let first = bench.message
+        bench.message = nil
+        let outputs = bench.machine.step(
+            .clock(server: 1_764_000_000, own: 1_700_000_000), at: bench.now, using: &bench.random)
+        #expect(
+            outputs == [
+                .setClock(offset: 64_000_000), .report(.clockOffset(64_000_000)), .exchange(first!),
+            ])
+        bench.message = first
+        bench.settle(with: &authority)
+        #expect(bench.end == .some(nil))
+        // Twice in one round is a server that plays with us.
+        bench = Bench("box", "192.0.2.7")
+        bench.take(.register)
+        bench.take(.clock(server: 1_764_000_000, own: 1_700_000_000))
+        bench.take(.clock(server: 1_800_000_000, own: 1_764_000_000))
+        #expect(bench.end == .some(.clock(36_000_000)))
+        bench = Bench("box", "192.0.2.7")
+        bench.take(.register)
+        bench.take(.clock(server: 9_000_000_000, own: 1_700_000_000))
+        #expect((bench.end ?? nil)?.kind == .permission)
+    }
+
+    @Test func `a zone that is another one now is looked for again, once`() {
+        var bench = Bench("box", "192.0.2.7")
+        var authority = Self.authority()
+        bench.take(.register)
+        var finds = 0
+        for _ in 0..<100 where bench.message != nil {
+            let message = bench.message!
+            bench.message = nil
+            if message.opcode == .update { finds += 1 }
+            let answer =
+                message.opcode == .update ? message.response(.notInZone) : authority.take(message)
+            bench.take(.answer(answer))
+        }
+        #expect(finds == 2)
+        #expect(bench.end == .some(.notAuthority))
+    }
+
+    @Test func `a lease is renewed before it ends, and a dead site is swept by another`() throws {
+        var authority = Self.authority()
+        func lease(_ configuration: inout Registration.Configuration) {
+            configuration.stays = true
+            configuration.spread = .zero
+            configuration.lease = .seconds(1800)
+            configuration.verify = .seconds(36_000)
+        }
+        var living = Bench("living", "192.0.2.7", seed: 1, lease)
+        var dead = Bench("dead", "192.0.2.8", seed: 2, lease)
+        living.run(.register, with: &authority)
+        dead.run(.register, with: &authority)
+        let first = authority.time
+        for _ in 0..<2 {
+            let wait = try #require(living.machine.nextDeadline) - living.now
+            #expect(wait >= .seconds(1440) && wait <= .seconds(1530))
+            try living.pass(with: &authority)
+        }
+        // By now the dead one has not been heard of for longer than its lease.
+        #expect(authority.time > first + 1800)
+        #expect(authority.addresses(Bench.name) == [Self.one])
+        #expect(living.reports.contains(.swept(site: "dead", [Self.two])))
+        // One that comes to life again registers as before, and is no copy of anybody.
+        dead.now = living.now
+        try dead.pass(with: &authority)
+        #expect(authority.addresses(Bench.name) == [Self.one, Self.two])
+        #expect(!dead.reports.contains { if case .trouble = $0 { true } else { false } })
+        // Who has no lease is never swept.
+        var eternal = Bench("eternal", "192.0.2.9", seed: 3)
+        eternal.run(.register, with: &authority)
+        for _ in 0..<3 { try living.pass(with: &authority) }
+        #expect(authority.addresses(Bench.name) == [Self.one, Bench.address("192.0.2.9")])
+    }
+}
