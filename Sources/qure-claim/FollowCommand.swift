@@ -33,10 +33,7 @@ final class StreamFollowing {
     private var stream = EventStream()
     private let probing: Bool
     private var peers: [MACAddress]?
-    private var known: Set<String> = []
     private var end: LeaseFollower.End?
-    /// Different unknown words that are told; a stream that makes them up must not fill the memory.
-    private static let maximumUnknown = 32
 
     init(_ session: ClaimSession, defaultLease: Duration, probing: Bool) {
         self.session = session
@@ -89,8 +86,7 @@ final class StreamFollowing {
     private func note(_ event: ClusterEvent) {
         if let named = event.peers { peers = named }
         session.diagnostics.say(.debug, "< \(event)")
-        for word in event.unknown where !known.contains(word) && known.count < Self.maximumUnknown {
-            known.insert(word)
+        for word in stream.newWords(of: event) {
             session.diagnostics.say(.notice, "the stream says '\(word)', which this version does not know; ignoring it")
         }
     }

@@ -17,6 +17,9 @@ package struct EventStream {
     }
 
     private var rest: [UInt8] = []
+    private var told: Set<String> = []
+    /// Different unknown words that are told; a stream that makes them up must not fill the memory.
+    private static let maximumUnknown = 32
 
     /// A stream that nothing was read of.
     package init() {}
@@ -29,6 +32,13 @@ package struct EventStream {
         } catch  where error.errno == .notPermitted {
             return false
         }
+    }
+
+    /// The words of an event that its reader does not know and was not told of before.
+    package mutating func newWords(of event: ClusterEvent) -> [String] {
+        let new = event.unknown.filter { !told.contains($0) }.prefix(Self.maximumUnknown - told.count)
+        told.formUnion(new)
+        return Array(new)
     }
 
     /// What one read brings.
