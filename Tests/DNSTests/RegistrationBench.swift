@@ -19,6 +19,8 @@ struct RegistrationBench {
     var random: SplitMix64
     /// Where the site is; none: its sources do not know.
     var addresses: [IPAddress]
+    /// What they know nothing about.
+    var keeping: Set<AddressFamily> = []
     /// What waits for the authority.
     var message: DNSMessage?
     var reports: [Registration.Report] = []
@@ -42,7 +44,11 @@ struct RegistrationBench {
         var outputs = machine.step(input, at: now, using: &random)[...]
         while let output = outputs.popFirst() {
             switch output {
-            case .observe: outputs += machine.step(.observed(addresses), at: now, using: &random)
+            case .observe:
+                let input: Registration.Input =
+                    addresses.isEmpty
+                    ? .trouble(.noAddress("they disagree", .temporary)) : .observed(addresses, keeping: keeping)
+                outputs += machine.step(input, at: now, using: &random)
             case .find: outputs += machine.step(.found(zone: Self.zone), at: now, using: &random)
             case .exchange(let next): message = next
             case .setClock: break

@@ -147,8 +147,11 @@ struct RegistrationTests {
 
     @Test func `two copies of a machine are told of, and do not fight`() throws {
         var authority = Self.authority()
-        var one = Bench("box", "192.0.2.7", seed: 1) { $0.stays = true }
-        var two = Bench("box", "192.0.2.8", seed: 2) { $0.stays = true }
+        func stay(_ configuration: inout Registration.Configuration) {
+            configuration.stays = true
+            configuration.interval = configuration.verify * 2
+        }
+        var one = Bench("box", "192.0.2.7", seed: 1, stay), two = Bench("box", "192.0.2.8", seed: 2, stay)
         for index in 0..<2 {
             if index == 0 { one.take(.register) } else { two.take(.register) }
         }

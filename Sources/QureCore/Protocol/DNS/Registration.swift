@@ -1,7 +1,8 @@
 // Registration: keeps what the DNS says of a site equal to where the site is. It asks for the site's addresses, asks
-// the authority what it holds, sends one update if that differs, and looks afterwards whether it is so: NOERROR is no proof
-// (RFC 2136 section 3.4.2 lets a server pass over what does not fit). It knows no socket and no clock; who runs it does
-// what the outputs say and brings back what came of it. RegistrationRound.swift compares, decides and sweeps.
+// the authority what it holds, sends one update if that differs, and looks afterwards whether it is so: NOERROR is no
+// proof (RFC 2136 section 3.4.2 lets a server pass over what does not fit). It knows no socket and no clock; who runs
+// it does what the outputs say and brings back what came of it. RegistrationRound.swift compares and decides,
+// RegistrationSweep.swift sweeps.
 //
 //   state     | input                    | becomes   | does
 //   idle      | register, withdraw       | observing | observe (register); begins as below (withdraw)
@@ -40,7 +41,9 @@ package struct Registration: Sendable {
         package var forgets = false
         /// Does not end with the first success, or with the first trouble.
         package var stays = false
-        /// How often to look whether all is still so.
+        /// How often to ask for the site's addresses.
+        package var interval = Duration.seconds(60)
+        /// How often to ask the authority whether all is still so.
         package var verify = Duration.seconds(600)
         /// The longest random wait at the start, for those that stay.
         package var spread = Duration.seconds(3)
@@ -58,8 +61,9 @@ package struct Registration: Sendable {
         case register
         /// They are not to be.
         case withdraw
-        /// The site's addresses; none is trouble.
-        case observed([IPAddress])
+        /// The site's addresses, at least one; of the families that are to be kept nothing is known, and what is there
+        /// of them stays.
+        case observed([IPAddress], keeping: Set<AddressFamily>)
         /// Something about them may have changed.
         case recheck
         /// The zone and its servers are known.
@@ -130,6 +134,10 @@ package struct Registration: Sendable {
     private var goal = Goal.nothing
     /// The goal of the present round.
     var doing = Goal.nothing
+    private var observed: Set<IPAddress> = []
+    /// Families that nothing is known of now.
+    private var keeping: Set<AddressFamily> = []
+    /// What is to be under the name: what was observed, and what is kept.
     var addresses: [IPAddress] = []
     var zone: DomainName?
     /// Whether something was asked for since the round began.
@@ -141,6 +149,8 @@ package struct Registration: Sendable {
     private var hasSetClock = false
     private var offset: Int64 = 0
     private var wait: Duration?
+    /// Until then the authority need not be asked, if the addresses are the same; nil: it is to be.
+    private var verifyBy: Instant?
     /// The marker that this process saw last, and the one that it tried to write last.
     var known: SiteMarker?
     var attempted: SiteMarker?
@@ -155,8 +165,8 @@ package struct Registration: Sendable {
 
     /// Whether the addresses are to be under the name.
     package var isRegistering: Bool { goal == .register }
-    /// Whether everything that was asked for is done, or given up.
-    package var isResting: Bool { state == .waiting || state == .idle || state == .ended }
+    /// Whether the site has left, or has never come.
+    package var isGone: Bool { goal != .register && (state == .waiting && nextDeadline == nil || state == .idle) }
 
     /// Takes one input and says what to do.
     package mutating func step(
@@ -175,12 +185,8 @@ package struct Registration: Sendable {
         case (.waiting, .deadlinePassed):
             guard let due = nextDeadline, now >= due else { return [] }
             return begin(at: now, using: &random)
-        case (.observing, .observed(let found)):
-            guard !found.isEmpty else {
-                return fail(.noAddress("no address was found"), at: now, using: &random)
-            }
-            addresses = Set(found).sorted()
-            return search()
+        case (.observing, .observed(let found, let keeping)):
+            return take(found, keeping, at: now, using: &random)
         case (.finding, .found(let zone)): return take(zone, at: now, using: &random)
         case (.reading, .answer(let message)), (.updating, .answer(let message)),
             (.sweeping, .answer(let message)):
@@ -202,18 +208,15 @@ package struct Registration: Sendable {
     ) -> [Output] {
         guard self.goal != goal || state == .idle else { return [] }
         self.goal = goal
-        switch state {
-        case .idle where configuration.stays && goal == .register && configuration.spread > .zero:
+        wait = nil
+        verifyBy = nil
+        if state == .idle, configuration.stays, goal == .register, configuration.spread > .zero {
             state = .waiting
             nextDeadline = now + configuration.spread * Double.random(in: 0...1, using: &random)
             return []
-        case .idle, .waiting:
-            wait = nil
-            return begin(at: now, using: &random)
-        default:
-            isStale = true
-            return []
         }
+        // What is under way is left alone: its update is done or not, and the next one will see.
+        return begin(at: now, using: &random)
     }
 
     /// Begins a round.
@@ -235,6 +238,23 @@ package struct Registration: Sendable {
             return [.observe]
         case .withdraw: return search()
         }
+    }
+
+    private mutating func take(
+        _ found: [IPAddress], _ keeping: Set<AddressFamily>, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let found = Set(found)
+        let isSame = found == observed && keeping == self.keeping
+        (observed, self.keeping) = (found, keeping)
+        addresses = found.sorted()
+        guard isSame, let verifyBy, now < verifyBy else { return search() }
+        return pause(at: now, using: &random)
+    }
+
+    /// Of the addresses that are there, those stay that nothing is known of.
+    mutating func keep(_ present: some Sequence<IPAddress>) {
+        addresses = observed.union(present.filter { keeping.contains(AddressFamily($0)) }).sorted()
     }
 
     mutating func search() -> [Output] {
@@ -290,13 +310,22 @@ package struct Registration: Sendable {
             state = .ended
             return [.ended(nil)]
         }
-        if isStale { return begin(at: now, using: &random) }
-        state = .waiting
-        guard goal == .register else { return [] }
         // With a lease: when four fifths of it are over; otherwise a tenth around the time, for not all to ask at once.
         let regular = configuration.verify * Double.random(in: 0.9...1.1, using: &random)
         let renewal = configuration.lease.map { $0 * Double.random(in: 0.80...0.85, using: &random) }
-        nextDeadline = now + min(regular, renewal ?? regular)
+        verifyBy = now + min(regular, renewal ?? regular)
+        return pause(at: now, using: &random)
+    }
+
+    /// Waits for the next look at the addresses.
+    private mutating func pause(
+        at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        if isStale { return begin(at: now, using: &random) }
+        state = .waiting
+        guard goal == .register else { return [] }
+        let look = now + configuration.interval * Double.random(in: 0.9...1.1, using: &random)
+        nextDeadline = earlier(look, verifyBy)
         return []
     }
 
@@ -311,6 +340,7 @@ package struct Registration: Sendable {
         let shortest = trouble.passesSoon ? Self.shortestWait : Self.shortestLongWait
         let pause = min(max(shortest, (wait ?? .zero) * 2), Self.longestWait)
         wait = pause
+        verifyBy = nil
         // Its servers may have moved.
         zone = nil
         state = .waiting

@@ -52,6 +52,7 @@ extension Registration {
         _ view: AuthorityView, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         if configuration.isSole {
+            keep(view.addresses.keys)
             let wanted = doing == .register ? addresses : []
             let plan = RegistrationPlan.replaceAll(
                 view, configuration.names.name, with: wanted, ttl: configuration.ttl)
@@ -76,6 +77,7 @@ extension Registration {
         }
         var view = view
         let marker = view.marker
+        keep(marker?.addresses ?? [])
         let going = doing == .withdraw ? marker?.addresses ?? [] : []
         let doubtful = RegistrationPlan.questionable(view, addresses, ttl: configuration.ttl)
         view.askForClaims(doing == .withdraw ? going : doubtful)

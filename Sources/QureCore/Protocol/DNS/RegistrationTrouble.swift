@@ -13,8 +13,8 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
         case permission
     }
 
-    /// Sources of addresses do not agree, or have none.
-    case noAddress(String)
+    /// Sources of addresses do not agree, or have none that may be published.
+    case noAddress(String, Kind)
     /// Nobody answered, or no server was found to ask.
     case unreachable(String)
     /// A server that is not well.
@@ -47,7 +47,8 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
     /// What kind of trouble it is.
     package var kind: Kind {
         switch self {
-        case .noAddress, .temporary, .contention: .temporary
+        case .noAddress(_, let kind): kind
+        case .temporary, .contention: .temporary
         case .unreachable: .unreachable
         case .refused(_, let isSigned): isSigned ? .no : .permission
         case .rejected, .clock: .permission
@@ -58,14 +59,17 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
     }
 
     /// Whether it can pass by itself within seconds.
-    package var passesSoon: Bool { kind == .unreachable || kind == .temporary }
+    package var passesSoon: Bool {
+        if case .noAddress = self { return true }
+        return kind == .unreachable || kind == .temporary
+    }
 }
 
 extension RegistrationTrouble: CustomStringConvertible {
     /// One sentence that says what to do, where something can be done.
     package var description: String {
         switch self {
-        case .noAddress(let why), .unreachable(let why), .temporary(let why), .noZone(let why): why
+        case .noAddress(let why, _), .unreachable(let why), .temporary(let why), .noZone(let why): why
         case .refused(let code, let isSigned):
             isSigned
                 ? "\(code): the server knows the key and does not let it do this (update-policy, acl)"
