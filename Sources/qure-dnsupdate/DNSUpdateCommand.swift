@@ -13,18 +13,19 @@ struct DNSUpdateCommand: Tool {
     static let name = "qure-dnsupdate"
     static let configuration = CommandConfiguration(
         commandName: name,
-        abstract: "Change records at a primary DNS server, as nsupdate does.",
+        abstract: "Make the DNS say where this site is; or change records as nsupdate does.",
         usage: """
             qure-dnsupdate [-46dDilv] [-C FILE] [-k FILE | -y [HMAC:]NAME:SECRET] [-p PORT] [-t SECONDS] \
             [-u SECONDS] [-r COUNT] [FILE]
             qure-dnsupdate -h | -P | -T | -V
+            qure-dnsupdate register | deregister | check | follow NAME [OPTIONS]
             qure-dnsupdate address [OPTIONS]
             """,
         discussion:
             "FILE is the script; '-' or none: standard input. Exit status: 0 done, 1 usage or syntax error, 2 an "
             + "update failed; with a command those of qure(7). See qure-dnsupdate(8).",
         version: Version.text,
-        subcommands: [Address.self])
+        subcommands: [Register.self, Deregister.self, Check.self, Address.self, Follow.self])
 
     @OptionGroup var options: NsupdateHelp
 

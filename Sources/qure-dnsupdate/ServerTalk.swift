@@ -24,6 +24,8 @@ struct ServerTalk: ~Copyable {
 
     /// The address that all is sent from.
     var local: DNSEndpoint?
+    /// What a server has proved that this host's clock is behind by, in seconds.
+    var clockOffset: Int64 = 0
     private var poller: Poller
     private var random = SystemRandomNumberGenerator()
     private var line: Line?
@@ -34,7 +36,8 @@ struct ServerTalk: ~Copyable {
 
     init() throws { poller = try Poller() }
 
-    private static var time: UInt64 { UInt64(max(0, Clock.realtimeNanoseconds) / 1_000_000_000) }
+    /// The time for signatures, in seconds since 1970.
+    var time: UInt64 { UInt64(max(0, Clock.realtimeNanoseconds / 1_000_000_000 + clockOffset)) }
 
     /// How an exchange ended.
     enum End {
@@ -66,8 +69,11 @@ struct ServerTalk: ~Copyable {
         _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void
     ) throws -> End? {
         latest = nil
-        return try perform(exchange.step(.start, at: Clock.now, time: Self.time, using: &random), &exchange, watch)
+        return try perform(exchange.step(.start, at: Clock.now, time: time, using: &random), &exchange, watch)
     }
+
+    /// Nothing more is wanted of the exchange that was begun.
+    mutating func abandon() { line = nil }
 
     /// Waits until something happens or the exchange's deadline comes, and goes on.
     mutating func goOn(
@@ -76,7 +82,7 @@ struct ServerTalk: ~Copyable {
         for input in try wait(until: exchange.nextDeadline) {
             if case .datagram(let octets) = input { try watch(.trace("<- udp \(octets.count) octets"), exchange) }
             if case .message(let octets) = input { try watch(.trace("<- tcp \(octets.count) octets"), exchange) }
-            let outputs = exchange.step(input, at: Clock.now, time: Self.time, using: &random)
+            let outputs = exchange.step(input, at: Clock.now, time: time, using: &random)
             // What came over a socket is for the exchange that it was opened for.
             guard outputs.isEmpty else { return try perform(outputs, &exchange, watch) }
         }
@@ -101,7 +107,7 @@ struct ServerTalk: ~Copyable {
                 if case .openStream = output { isStream = true }
                 try watch(.trace("-> \(server) \(isStream ? "tcp" : "udp") \(octets.count) octets"), exchange)
                 guard let reason = send(octets, to: server, isStream: isStream) else { continue }
-                outputs += exchange.step(.failed(reason), at: Clock.now, time: Self.time, using: &random)
+                outputs += exchange.step(.failed(reason), at: Clock.now, time: time, using: &random)
             }
         }
         return nil

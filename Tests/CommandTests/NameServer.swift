@@ -75,7 +75,8 @@ final class NameServer {
         }
         let words: [String] =
             switch kind {
-            case .named: ["named", "-g", "-n", "1", "-c", path("named.conf")]
+            // Its log in a file: a pipe that nobody empties would stop it.
+            case .named: ["named", "-f", "-n", "1", "-L", path("log"), "-c", path("named.conf")]
             case .knotd: ["knotd", "-c", path("knot.conf")]
             }
         process = try LabProcess(words)

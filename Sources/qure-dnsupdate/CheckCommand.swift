@@ -1,0 +1,154 @@
+// `qure-dnsupdate check`: what the authority holds under the name now, what the public sees, whether the site's own
+// record is there and is where the site is. It changes nothing.
+
+import ArgumentParser
+import QureCore
+
+/// `qure-dnsupdate check`
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "check", of: "qure-dnsupdate",
+        abstract: "Show what the authority and the public see now. 0: it is this site; 1: it is not.")
+
+    @OptionGroup var site: SiteOptions
+    @OptionGroup var address: AddressOptions
+
+    func run() throws {
+        if site.common.checkConfig { return }
+        var diagnostics = site.common.diagnostics("qure-dnsupdate")
+        let key = try site.key(&diagnostics)
+        var run = try CheckRun(site, key)
+        let here = try SiteAddresses(address, interface: site.common.interface, hold: .zero).observe()
+        try run.run(here)
+    }
+}
+
+/// One look at everything.
+private struct CheckRun: ~Copyable {
+    private let names: SiteNames
+    private let machine: NodeID
+    private let isSole: Bool
+    private let key: TSIGKey?
+    private let search: AuthoritySearch
+    private let output: RecordWriter
+    private var talk: ServerTalk
+
+    init(_ site: SiteOptions, _ key: TSIGKey?) throws {
+        let names = try site.siteNames()
+        let search = try AuthoritySearch(site, key: key)
+        talk = try ServerTalk()
+        self.names = names
+        self.search = search
+        self.key = key
+        machine = site.machine
+        isSole = site.sole
+        output = RecordWriter(json: site.common.json)
+    }
+
+    /// Asks everybody and judges; ends with a status by throwing where that is not 0.
+    mutating func run(_ here: Registration.Input) throws {
+        let authority = try search.run(by: &talk).get(names)
+        let (view, server) = try view(authority)
+        try tell("authority", server.description, view.addresses)
+        if !isSole {
+            let owner = view.marker.map { $0.machine == machine ? "" : " machine=\($0.machine)" } ?? ""
+            try tell("site", names.site + owner, Self.addresses(view.marker?.addresses ?? [], in: view))
+        }
+        for resolver in search.book.resolvers { try tell("public", resolver.description, try ask(resolver)) }
+        guard case .observed(let own, let keeping) = here else {
+            guard case .trouble(let trouble) = here else { return }
+            throw trouble.failure(names)
+        }
+        try tell("here", "-", Self.addresses(own, in: view))
+        let marked = isSole ? Array(view.addresses.keys) : view.marker?.addresses ?? []
+        let isMine = isSole || view.marker?.machine == machine
+        let wanted = Set(own), present = Set(marked.filter { !keeping.contains(AddressFamily($0)) })
+        let isThere = wanted.allSatisfy { view.addresses[$0] != nil }
+        if isMine, isThere, wanted == present { return try conclude("current") }
+        try conclude(isMine ? "different" : view.marker == nil ? "absent" : "elsewhere")
+        throw Failure(.no, "")
+    }
+
+    private func conclude(_ state: String) throws {
+        try output.write(
+            Record(
+                "\(state) \(names.name.relativeDescription)",
+                [("record", .string("verdict")), ("state", .string(state)), ("name", .string("\(names.name)"))]))
+    }
+
+    /// The addresses with the time to live that they have at the authority.
+    private static func addresses(_ addresses: [IPAddress], in view: AuthorityView) -> [IPAddress: UInt32?] {
+        Dictionary(uniqueKeysWithValues: addresses.map { ($0, view.addresses[$0]) })
+    }
+
+    /// A line of the report; without addresses there was no answer.
+    private func tell(_ subject: String, _ who: String, _ addresses: [IPAddress: UInt32?]?) throws {
+        let sorted = (addresses ?? [:]).sorted { $0.key < $1.key }
+        let list = sorted.map { address, ttl in "\(address)" + (ttl.map { " ttl=\($0)" } ?? "") }
+        let text = addresses == nil ? "silent" : list.isEmpty ? "-" : list.joined(separator: " ")
+        try output.write(
+            Record(
+                "\(subject) \(who) \(text)",
+                [
+                    ("record", .string(subject)), ("who", who == "-" ? .null : .string(who)),
+                    ("addresses", addresses == nil ? .null : .array(sorted.map { .string($0.key.description) })),
+                    ("ttl", (sorted.first?.value).map { .integer(Int64($0)) } ?? .null),
+                ]))
+    }
+
+    /// What the authority holds, and which of its servers said so.
+    private mutating func view(_ authority: Authority) throws -> (AuthorityView, DNSEndpoint) {
+        var view = AuthorityView(names, isSole ? .addresses : .everything)
+        var server = authority.servers[0]
+        var hasSetClock = false
+        while let query = view.query {
+            var failures: [String] = []
+            var exchange = DNSExchange(
+                query, key: key, servers: authority.servers, timing: AuthoritySearch.timing,
+                passesOver: [.serverFailure, .notImplemented])
+            let answer = try talk.run(&exchange) { event, _ in
+                if case .failed(let server, let reason) = event { failures.append("\(server): \(reason)") }
+            }
+            guard let answer else { throw RegistrationTrouble(failures: failures).failure(names) }
+            server = answer.server
+            switch answer.registrationInput(at: talk.time) {
+            case .answer(let message):
+                do throws(RegistrationTrouble) { try view.take(message) } catch { throw error.failure(names) }
+            case .clock(let there, let here) where !hasSetClock:
+                hasSetClock = true
+                talk.clockOffset += Int64(clamping: there) - Int64(clamping: here)
+            case .trouble(let trouble): throw trouble.failure(names)
+            default: throw RegistrationTrouble.temporary("the server's clock is not to be believed").failure(names)
+            }
+        }
+        return (view, server)
+    }
+
+    /// What a resolver says, and for how long it will; nil: nothing.
+    private mutating func ask(_ resolver: DNSEndpoint) throws -> [IPAddress: UInt32?]? {
+        var found: [IPAddress: UInt32?] = [:]
+        for type in [RecordType.a, .aaaa] {
+            let question = DNSMessage(id: 0, flags: .recursionDesired, questions: [DNSQuestion(names.name, type)])
+            var exchange = DNSExchange(question, key: nil, servers: [resolver], timing: AuthoritySearch.timing)
+            guard let answer = try talk.run(&exchange, { _, _ in }) else { return nil }
+            let ttl = answer.message.answers.map(\.ttl).min()
+            for address in answer.message.answeredAddresses { found[address] = .some(ttl) }
+        }
+        return found
+    }
+}
+
+extension Result<Authority, RegistrationTrouble> {
+    /// The authority, or the end.
+    fileprivate func get(_ names: SiteNames) throws -> Authority {
+        switch self {
+        case .success(let authority): return authority
+        case .failure(let trouble): throw trouble.failure(names)
+        }
+    }
+}
+
+extension RegistrationTrouble {
+    /// What a command ends with.
+    func failure(_ names: SiteNames) -> Failure { Failure(status, "\(names.name.relativeDescription): \(self)") }
+}

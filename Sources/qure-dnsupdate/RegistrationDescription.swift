@@ -1,0 +1,72 @@
+// RegistrationDescription: what a registration tells, as records and in one line.
+
+import QureCore
+
+/// Puts reports into words.
+struct RegistrationDescription {
+    let configuration: Registration.Configuration
+
+    init(_ configuration: Registration.Configuration) { self.configuration = configuration }
+
+    /// A report that is a result.
+    func record(_ report: Registration.Report, server: DNSEndpoint?, zone: DomainName?) -> Record {
+        var word = ""
+        var addresses: [IPAddress] = []
+        var added: [IPAddress] = []
+        var removed: [IPAddress] = []
+        var site = configuration.names.site
+        switch report {
+        case .current(let present, let new, let old):
+            (addresses, added, removed) = (present, new, old)
+            word = new.isEmpty && old.isEmpty ? "current" : "registered"
+        case .withdrawn(let old): (word, removed) = ("withdrawn", old)
+        case .swept(let other, let old): (word, site, removed) = ("swept", other, old)
+        case .takenOver: word = "elsewhere"
+        case .otherTTL, .clockOffset, .trouble: word = "trouble"
+        }
+        func list(_ addresses: [IPAddress]) -> String {
+            addresses.isEmpty ? "-" : addresses.map(\.description).joined(separator: ",")
+        }
+        func array(_ addresses: [IPAddress]) -> JSONValue {
+            .array(addresses.map { .string($0.description) })
+        }
+        let name = configuration.names.name.relativeDescription
+        let shown = addresses.isEmpty ? removed : addresses
+        var text = "\(word) \(name) \(list(shown))"
+        if !configuration.isSole { text += " site=\(site)" }
+        if let zone { text += " zone=\(zone.relativeDescription)" }
+        if let server { text += " server=\(server)" }
+        return Record(
+            text,
+            [
+                ("event", .string(word)), ("name", .string(name)), ("addresses", array(addresses)),
+                ("added", array(added)), ("removed", array(removed)),
+                ("site", configuration.isSole ? .null : .string(site)),
+                ("zone", zone.map { .string($0.relativeDescription) } ?? .null),
+                ("server", server.map { .string($0.description) } ?? .null),
+            ])
+    }
+
+    /// A message in one line, for who watches.
+    func short(_ message: DNSMessage) -> String {
+        let parts = message.prerequisites + message.updates
+        let isUpdate = message.opcode == .update
+        let what =
+            isUpdate
+            ? parts.map(\.description).joined(separator: " / ") : message.question?.description ?? ""
+        let isAnswer = message.flags.contains(.response)
+        return "\(message.opcode) \(isAnswer ? "\(message.responseCode) " : "")\(what)"
+    }
+}
+
+extension RegistrationTrouble {
+    /// The status that a command ends with.
+    var status: ExitStatus {
+        switch kind {
+        case .no: .no
+        case .unreachable: .unreachable
+        case .temporary: .temporary
+        case .permission: .permission
+        }
+    }
+}

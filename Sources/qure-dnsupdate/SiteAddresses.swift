@@ -1,0 +1,60 @@
+// SiteAddresses: what the sources say about where the site is, as a registration takes it. A family that no source
+// can say anything about now is not a family that the site has lost: a gateway that restarts says nothing, or nonsense,
+// and the address that was there before stays. What an interface says of itself is believed also when it is nothing.
+
+import QureCore
+
+/// The sources, asked again and again.
+final class SiteAddresses {
+    private let options: AddressOptions
+    private let interface: String?
+    private var judge: AddressJudge
+
+    init(_ options: AddressOptions, interface: String?, hold: Duration) {
+        self.options = options
+        self.interface = interface
+        judge = options.judge(hold: hold)
+    }
+
+    /// Asks the sources; waits for them as long as they may take.
+    func observe() throws -> Registration.Input {
+        var search = try options.search(interface: interface)
+        let readings = options.wanted(try search.finish())
+        let verdicts = options.families.map { ($0, judge.judge(readings, $0, at: Clock.now)) }
+        let addresses = verdicts.compactMap(\.1.address)
+        // Where the sources contradict each other nothing changes, whatever the other family says.
+        let isDoubtful = verdicts.contains { if case .held = $0.1 { false } else { $0.1.isContradiction } }
+        guard !addresses.isEmpty, !isDoubtful else {
+            return .trouble(.noAddress(Self.reason(verdicts), Self.kind(verdicts.map(\.1))))
+        }
+        let hasFailed = readings.contains { $0.address == nil && $0.problem != nil }
+        let keeping = verdicts.filter { family, verdict in
+            switch verdict {
+            case .unknown: hasFailed
+            // IPv6 has no translator that could say such a thing of somebody else's.
+            case .unusable: family == .ipv4
+            default: false
+            }
+        }
+        return .observed(addresses, keeping: Set(keeping.map(\.0)))
+    }
+
+    private static func reason(_ verdicts: [(AddressFamily, AddressJudge.Verdict)]) -> String {
+        let known = verdicts.filter { if case .unknown = $0.1 { false } else { $0.1.address == nil } }
+        guard !known.isEmpty else { return "no source names an address (see 'qure-dnsupdate address')" }
+        return known.map { "\($0): \($1.reason)" }.joined(separator: "; ")
+    }
+
+    private static func kind(_ verdicts: [AddressJudge.Verdict]) -> RegistrationTrouble.Kind {
+        switch AddressJudge.Verdict.status(of: verdicts) {
+        case .no: .no
+        case .unreachable: .unreachable
+        default: .temporary
+        }
+    }
+}
+
+extension AddressJudge.Verdict {
+    /// Whether the sources say too much, or too little, for any address to be believed.
+    fileprivate var isContradiction: Bool { Self.status(of: [self]) == .temporary }
+}
