@@ -78,6 +78,7 @@ let package = Package(
         tool("qure-claim"),
         tool("qure-elect"),
         tool("qure-dnsupdate"),
+        tool("qure-dnsproxy"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",

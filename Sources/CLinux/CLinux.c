@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -135,4 +136,129 @@ pid_t qure_fork_command(const char *command, char *const environment[], int outp
     // Both sides do it, so that the group is there whoever runs first.
     if (child > 0) setpgid(child, child);
     return child;
+}
+
+struct qure_batch {
+    struct mmsghdr received[QURE_BATCH_SIZE], sent[QURE_BATCH_SIZE];
+    struct iovec queries[QURE_BATCH_SIZE], answers[QURE_BATCH_SIZE];
+    struct sockaddr_storage sources[QURE_BATCH_SIZE];
+    union {
+        struct cmsghdr header;
+        unsigned char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    } controls[QURE_BATCH_SIZE];
+    unsigned char query_bytes[QURE_BATCH_SIZE][QURE_BATCH_QUERY];
+    unsigned char answer_bytes[QURE_BATCH_SIZE][QURE_BATCH_ANSWER];
+};
+
+struct qure_batch *qure_batch_create(void) {
+    struct qure_batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    for (int i = 0; i < QURE_BATCH_SIZE; i++) {
+        batch->queries[i] = (struct iovec){batch->query_bytes[i], QURE_BATCH_QUERY};
+        batch->answers[i] = (struct iovec){batch->answer_bytes[i], 0};
+        struct msghdr *header = &batch->received[i].msg_hdr;
+        header->msg_iov = &batch->queries[i];
+        header->msg_iovlen = 1;
+        header->msg_name = &batch->sources[i];
+        header->msg_control = &batch->controls[i];
+    }
+    return batch;
+}
+
+void qure_batch_free(struct qure_batch *batch) { free(batch); }
+
+int qure_batch_receive(struct qure_batch *batch, int socket) {
+    for (int i = 0; i < QURE_BATCH_SIZE; i++) {
+        batch->received[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
+        batch->received[i].msg_hdr.msg_controllen = sizeof batch->controls[i];
+        batch->answers[i].iov_len = 0;
+    }
+    int count = recvmmsg(socket, batch->received, QURE_BATCH_SIZE, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < count; i++) {
+        struct msghdr *header = &batch->received[i].msg_hdr;
+        if (header->msg_flags & MSG_TRUNC) batch->received[i].msg_len = 0;
+        // The answer leaves from the address that was asked, by whichever way the routing table says.
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+            if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+                ((struct in_pktinfo *)CMSG_DATA(c))->ipi_ifindex = 0;
+            if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+                ((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex = 0;
+        }
+    }
+    return count;
+}
+
+const unsigned char *qure_batch_query(const struct qure_batch *batch, int index, size_t *length) {
+    *length = batch->received[index].msg_len;
+    return batch->query_bytes[index];
+}
+
+unsigned char *qure_batch_answer(struct qure_batch *batch, int index) { return batch->answer_bytes[index]; }
+
+const struct sockaddr_storage *qure_batch_source(const struct qure_batch *batch, int index) {
+    return &batch->sources[index];
+}
+
+size_t qure_batch_local(const struct qure_batch *batch, int index, unsigned char address[16]) {
+    struct msghdr *header = (struct msghdr *)&batch->received[index].msg_hdr;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            memcpy(address, &((struct in_pktinfo *)CMSG_DATA(c))->ipi_spec_dst, 4);
+            return 4;
+        }
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            memcpy(address, &((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_addr, 16);
+            return 16;
+        }
+    }
+    return 0;
+}
+
+void qure_batch_set_answer(struct qure_batch *batch, int index, size_t length) {
+    batch->answers[index].iov_len = length;
+}
+
+int qure_batch_send(struct qure_batch *batch, int socket) {
+    unsigned count = 0;
+    for (int i = 0; i < QURE_BATCH_SIZE; i++) {
+        if (batch->answers[i].iov_len == 0) continue;
+        batch->sent[count].msg_hdr = batch->received[i].msg_hdr;
+        batch->sent[count].msg_hdr.msg_iov = &batch->answers[i];
+        batch->sent[count++].msg_hdr.msg_flags = 0;
+    }
+    int lost = 0;
+    for (unsigned done = 0; done < count;) {
+        int sent = sendmmsg(socket, batch->sent + done, count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) done += (unsigned)sent;
+        else if (errno == EINTR) continue;
+        else done++, lost++;  // this one cannot be sent; the next is another client's
+    }
+    return lost;
+}
+
+ssize_t qure_send_from(int socket, const void *bytes, size_t length, const struct sockaddr *destination,
+                       socklen_t destination_length, const unsigned char *local, size_t local_length) {
+    union {
+        struct cmsghdr header;
+        unsigned char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    } control = {0};
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = length};
+    struct msghdr message = {.msg_name = (void *)destination, .msg_namelen = destination_length, .msg_iov = &vector,
+                             .msg_iovlen = 1};
+    if (local_length > 0) {
+        size_t size = local_length == 4 ? sizeof(struct in_pktinfo) : sizeof(struct in6_pktinfo);
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(size);
+        control.header.cmsg_level = local_length == 4 ? IPPROTO_IP : IPPROTO_IPV6;
+        control.header.cmsg_type = local_length == 4 ? IP_PKTINFO : IPV6_PKTINFO;
+        control.header.cmsg_len = CMSG_LEN(size);
+        if (local_length == 4) memcpy(&((struct in_pktinfo *)CMSG_DATA(&control.header))->ipi_spec_dst, local, 4);
+        else memcpy(&((struct in6_pktinfo *)CMSG_DATA(&control.header))->ipi6_addr, local, 16);
+    }
+    return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int qure_accept(int listener, struct sockaddr_storage *source) {
+    socklen_t length = sizeof *source;
+    return accept4(listener, (struct sockaddr *)source, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

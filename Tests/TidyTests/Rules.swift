@@ -104,7 +104,7 @@ extension Rule {
         switch file.layer {
         case "Wire", "Protocol": return []
         case "Authentication": return ["CNettle"]
-        case "System": return ["Glibc", "CLinux", "CNetlink"]
+        case "System": return ["Glibc", "CLinux", "CNetlink", "Synchronization"]
         case "CommandLine": return ["ArgumentParser", "Glibc"]
         default:
             if file.isIn("Sources") { return ["ArgumentParser", "Glibc", "CLinux", "QureCore"] }

@@ -102,3 +102,30 @@ pid_t qure_fork_guard(int pipe_end, const struct qure_guard_orders *orders);
 // Forked and not spawned: a parent that must not wait goes on at once, even where the disk that /bin/sh is read from
 // stalls. After fork it calls async-signal-safe functions only. Returns the child's pid, or -1 with errno.
 pid_t qure_fork_command(const char *command, char *const environment[], int output);
+
+// GNU-only: recvmmsg and sendmmsg with struct mmsghdr. A batch is one block of memory, made once: datagrams as they
+// came, with whom they are from and at which of our addresses they arrived, and room for an answer to each, which goes
+// back the same way.
+struct qure_batch;
+enum { QURE_BATCH_SIZE = 32, QURE_BATCH_QUERY = 4096, QURE_BATCH_ANSWER = 1232 };
+struct qure_batch *qure_batch_create(void);
+void qure_batch_free(struct qure_batch *batch);
+// Takes what has arrived, without waiting. Returns how many, or -1 with errno. Longer ones than fit have length 0.
+int qure_batch_receive(struct qure_batch *batch, int socket);
+// The datagram at `index`, its length, and room for the answer.
+const unsigned char *qure_batch_query(const struct qure_batch *batch, int index, size_t *length);
+unsigned char *qure_batch_answer(struct qure_batch *batch, int index);
+// Whom it is from, and our address that it came to: 4 or 16 octets, whose number is returned; 0: not known.
+const struct sockaddr_storage *qure_batch_source(const struct qure_batch *batch, int index);
+size_t qure_batch_local(const struct qure_batch *batch, int index, unsigned char address[16]);
+// The answer to the datagram at `index` has this length; 0: there is none now.
+void qure_batch_set_answer(struct qure_batch *batch, int index, size_t length);
+// Sends the answers. Returns how many the kernel did not take.
+int qure_batch_send(struct qure_batch *batch, int socket);
+
+// CMSG_* are macros: one datagram from a certain address of ours (4 or 16 octets, or 0: the kernel chooses).
+ssize_t qure_send_from(int socket, const void *bytes, size_t length, const struct sockaddr *destination,
+                       socklen_t destination_length, const unsigned char *local, size_t local_length);
+
+// GNU-only: the next connection, not blocking and closed on exec.
+int qure_accept(int listener, struct sockaddr_storage *source);

@@ -1,0 +1,66 @@
+// Audiences: who asks, as far as it matters for the answer: a stranger, who is told of our own names alone; somebody of
+// our networks, whom everything is found for; and those of a view, who are told other addresses of some names. Never an
+// open resolver: who is not named is a stranger.
+
+/// The networks whose clients are no strangers.
+package struct Audiences: Equatable, Sendable {
+    /// A network whose clients see some names otherwise.
+    package struct View: Equatable, Sendable {
+        /// Whom it is for.
+        package var network: Prefix
+        /// What they see of a name: in place of all else that is known of these names.
+        package var records: LocalData
+
+        /// A view.
+        package init(_ network: Prefix, _ records: LocalData) {
+            self.network = network
+            self.records = records
+        }
+    }
+
+    /// The number of strangers.
+    package static let stranger: UInt8 = 0
+    /// The number of all who may ask for everything and have no view.
+    package static let local: UInt8 = 1
+    /// Views, at most: what the number has room for.
+    package static let maximumViews = 64
+
+    /// Networks that recursion is for.
+    package var recursion: [Prefix]
+    /// The views, the first that fits counts; each is local or not as its clients are.
+    package var views: [View]
+
+    /// Audiences of these networks and views.
+    package init(recursion: [Prefix], views: [View] = []) {
+        self.recursion = recursion
+        self.views = views
+    }
+
+    /// The number of a client; it does not allocate.
+    package func audience(of client: IPAddress) -> UInt8 {
+        let client = client.unmapped
+        var isLocal = false
+        for prefix in recursion where prefix.contains(client) {
+            isLocal = true
+            break
+        }
+        for index in views.indices where views[index].network.contains(client) {
+            return UInt8(2 + 2 * index) | (isLocal ? 1 : 0)
+        }
+        return isLocal ? Self.local : Self.stranger
+    }
+
+    /// Whether an audience may ask for everything.
+    package static func isLocal(_ audience: UInt8) -> Bool { audience & 1 == 1 }
+
+    /// The view of an audience; nil: it has none.
+    package func view(of audience: UInt8) -> View? { audience < 2 ? nil : views[Int(audience) / 2 - 1] }
+}
+
+extension IPAddress {
+    /// The IPv4 address within an IPv6 one (RFC 4291 section 2.5.5.2), otherwise itself.
+    var unmapped: IPAddress {
+        guard case .v6(let address) = self, address.rawValue >> 32 == 0xffff else { return self }
+        return .v4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue)))
+    }
+}

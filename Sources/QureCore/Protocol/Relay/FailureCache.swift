@@ -1,0 +1,38 @@
+// FailureCache: questions that nobody answered a moment ago are not asked again at once (RFC 9520): the pause begins
+// with a second and doubles with each further failure, up to five minutes.
+
+/// What failed, and until when it is not tried again.
+package struct FailureCache: Sendable {
+    private struct Row {
+        var until: Instant
+        var pause: Duration
+    }
+
+    /// The pauses (RFC 9520 section 3.2).
+    package static let firstPause = Duration.seconds(1), longestPause = Duration.seconds(300)
+    /// Questions that are remembered; those beyond take the place of all whose time is over, or of any.
+    package static let capacity = 1000
+
+    private var rows: [DNSQuestion: Row] = [:]
+
+    /// Nothing has failed.
+    package init() {}
+
+    /// Whether the question failed and is not to be asked now.
+    package func isFailing(_ question: DNSQuestion, at now: Instant) -> Bool {
+        rows[question].map { now < $0.until } ?? false
+    }
+
+    /// It failed.
+    package mutating func fail(_ question: DNSQuestion, at now: Instant) {
+        let pause = rows[question].map { min(Self.longestPause, $0.pause * 2) } ?? Self.firstPause
+        if rows.count >= Self.capacity, rows[question] == nil {
+            rows = rows.filter { now < $0.value.until }
+            if rows.count >= Self.capacity, let any = rows.keys.first { rows[any] = nil }
+        }
+        rows[question] = Row(until: now + pause, pause: pause)
+    }
+
+    /// It was answered.
+    package mutating func succeed(_ question: DNSQuestion) { rows[question] = nil }
+}

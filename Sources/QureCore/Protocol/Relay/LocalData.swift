@@ -1,0 +1,189 @@
+// LocalData: what is known here without asking anybody: records from the configuration, hosts files, zone files, and
+// zones that are delegated to us. Within a zone everything is known, and what is not there does not exist (RFC 1034
+// section 4.3.2); outside of one only the names that are listed are ours.
+
+/// Names and their records.
+package struct LocalData: Equatable, Sendable {
+    /// What is said of a question.
+    package struct Answer: Equatable, Sendable {
+        /// NOERROR or NXDOMAIN.
+        package var responseCode = DNSResponseCode.noError
+        /// The records asked for, with the aliases that lead to them.
+        package var answers: [DNSRecord] = []
+        /// The SOA behind a "no", the name servers of a delegation.
+        package var authorities: [DNSRecord] = []
+        /// Addresses of the name servers of a delegation.
+        package var additionals: [DNSRecord] = []
+        /// Whether we have the authority for it.
+        package var isAuthoritative = false
+        /// An alias that leads to a name that is not known here.
+        package var unresolved: DomainName?
+    }
+
+    /// Aliases within local data that are followed.
+    package static let maximumAliases = 8
+
+    private var nodes: [DomainName: [DNSRecord]] = [:]
+    private var zones: [DomainName: DNSRecord] = [:]
+
+    /// Nothing is known.
+    package init() {}
+
+    /// Whether nothing is known.
+    package var isEmpty: Bool { nodes.isEmpty }
+
+    /// The zones that we have the authority for.
+    package var zoneNames: [DomainName] { zones.keys.sorted() }
+
+    /// Adds a record; one that is there already is not there twice.
+    package mutating func add(_ record: DNSRecord) {
+        guard nodes[record.name]?.contains(where: { $0.data == record.data }) != true else { return }
+        nodes[record.name, default: []].append(record)
+    }
+
+    /// Adds a zone that we have the authority for; its SOA is among the records. What stands outside of it is left out;
+    /// nil: there is no SOA.
+    package mutating func addZone(_ records: [DNSRecord]) -> DomainName? {
+        guard let soa = records.first(where: { $0.type == .soa }) else { return nil }
+        zones[soa.name] = soa
+        for record in records where record.name.isWithin(soa.name) {
+            add(record)
+            // Names that have nothing but names below them exist, too (RFC 8020).
+            var above = record.name
+            while above != soa.name, let parent = above.parent {
+                above = parent
+                nodes[above] = nodes[above] ?? []
+            }
+        }
+        return soa.name
+    }
+
+    /// The closest zone of ours that a name is in.
+    package func zone(of name: DomainName) -> DNSRecord? {
+        guard !zones.isEmpty else { return nil }
+        var name: DomainName? = name
+        while let candidate = name {
+            if let soa = zones[candidate] { return soa }
+            name = candidate.parent
+        }
+        return nil
+    }
+
+    /// The SOA for a "no": its own time to live is at most what it says of a "no" (RFC 2308 section 3).
+    package static func negative(_ soa: DNSRecord) -> DNSRecord {
+        var soa = soa
+        soa.ttl = min(soa.ttl, soa.data.startOfAuthority?.minimum ?? 0)
+        return soa
+    }
+
+    /// What is known of a question; nil: nothing, and others are to be asked. The name of the question is given back
+    /// with its own letters.
+    package func answer(_ question: DNSQuestion) -> Answer? {
+        var result = Answer()
+        var name = question.name
+        for _ in 0...Self.maximumAliases {
+            guard let step = lookUp(name, question.type) else {
+                guard !result.answers.isEmpty else { return nil }
+                result.unresolved = name
+                return result
+            }
+            result.answers += step.answers
+            result.responseCode = step.responseCode
+            result.authorities = step.authorities
+            result.additionals = step.additionals
+            if result.answers.count == step.answers.count { result.isAuthoritative = step.isAuthoritative }
+            guard let alias = step.answers.last, alias.type == .cname, question.type != .cname,
+                let target = alias.data.target
+            else { return result }
+            name = target
+        }
+        return result
+    }
+
+    private func lookUp(_ name: DomainName, _ type: RecordType) -> Answer? {
+        let soa = zone(of: name)
+        var answer = Answer()
+        answer.isAuthoritative = soa != nil
+        if let soa, let cut = delegation(of: name, in: soa.name) {
+            answer.isAuthoritative = false
+            answer.authorities = cut
+            answer.additionals = cut.compactMap(\.data.target).flatMap { nodes[$0] ?? [] }.filter {
+                $0.data.address != nil
+            }
+            return answer
+        }
+        guard let records = nodes[name] ?? wildcard(of: name, in: soa?.name) else {
+            guard let soa else { return nil }
+            answer.responseCode = .nameError
+            answer.authorities = [Self.negative(soa)]
+            return answer
+        }
+        answer.answers = records.filter { $0.type == type || $0.type == .cname }.map { record in
+            var record = record
+            record.name = name
+            return record
+        }
+        if answer.answers.contains(where: { $0.type == type }) { answer.answers.removeAll { $0.type != type } }
+        if answer.answers.isEmpty, let soa { answer.authorities = [Self.negative(soa)] }
+        return answer
+    }
+
+    /// The name servers of a zone that is cut off between `name` and the zone's apex.
+    private func delegation(of name: DomainName, in apex: DomainName) -> [DNSRecord]? {
+        var cut: [DNSRecord]?
+        var name = name
+        while name != apex, let parent = name.parent {
+            let servers = nodes[name]?.filter { $0.type == .ns } ?? []
+            if !servers.isEmpty { cut = servers }
+            name = parent
+        }
+        return cut
+    }
+
+    /// The records of the wildcard next above (RFC 4592 section 3.3.1): of the closest name that exists.
+    private func wildcard(of name: DomainName, in apex: DomainName?) -> [DNSRecord]? {
+        var above = name
+        while let parent = above.parent, let apex, parent.isWithin(apex) {
+            if let records = parent.prepending([UInt8(ascii: "*")]).flatMap({ nodes[$0] }) { return records }
+            if nodes[parent] != nil { return nil }
+            above = parent
+        }
+        return nil
+    }
+}
+
+extension LocalData {
+    /// Adds the lines of a hosts file: an address, then its names. The first name is what the address is called in
+    /// turn. The number of a line that is none of these is given back.
+    package mutating func addHosts(_ text: [UInt8], ttl: UInt32) -> Int? {
+        for (number, line) in text.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+            let words = line.prefix { $0 != UInt8(ascii: "#") }.split { $0 == 32 || $0 == 9 || $0 == 13 }
+                .map { String(decoding: $0, as: UTF8.self) }
+            guard let first = words.first else { continue }
+            // A zone is of no use in the DNS: `fe80::1%lo0 localhost`.
+            guard !first.contains("%") else { continue }
+            guard let address = IPAddress(first), words.count > 1 else { return number + 1 }
+            for (index, word) in words.dropFirst().enumerated() {
+                guard let name = DomainName(word) else { return number + 1 }
+                add(DNSRecord(name, ttl: ttl, .address(address)))
+                guard index == 0, let data = RecordData.name(.ptr, name) else { continue }
+                add(DNSRecord(address.reverseName, ttl: ttl, data))
+            }
+        }
+        return nil
+    }
+}
+
+extension IPAddress {
+    /// The name below which the DNS says what an address is called (RFC 1035 section 3.5, RFC 3596 section 2.5).
+    package var reverseName: DomainName {
+        let labels: [String]
+        switch self {
+        case .v4: labels = octets.reversed().map { "\($0)" } + ["in-addr", "arpa"]
+        case .v6: labels = octets.reversed().flatMap { octet in
+            [String(octet & 0xf, radix: 16), String(octet >> 4, radix: 16)]
+        } + ["ip6", "arpa"]
+        }
+        return DomainName(labels: labels.map { Array($0.utf8) }) ?? .root
+    }
+}

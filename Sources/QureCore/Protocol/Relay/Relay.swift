@@ -1,0 +1,276 @@
+// Relay: what qure-dnsproxy does with a query that its cache does not answer: finds out what it is about (an alias, a
+// name that is known here, a name that others know), asks whoever knows, and answers all who wait for the same. It is a
+// machine like the others: requests, answers and the clock go in, what is to be sent comes out. Each question that is
+// under way is a DNSExchange of its own, which sees to it that nothing is believed that is not the answer.
+//
+//   a query                        | is answered
+//   for an alias, A or AAAA        | from the table of aliases, at once or when the addresses are known
+//   for an alias, another type     | NODATA; ANY as RFC 8482 says
+//   for a name that is known here  | from local data
+//   of a stranger, or without RD   | REFUSED
+//   that failed a moment ago       | SERVFAIL (RFC 9520)
+//   that somebody else waits for   | when that one is
+//   any other                      | when the upstreams have been asked
+//
+// Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for.
+
+/// A client that waits for an answer: as much of it as the answer needs.
+package struct RelayClient: Hashable, Sendable {
+    /// Its address.
+    package var address: IPAddress
+    /// Its port.
+    package var port: UInt16
+    /// The interface of a link-local address.
+    package var scope: UInt32 = 0
+    /// Our address that it asked.
+    package var local: IPAddress?
+    /// The socket that it came through.
+    package var entrance: Int
+    /// Its connection; nil: it sent a datagram.
+    package var stream: Int?
+
+    /// A client.
+    package init(
+        _ address: IPAddress, port: UInt16, scope: UInt32 = 0, local: IPAddress? = nil, entrance: Int = 0,
+        stream: Int? = nil
+    ) {
+        self.address = address
+        self.port = port
+        self.scope = scope
+        self.local = local
+        self.entrance = entrance
+        self.stream = stream
+    }
+}
+
+/// The machine.
+package struct Relay: Sendable {
+    /// What happens.
+    package enum Input: Sendable {
+        /// A client asks something that the cache did not answer.
+        case request([UInt8], RelayClient)
+        /// Something came of a question of ours.
+        case exchange(Int, DNSExchange.Input)
+        /// An answer that clients ask for is about to be over (AnswerCache.Finding).
+        case refresh([UInt8], RelayClient)
+        case deadlinePassed
+    }
+
+    /// What to do.
+    package enum Output: Equatable, Sendable {
+        case answer([UInt8], RelayClient)
+        /// For the exchange of this number.
+        case sendDatagram([UInt8], to: DNSEndpoint, exchange: Int)
+        case openStream([UInt8], to: DNSEndpoint, exchange: Int)
+        case close(exchange: Int)
+        /// A line for the log.
+        case report(Report)
+    }
+
+    /// What a user may want to know.
+    package enum Report: Equatable, Sendable {
+        case aliasChanged(DomainName, RecordType, [IPAddress])
+        case aliasFailed(DomainName, RecordType)
+        case loop(DNSQuestion)
+    }
+
+    /// What has been counted.
+    package struct Counters: Equatable, Sendable {
+        /// Requests that did not come from the cache.
+        package var requests: UInt64 = 0
+        /// Of these: dropped; rejected for their form; refused; waiting for what another had asked for.
+        package var dropped: UInt64 = 0, malformed: UInt64 = 0, refused: UInt64 = 0, joined: UInt64 = 0
+        /// Questions that were put to others; those that nobody answered.
+        package var asked: UInt64 = 0, unanswered: UInt64 = 0
+        /// Answers that were old; SERVFAIL.
+        package var stale: UInt64 = 0, failed: UInt64 = 0
+    }
+
+    /// Who waits for an answer.
+    struct Waiter: Sendable {
+        var octets: [UInt8]
+        var request: DNSMessage
+        var question: DNSQuestion
+        var client: RelayClient?
+        var audience: UInt8
+    }
+
+    /// Questions that are one for the upstreams.
+    struct ForwardKey: Hashable, Sendable {
+        var question: DNSQuestion
+        var wantsSecurity, checkingDisabled, authenticated: Bool
+    }
+
+    /// Why something is asked.
+    enum Purpose: Hashable, Sendable {
+        case forward(ForwardKey)
+        case alias(AliasTable.Key)
+    }
+
+    /// A question that is under way.
+    struct Work: Sendable {
+        var purpose: Purpose
+        var exchange: DNSExchange
+        var waiters: [Waiter]
+        /// When those who wait are told that it failed.
+        var limit: Instant
+        /// Aliases that the addresses were followed through, and the shortest time to live on the way.
+        var hops = 0
+        var ttl = UInt32.max
+    }
+
+    /// How long a client waits: less than a resolver's library does (5 s).
+    static let patience = Duration.milliseconds(4500)
+    /// Questions under way, at most; and those of one client.
+    static let maximumWork = 4096, maximumOfClient = 64
+    /// Servers that are asked for one answer, the same ones again where there are fewer.
+    static let tries = 3
+
+    /// As configured.
+    package private(set) var configuration: RelayConfiguration
+    /// Answers that are known; whoever receives queries asks it first.
+    package var cache: AnswerCache
+    /// What is known of aliases.
+    package internal(set) var aliases: AliasTable
+    /// What has been counted.
+    package internal(set) var counters = Counters()
+    var failures = FailureCache()
+    var works: [Int: Work] = [:]
+    var numbers: [Purpose: Int] = [:]
+    var waiting: [IPAddress: Int] = [:]
+    private var nextNumber = 0
+    private var earliest: Instant?
+
+    /// A relay that knows nothing yet. `cacheKey` is to be drawn from a generator that nobody can guess.
+    package init(_ configuration: RelayConfiguration, cacheKey: (UInt64, UInt64), at now: Instant) {
+        self.configuration = configuration
+        cache = AnswerCache(capacity: configuration.cacheSize, key: cacheKey)
+        aliases = AliasTable(configuration.aliases, at: now)
+    }
+
+    /// When `deadlinePassed` is due, at the latest.
+    package var nextDeadline: Instant? { earlier(earliest, aliases.nextDeadline) }
+
+    /// Takes a new configuration: what waits goes on waiting, what is known of the same aliases stays.
+    package mutating func configure(_ new: RelayConfiguration, cacheKey: (UInt64, UInt64), at now: Instant) {
+        guard new != configuration else { return }
+        var table = AliasTable(new.aliases, at: now)
+        table.adopt(aliases)
+        aliases = table
+        configuration = new
+        cache = AnswerCache(capacity: new.cacheSize, key: cacheKey)
+        failures = FailureCache()
+        for (number, work) in works {
+            // The numbers of aliases are others now; whoever waits is answered when the new ones are known.
+            guard case .alias = work.purpose else { continue }
+            works[number]?.purpose = .forward(ForwardKey(abandoned: number))
+            numbers[work.purpose] = nil
+        }
+    }
+
+    /// Takes one input and says what to do. `time` is in seconds since 1970.
+    package mutating func step(
+        _ input: Input, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        var outputs: [Output] = []
+        switch input {
+        case .request(let octets, let client):
+            outputs = take(octets, client, at: now, time: time, using: &random)
+        case .refresh(let octets, let client):
+            outputs = refresh(octets, client, at: now, time: time, using: &random)
+        case .exchange(let number, let input):
+            outputs = advance(number, input, at: now, time: time, using: &random)
+        case .deadlinePassed:
+            for number in works.keys.sorted() {
+                outputs += advance(number, .deadlinePassed, at: now, time: time, using: &random)
+            }
+            earliest = works.values.compactMap { earlier($0.exchange.nextDeadline, $0.limit) }.min()
+        }
+        for key in aliases.takeDue(at: now) { outputs += ask(key, at: now, time: time, using: &random) }
+        return outputs
+    }
+
+    /// Begins to ask.
+    mutating func begin(
+        _ purpose: Purpose, _ message: DNSMessage, _ servers: [DNSEndpoint], waiters: [Waiter], at now: Instant,
+        time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0, ttl: UInt32 = .max
+    ) -> [Output] {
+        var timing = DNSExchange.Timing()
+        timing.total = .seconds(2)
+        timing.perTry = .milliseconds(1200)
+        timing.tries = 1
+        let tried = servers.isEmpty ? [] : (0..<Self.tries).map { servers[$0 % servers.count] }
+        let exchange = DNSExchange(
+            message, key: nil, servers: tried, timing: timing,
+            passesOver: [.serverFailure, .refused, .notImplemented, .formatError, .notAuthorized])
+        nextNumber += 1
+        let number = nextNumber
+        numbers[purpose] = number
+        works[number] = Work(
+            purpose: purpose, exchange: exchange, waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl)
+        for waiter in waiters { count(waiter, 1) }
+        counters.asked += 1
+        return advance(number, .start, at: now, time: time, using: &random)
+    }
+
+    /// Whoever waits counts against what one client may have under way.
+    mutating func count(_ waiter: Waiter, _ step: Int) {
+        guard let address = waiter.client?.address else { return }
+        let count = (waiting[address] ?? 0) + step
+        waiting[address] = count > 0 ? count : nil
+    }
+
+    private mutating func advance(
+        _ number: Int, _ input: DNSExchange.Input, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard var work = works[number] else { return [] }
+        var outputs: [Output] = []
+        var verdict: DNSExchange.Answer??
+        for output in work.exchange.step(input, at: now, time: time, using: &random) {
+            switch output {
+            case .sendDatagram(let octets, let server):
+                outputs.append(.sendDatagram(octets, to: server, exchange: number))
+            case .openStream(let octets, let server):
+                outputs.append(.openStream(octets, to: server, exchange: number))
+            case .close: outputs.append(.close(exchange: number))
+            case .failed: break
+            case .finished(let answer): verdict = .some(answer)
+            case .exhausted: verdict = .some(nil)
+            }
+        }
+        if verdict == nil, now >= work.limit {
+            outputs.append(.close(exchange: number))
+            verdict = .some(nil)
+        }
+        guard let verdict else {
+            works[number] = work
+            earliest = earlier(earliest, earlier(work.exchange.nextDeadline, work.limit))
+            return outputs
+        }
+        works[number] = nil
+        if numbers[work.purpose] == number { numbers[work.purpose] = nil }
+        for waiter in work.waiters { count(waiter, -1) }
+        if verdict == nil { counters.unanswered += 1 }
+        return outputs + finish(work, verdict, at: now, time: time, using: &random)
+    }
+
+    private mutating func finish(
+        _ work: Work, _ answer: DNSExchange.Answer?, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        switch work.purpose {
+        case .forward(let key): finishForward(work, key, answer, at: now)
+        case .alias(let key): finishAlias(work, key, answer, at: now, time: time, using: &random)
+        }
+    }
+}
+
+extension Relay.ForwardKey {
+    /// The key of a question whose answer is of no use any more; no other question has it.
+    init(abandoned number: Int) {
+        self.init(
+            question: DNSQuestion(.root, RecordType(rawValue: 0), RecordClass(rawValue: UInt16(truncatingIfNeeded: number))),
+            wantsSecurity: false, checkingDisabled: false, authenticated: false)
+    }
+}

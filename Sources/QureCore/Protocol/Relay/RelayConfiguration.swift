@@ -1,0 +1,193 @@
+// RelayConfiguration: everything that a relay is told, as one value: it is checked whole, and swapped whole when the
+// configuration is read anew. The readers of its single lines are here, too (`alias`, `forward`); each says what is
+// wrong in a sentence.
+
+/// What a relay does.
+package struct RelayConfiguration: Equatable, Sendable {
+    /// Where the names of a domain are known.
+    package struct Forward: Equatable, Sendable {
+        /// The domain.
+        package var domain: DomainName
+        /// Who knows it, the first one first.
+        package var servers: [DNSEndpoint]
+
+        /// A domain and its servers.
+        package init(_ domain: DomainName, _ servers: [DNSEndpoint]) {
+            self.domain = domain
+            self.servers = servers
+        }
+    }
+
+    /// Names that have the addresses of others.
+    package var aliases: [Alias] = []
+    /// Who finds everything else; none: it is refused.
+    package var upstreams: [DNSEndpoint] = []
+    /// Domains that others know.
+    package var forwards: [Forward] = []
+    /// What is known here.
+    package var local = LocalData()
+    /// Who may ask for what.
+    package var audiences = Audiences(recursion: [])
+    /// Answers that are kept.
+    package var cacheSize = 10_000
+    /// Seconds that a record is kept at least, and at most.
+    package var minimumTTL: UInt32 = 0
+    /// As `minimumTTL`.
+    package var maximumTTL: UInt32 = 86_400
+    /// Seconds that a "no" is kept at most (RFC 2308 section 5 advises one to three hours at most).
+    package var maximumNegativeTTL: UInt32 = 900
+    /// How long answers that are over are given when nobody can be asked (RFC 8767); nothing: not at all.
+    package var staleLimit = Duration.zero
+    /// Whether the letters of questions are sent in a random case, which a forger would have to guess.
+    package var randomizesCase = false
+    /// Whether addresses of private networks in answers of upstreams are refused.
+    package var refusesPrivateAddresses = false
+
+    /// Nothing is known and nothing allowed.
+    package init() {}
+
+    /// Whom to ask about a name: those of the closest domain, else the upstreams.
+    package func servers(for name: DomainName) -> [DNSEndpoint] {
+        let closest = forwards.filter { name.isWithin($0.domain) }.max { $0.domain.labelCount < $1.domain.labelCount }
+        return closest?.servers ?? upstreams
+    }
+}
+
+/// What is wrong with a line of the configuration.
+package struct SettingError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A sentence without an end.
+    package let description: String
+
+    /// An error.
+    package init(_ description: String) { self.description = description }
+}
+
+extension DNSEndpoint {
+    /// `ADDR`, `ADDR:PORT`, `ADDR#PORT`, `[ADDR]:PORT`.
+    package init(setting text: String) throws(SettingError) {
+        var address = text[...]
+        var port: Substring?
+        if let mark = text.lastIndex(of: "#") {
+            (address, port) = (text[..<mark], text[text.index(after: mark)...])
+        } else if text.hasPrefix("["), let bracket = text.lastIndex(of: "]") {
+            address = text[text.index(after: text.startIndex)..<bracket]
+            let rest = text[text.index(after: bracket)...]
+            if !rest.isEmpty { port = rest.hasPrefix(":") ? rest.dropFirst() : "" }
+        } else if let colon = text.lastIndex(of: ":"), text.firstIndex(of: ":") == colon {
+            (address, port) = (text[..<colon], text[text.index(after: colon)...])
+        }
+        let number = port.map { UInt16($0) } ?? Self.port
+        guard let number, number > 0 else { throw SettingError("'\(text)': a port is a number from 1 to 65535") }
+        guard let endpoint = DNSEndpoint(String(address), port: number) else {
+            throw SettingError("'\(text)' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
+        }
+        self = endpoint
+    }
+
+    /// Several of them with commas between.
+    package static func list(setting text: some StringProtocol) throws(SettingError) -> [DNSEndpoint] {
+        var endpoints: [DNSEndpoint] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            endpoints.append(try DNSEndpoint(setting: String(part)))
+        }
+        return endpoints
+    }
+}
+
+extension DomainName {
+    /// A name in a setting.
+    package init(setting text: some StringProtocol) throws(SettingError) {
+        guard !text.isEmpty, let name = DomainName(String(text)) else {
+            throw SettingError("'\(text)' is not a domain name")
+        }
+        self = name
+    }
+}
+
+/// The words of a setting: `NAME=VALUE` ones behind what it is about.
+package struct SettingWords: Sendable {
+    /// The first word.
+    package let subject: String
+    private var values: [(name: String, value: String)] = []
+    private let text: String
+
+    /// Divides a setting; every word but the first must be of the form `NAME=VALUE`.
+    package init(_ text: String) throws(SettingError) {
+        self.text = text
+        let words = text.split { $0 == " " || $0 == "\t" }.map(String.init)
+        guard let first = words.first else { throw SettingError("a value is missing") }
+        subject = first
+        for word in words.dropFirst() {
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[1].isEmpty else {
+                throw SettingError("'\(word)' is not of the form name=value")
+            }
+            values.append((String(parts[0]), String(parts[1])))
+        }
+    }
+
+    /// The value of a word, which is taken out.
+    package mutating func take(_ name: String) -> String? {
+        guard let index = values.firstIndex(where: { $0.name == name }) else { return nil }
+        return values.remove(at: index).value
+    }
+
+    /// As `take`, for a duration.
+    package mutating func takeDuration(_ name: String) throws(SettingError) -> Duration? {
+        guard let text = take(name) else { return nil }
+        guard let duration = Duration(text: text) else {
+            throw SettingError("'\(name)=\(text)' is not a duration; write it like 250ms, 2s or 1m")
+        }
+        return duration
+    }
+
+    /// Complains about a word that nobody took.
+    package func expectEnd(known: String) throws(SettingError) {
+        guard let word = values.first else { return }
+        throw SettingError("'\(word.name)' is not understood in '\(text)'; known are \(known)")
+    }
+
+    /// The two sides of `LEFT=RIGHT`.
+    package func sides(_ form: String) throws(SettingError) -> (left: String, right: String) {
+        let parts = subject.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
+            throw SettingError("'\(subject)' is not of the form \(form)")
+        }
+        return (String(parts[0]), String(parts[1]))
+    }
+}
+
+extension Alias {
+    /// `NAME=TARGET [ask=ADDR,…] [ttl-max=DURATION] [stale=DURATION] [other=nodata|pass]`
+    package init(setting text: String) throws(SettingError) {
+        var words = try SettingWords(text)
+        let sides = try words.sides("NAME=TARGET")
+        self.init(try DomainName(setting: sides.left), target: try DomainName(setting: sides.right))
+        guard !target.isWithin(name), !name.isRoot else {
+            throw SettingError("'\(sides.left)' would be an alias of itself")
+        }
+        if let ask = words.take("ask") { servers = try DNSEndpoint.list(setting: ask) }
+        if let limit = try words.takeDuration("ttl-max") {
+            let seconds = limit.nanoseconds / 1_000_000_000
+            guard (1...86_400).contains(seconds) else { throw SettingError("ttl-max is 1s to 1440m, not '\(limit.text)'") }
+            maximumTTL = UInt32(seconds)
+        }
+        if let limit = try words.takeDuration("stale") { staleLimit = limit }
+        switch words.take("other") {
+        case nil, "nodata": break
+        case "pass": passesOthers = true
+        case let other?: throw SettingError("'other=\(other)' is neither other=nodata nor other=pass")
+        }
+        try words.expectEnd(known: "ask, ttl-max, stale and other")
+    }
+}
+
+extension RelayConfiguration.Forward {
+    /// `DOMAIN=ADDR[,ADDR…]`
+    package init(setting text: String) throws(SettingError) {
+        let words = try SettingWords(text)
+        let sides = try words.sides("DOMAIN=ADDR")
+        self.init(try DomainName(setting: sides.left), try DNSEndpoint.list(setting: sides.right))
+        try words.expectEnd(known: "none")
+    }
+}

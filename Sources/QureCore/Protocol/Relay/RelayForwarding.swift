@@ -1,0 +1,237 @@
+// What a relay asks others: questions of clients, which are put to the upstreams, and the addresses of aliases.
+
+extension Relay {
+    // MARK: Questions of clients
+
+    mutating func forward(
+        _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let question = waiter.question
+        let servers = configuration.servers(for: question.name)
+        guard !servers.isEmpty else { return fail(waiter, ExtendedError.notReady) }
+        guard !failures.isFailing(question, at: now) else { return failOrStale(waiter, at: now) }
+        let key = ForwardKey(waiter.request, question)
+        if let number = numbers[.forward(key)] {
+            join(number, waiter)
+            return []
+        }
+        guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
+        return begin(
+            .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random)
+    }
+
+    /// Asks anew for what is still known, with nobody waiting.
+    mutating func refresh(
+        _ octets: [UInt8], _ client: RelayClient, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard case .query(let request, let question) = RequestTriage(octets, isStream: true),
+            aliases.alias(of: question.name) == nil, works.count < Self.maximumWork / 2
+        else { return [] }
+        let waiter = Waiter(
+            octets: octets, request: request, question: question, client: nil,
+            audience: configuration.audiences.audience(of: client.address))
+        guard configuration.local.answer(question) == nil, Audiences.isLocal(waiter.audience) else { return [] }
+        return forward(waiter, at: now, time: time, using: &random)
+    }
+
+    /// Whether there is too much under way for one more.
+    func isOverdrawn(_ waiter: Waiter) -> Bool {
+        works.count >= Self.maximumWork
+            || waiter.client.map { waiting[$0.address] ?? 0 >= Self.maximumOfClient } ?? false
+    }
+
+    /// Waits for what is being asked already. A datagram that was sent again is answered once.
+    mutating func join(_ number: Int, _ waiter: Waiter) {
+        guard var work = works[number], !isOverdrawn(waiter) else { return }
+        let isThere = work.waiters.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
+        guard !isThere else { return }
+        counters.joined += 1
+        count(waiter, 1)
+        work.waiters.append(waiter)
+        works[number] = work
+    }
+
+    /// Our own question: nothing of the client's message but what the answer depends on.
+    private func message(_ key: ForwardKey, using random: inout some RandomNumberGenerator) -> DNSMessage {
+        var question = key.question
+        if configuration.randomizesCase { question.name = question.name.withRandomCase(using: &random) }
+        var flags: DNSMessage.Flags = [.recursionDesired]
+        if key.checkingDisabled { flags.insert(.checkingDisabled) }
+        if key.authenticated { flags.insert(.authenticated) }
+        return DNSMessage(
+            id: 0, flags: flags, questions: [question], edns: EDNS(wantsSecurity: key.wantsSecurity))
+    }
+
+    mutating func finishForward(
+        _ work: Work, _ key: ForwardKey, _ answer: DNSExchange.Answer?, at now: Instant
+    ) -> [Output] {
+        guard let answer else {
+            failures.fail(key.question, at: now)
+            return work.waiters.flatMap { failOrStale($0, at: now) }
+        }
+        failures.succeed(key.question)
+        return work.waiters.flatMap { give(answer.message, to: $0, at: now) }
+    }
+
+    /// An upstream's answer, made ours.
+    private mutating func give(_ found: DNSMessage, to waiter: Waiter, at now: Instant) -> [Output] {
+        let wantsSecurity = waiter.request.edns?.wantsSecurity ?? false
+        var kept = found.onlyAbout(waiter.question, wantsSecurity: wantsSecurity)
+        if configuration.refusesPrivateAddresses, kept.answers.contains(where: { $0.data.address?.isPrivate == true }) {
+            return fail(waiter, ExtendedError.filtered)
+        }
+        let bounds = min(configuration.minimumTTL, configuration.maximumTTL)...configuration.maximumTTL
+        for index in kept.answers.indices {
+            kept.answers[index].ttl = min(max(kept.answers[index].ttl, bounds.lowerBound), bounds.upperBound)
+        }
+        let lifetime = kept.lifetime(maximumNegative: configuration.maximumNegativeTTL)
+        for index in kept.authorities.indices {
+            kept.authorities[index].ttl = min(kept.authorities[index].ttl, max(lifetime, 1))
+        }
+        var response = start(waiter, found.responseCode)
+        response.flags.remove(.authoritative)
+        if found.flags.contains(.authenticated), wantsSecurity || waiter.request.flags.contains(.authenticated) {
+            response.flags.insert(.authenticated)
+        }
+        response.answers = kept.answers
+        response.authorities = kept.authorities
+        // Codes above 15 are for who sent an OPT.
+        if response.responseCode.rawValue > 15, waiter.request.edns == nil { response.responseCode = .serverFailure }
+        let isKept = response.responseCode == .noError || response.responseCode == .nameError
+        return self.answer(response, to: waiter, ttl: isKept ? lifetime : 0, at: now)
+    }
+
+    /// What was known before, if that is allowed, else SERVFAIL.
+    private mutating func failOrStale(_ waiter: Waiter, at now: Instant) -> [Output] {
+        let known = cache.stale(
+            waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL, at: now)
+        guard configuration.staleLimit > .zero, let known, var response = try? DNSMessage(known) else {
+            return fail(waiter, ExtendedError.networkError)
+        }
+        counters.stale += 1
+        explain(&response, waiter, ExtendedError.staleAnswer)
+        return answer(response, to: waiter, ttl: 0)
+    }
+
+    // MARK: Addresses of aliases
+
+    mutating func ask(
+        _ key: AliasTable.Key, waiters: [Waiter] = [], at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let alias = aliases.aliases[key.alias]
+        return ask(key, alias.target, alias.servers, waiters, at: now, time: time, using: &random)
+    }
+
+    /// Authorities are asked for what they know, upstreams to find it.
+    private mutating func ask(
+        _ key: AliasTable.Key, _ name: DomainName, _ authorities: [DNSEndpoint], _ waiters: [Waiter], at now: Instant,
+        time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0, ttl: UInt32 = .max
+    ) -> [Output] {
+        let message = DNSMessage(
+            id: 0, flags: authorities.isEmpty ? .recursionDesired : [], questions: [DNSQuestion(name, key.type)],
+            edns: EDNS())
+        let servers = authorities.isEmpty ? configuration.servers(for: name) : authorities
+        return begin(
+            .alias(key), message, servers, waiters: waiters, at: now, time: time, using: &random, hops: hops, ttl: ttl)
+    }
+
+    mutating func finishAlias(
+        _ work: Work, _ key: AliasTable.Key, _ answer: DNSExchange.Answer?, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        var outputs: [Output] = []
+        let alias = aliases.aliases[key.alias]
+        if let answer, let question = answer.message.question,
+            answer.message.responseCode == .noError || answer.message.responseCode == .nameError
+        {
+            let kept = answer.message.onlyAbout(question, wantsSecurity: false)
+            let addresses = kept.answers.compactMap(\.data.address)
+            let ttl = min(work.ttl, kept.answers.map(\.ttl).min() ?? .max)
+            if addresses.isEmpty, let last = kept.answers.last, let target = last.data.target {
+                guard work.hops < LocalData.maximumAliases, aliases.alias(of: target) != key.alias else {
+                    outputs.append(.report(.loop(question)))
+                    return outputs + failAlias(work, key, at: now, time: time, using: &random)
+                }
+                // The authority knows nothing of the name that its alias leads to.
+                return ask(
+                    key, target, [], work.waiters, at: now, time: time, using: &random, hops: work.hops + 1, ttl: ttl)
+            }
+            let lifetime = addresses.isEmpty ? kept.lifetime(maximumNegative: alias.maximumTTL) : ttl
+            let isChanged = aliases.learn(
+                key, addresses, ttl: lifetime, serial: nil, from: answer.server, at: now)
+            if isChanged { outputs.append(.report(.aliasChanged(alias.name, key.type, addresses))) }
+            forget(alias)
+            return outputs + answerAgain(work.waiters, at: now, time: time, using: &random)
+        }
+        return failAlias(work, key, at: now, time: time, using: &random)
+    }
+
+    private mutating func failAlias(
+        _ work: Work, _ key: AliasTable.Key, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        aliases.fail(key, at: now)
+        let report = Output.report(.aliasFailed(aliases.aliases[key.alias].name, key.type))
+        return (aliases[key].failures == 1 ? [report] : [])
+            + answerAgain(work.waiters, at: now, time: time, using: &random)
+    }
+
+    private mutating func answerAgain(
+        _ waiters: [Waiter], at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        var outputs: [Output] = []
+        for waiter in waiters { outputs += resolve(waiter, at: now, time: time, using: &random) }
+        return outputs
+    }
+
+    /// Answers about an alias are put together anew.
+    private mutating func forget(_ alias: Alias) {
+        if alias.isWildcard, let parent = alias.name.parent {
+            cache.remove(parent, andBelow: true)
+        } else {
+            cache.remove(alias.name)
+        }
+    }
+}
+
+extension Relay.ForwardKey {
+    init(_ request: DNSMessage, _ question: DNSQuestion) {
+        self.init(
+            question: question, wantsSecurity: request.edns?.wantsSecurity ?? false,
+            checkingDisabled: request.flags.contains(.checkingDisabled),
+            authenticated: request.flags.contains(.authenticated))
+    }
+}
+
+extension ExtendedError {
+    /// RFC 8914 section 4.15: not now.
+    package static let notReady: UInt16 = 14
+    /// RFC 8914 section 4.18: the client wants it not to be told.
+    package static let filtered: UInt16 = 17
+}
+
+extension DomainName {
+    /// The same name with each letter in either case (draft-vixie-dnsext-dns0x20): the answer repeats it.
+    func withRandomCase(using random: inout some RandomNumberGenerator) -> DomainName {
+        var bits: UInt64 = 0
+        let octets = octets.enumerated().map { index, octet -> UInt8 in
+            if index % 64 == 0 { bits = random.next() }
+            let isLetter = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet | 0x20)
+            return isLetter && bits >> UInt64(index % 64) & 1 == 1 ? octet ^ 0x20 : octet
+        }
+        return DomainName(octets: octets) ?? self
+    }
+}
+
+extension IPAddress {
+    /// Whether no public name should have it: private networks, the host itself, the link.
+    var isPrivate: Bool {
+        let networks = [
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.168.0.0/16", "::/127", "fc00::/7", "fe80::/10",
+        ]
+        return networks.contains { Prefix($0)?.contains(unmapped) == true }
+    }
+}

@@ -1,0 +1,180 @@
+// What a relay says at once: of aliases, of what is known here, and to whom it says nothing.
+
+extension Relay {
+    mutating func take(
+        _ octets: [UInt8], _ client: RelayClient, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        counters.requests += 1
+        switch RequestTriage(octets, isStream: client.stream != nil) {
+        case .drop:
+            counters.dropped += 1
+            return []
+        case .reject(let response):
+            counters.malformed += 1
+            return [.answer(response.encoded(), client)]
+        case .query(let request, let question):
+            let waiter = Waiter(
+                octets: octets, request: request, question: question, client: client,
+                audience: configuration.audiences.audience(of: client.address))
+            return resolve(waiter, at: now, time: time, using: &random)
+        case .notify(let request, _), .update(let request, _):
+            counters.refused += 1
+            return [.answer(request.response(.refused).encoded(), client)]
+        }
+    }
+
+    /// Answers, or begins to ask.
+    mutating func resolve(
+        _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let question = waiter.question
+        if let view = configuration.audiences.view(of: waiter.audience), let local = view.records.answer(question) {
+            return give(local, to: waiter, at: now)
+        }
+        if let index = aliases.alias(of: question.name), !aliases.aliases[index].passesOthers || question.isForAddress {
+            return resolveAlias(index, waiter, at: now, time: time, using: &random)
+        }
+        if let local = configuration.local.answer(question) { return give(local, to: waiter, at: now) }
+        guard Audiences.isLocal(waiter.audience), waiter.request.flags.contains(.recursionDesired) else {
+            return refuse(waiter)
+        }
+        return forward(waiter, at: now, time: time, using: &random)
+    }
+
+    private mutating func refuse(_ waiter: Waiter) -> [Output] {
+        counters.refused += 1
+        var response = waiter.request.response(.refused)
+        explain(&response, waiter, ExtendedError.prohibited)
+        return answer(response, to: waiter, ttl: 0)
+    }
+
+    // MARK: Aliases
+
+    mutating func resolveAlias(
+        _ index: Int, _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard waiter.question.isForAddress else { return giveOther(index, waiter, at: now) }
+        let key = AliasTable.Key(alias: index, type: waiter.question.type)
+        switch aliases.find(key, at: now) {
+        case .addresses(let addresses, let ttl, let isStale):
+            return give(addresses, ttl: ttl, isStale: isStale, to: waiter, at: now)
+        case .lost: return fail(waiter, ExtendedError.networkError)
+        case .wait:
+            guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
+            aliases.want(key, at: now)
+            if let number = numbers[.alias(key)] {
+                join(number, waiter)
+                return []
+            }
+            return aliases.takeDue(at: now).flatMap {
+                ask($0, waiters: $0 == key ? [waiter] : [], at: now, time: time, using: &random)
+            }
+        }
+    }
+
+    private mutating func give(
+        _ addresses: [IPAddress], ttl: UInt32, isStale: Bool, to waiter: Waiter, at now: Instant
+    ) -> [Output] {
+        var response = start(waiter)
+        response.answers = addresses.map { DNSRecord(waiter.question.name, ttl: ttl, .address($0)) }
+        if addresses.isEmpty { response.authorities = [negativeSOA(of: waiter.question.name, ttl: ttl)] }
+        if isStale {
+            counters.stale += 1
+            explain(&response, waiter, ExtendedError.staleAnswer)
+        }
+        return answer(response, to: waiter, ttl: isStale ? 0 : ttl, at: now)
+    }
+
+    /// What an alias says of types that are no addresses: it has none of them, but what a zone of ours has at its apex.
+    private mutating func giveOther(_ index: Int, _ waiter: Waiter, at now: Instant) -> [Output] {
+        let question = waiter.question
+        if question.type != .any, let local = configuration.local.answer(question), !local.answers.isEmpty {
+            return give(local, to: waiter, at: now)
+        }
+        let ttl = aliases.aliases[index].maximumTTL
+        var response = start(waiter)
+        if question.type == .any, let data = RecordData(.hinfo, octets: [7] + Array("RFC8482".utf8) + [0]) {
+            response.answers = [DNSRecord(question.name, ttl: ttl, data)]
+        } else {
+            response.authorities = [negativeSOA(of: question.name, ttl: ttl)]
+        }
+        return answer(response, to: waiter, ttl: ttl, at: now)
+    }
+
+    /// The SOA that goes with a "no" about an alias: that of our zone, or one of its own that says nothing but how long
+    /// the "no" is good for.
+    private func negativeSOA(of name: DomainName, ttl: UInt32) -> DNSRecord {
+        if let soa = configuration.local.zone(of: name) {
+            var record = LocalData.negative(soa)
+            record.ttl = min(record.ttl, ttl)
+            return record
+        }
+        let seconds = min(ttl, 60)
+        let mailbox = name.prepending(Array("hostmaster".utf8)) ?? name
+        let soa = StartOfAuthority(
+            primary: name, mailbox: mailbox, serial: 1, refresh: 3600, retry: 600, expire: 86_400, minimum: seconds)
+        return DNSRecord(name, ttl: seconds, RecordData(soa))
+    }
+
+    // MARK: Answers
+
+    /// The beginning of an answer of our own.
+    func start(_ waiter: Waiter, _ code: DNSResponseCode = .noError) -> DNSMessage {
+        var response = waiter.request.response(code)
+        if Audiences.isLocal(waiter.audience) { response.flags.insert(.recursionAvailable) }
+        if configuration.local.zone(of: waiter.question.name) != nil { response.flags.insert(.authoritative) }
+        return response
+    }
+
+    private mutating func give(_ local: LocalData.Answer, to waiter: Waiter, at now: Instant) -> [Output] {
+        var response = start(waiter, local.responseCode)
+        if !local.isAuthoritative { response.flags.remove(.authoritative) }
+        response.answers = local.answers
+        response.authorities = local.authorities
+        response.additionals = local.additionals
+        if response.answers.isEmpty, response.authorities.isEmpty {
+            response.authorities = [negativeSOA(of: waiter.question.name, ttl: 60)]
+        }
+        let ttl = (response.answers + response.authorities + response.additionals).map(\.ttl).min() ?? 0
+        return answer(response, to: waiter, ttl: ttl, at: now)
+    }
+
+    /// SERVFAIL, with the reason for who understands it; 0: no reason.
+    mutating func fail(_ waiter: Waiter, _ reason: UInt16) -> [Output] {
+        counters.failed += 1
+        var response = start(waiter, .serverFailure)
+        response.flags.remove(.authoritative)
+        if reason != 0 { explain(&response, waiter, reason) }
+        return answer(response, to: waiter, ttl: 0)
+    }
+
+    /// Says why (RFC 8914), if the client understands that.
+    func explain(_ response: inout DNSMessage, _ waiter: Waiter, _ code: UInt16) {
+        guard waiter.request.edns != nil else { return }
+        response.edns = response.edns ?? EDNS()
+        response.edns?.extendedError = ExtendedError(code)
+    }
+
+    /// Sends an answer and keeps it for `ttl` seconds; 0: not.
+    mutating func answer(
+        _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
+    ) -> [Output] {
+        var response = response
+        if let edns = waiter.request.edns {
+            response.edns = response.edns ?? EDNS()
+            response.edns?.wantsSecurity = edns.wantsSecurity
+        }
+        let whole = response.encoded()
+        if ttl > 0 { cache.store(waiter.octets, whole, audience: waiter.audience, ttl: ttl, at: now) }
+        guard let client = waiter.client else { return [] }
+        guard client.stream == nil else { return [.answer(whole, client)] }
+        let limit = min(waiter.request.edns?.acceptedSize ?? 512, Int(EDNS.defaultPayloadSize))
+        return [.answer(whole.count <= limit ? whole : response.encoded(limit: limit), client)]
+    }
+}
+
+extension DNSQuestion {
+    /// Whether it is for addresses.
+    var isForAddress: Bool { type == .a || type == .aaaa }
+}

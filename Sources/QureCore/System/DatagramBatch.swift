@@ -1,0 +1,141 @@
+// DatagramBatch: what has arrived at a socket, taken and answered by the batch: two system calls for up to 32 queries
+// instead of 64. The memory is made once; nothing is allocated for a datagram. An answer goes back the way its query
+// came: to the same address and port, from the address that was asked, which matters on hosts with several.
+
+import CLinux
+import Glibc
+
+/// Whom a datagram is from, and our address that it came to: what an answer that comes later needs.
+package struct DatagramOrigin: Hashable, Sendable {
+    /// The sender.
+    package var source: SocketAddress
+    /// Ours; nil where it is not known, and the kernel chooses.
+    package var local: IPAddress?
+
+    /// An origin.
+    package init(_ source: SocketAddress, local: IPAddress? = nil) {
+        self.source = source
+        self.local = local
+    }
+}
+
+/// Room for a batch of datagrams and their answers.
+@safe package struct DatagramBatch: ~Copyable {
+    private let batch: OpaquePointer
+
+    /// Datagrams in a batch, at most.
+    package static let size = Int(QURE_BATCH_SIZE)
+    /// Octets of an answer, at most: what passes every path (DNS flag day 2020).
+    package static let answerLength = Int(QURE_BATCH_ANSWER)
+
+    /// An empty batch.
+    package init() {
+        guard let batch = unsafe qure_batch_create() else { fatalError("out of memory") }
+        unsafe self.batch = batch
+    }
+
+    deinit { unsafe qure_batch_free(batch) }
+
+    /// Takes what has arrived at `listener`, without waiting; the number of datagrams.
+    package mutating func receive(from listener: borrowing DatagramListener) throws(SystemError) -> Int {
+        let number = listener.descriptor
+        return Int(try checkReady("recvmmsg", listener.name) { unsafe qure_batch_receive(batch, number) } ?? 0)
+    }
+
+    /// Lends the datagram at `index` and room for its answer to `body`, which returns the answer's length; 0: none now.
+    /// False: none was given.
+    package mutating func answer(_ index: Int, _ body: (Span<UInt8>, inout MutableSpan<UInt8>) -> Int) -> Bool {
+        var length = 0
+        let query = unsafe UnsafeBufferPointer(start: qure_batch_query(batch, CInt(index), &length), count: length)
+        let room = unsafe UnsafeMutableBufferPointer(
+            start: qure_batch_answer(batch, CInt(index)), count: Self.answerLength)
+        var answer = unsafe MutableSpan(_unsafeElements: room)
+        let count = unsafe body(Span(_unsafeElements: query), &answer)
+        precondition(count <= Self.answerLength, "an answer of \(count) octets")
+        unsafe qure_batch_set_answer(batch, CInt(index), count)
+        return count > 0
+    }
+
+    /// A copy of the datagram at `index`; empty where it was too long to be a query.
+    package func query(_ index: Int) -> [UInt8] {
+        var length = 0
+        let start = unsafe qure_batch_query(batch, CInt(index), &length)
+        return unsafe Array(UnsafeBufferPointer(start: start, count: length))
+    }
+
+    /// The sender's address alone, without allocating; nil for a family that is not ours.
+    package func source(_ index: Int) -> IPAddress? {
+        guard let storage = unsafe qure_batch_source(batch, CInt(index)) else { return nil }
+        let bytes = unsafe UnsafeRawPointer(storage)
+        switch unsafe CInt(storage.pointee.ss_family) {
+        case AF_INET:
+            let number = unsafe bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+            return .v4(IPv4Address(rawValue: UInt32(bigEndian: number)))
+        case AF_INET6:
+            let number = unsafe bytes.loadUnaligned(fromByteOffset: 8, as: UInt128.self)
+            return .v6(IPv6Address(rawValue: UInt128(bigEndian: number)))
+        default: return nil
+        }
+    }
+
+    /// Whom the datagram at `index` is from; nil for a family that is not ours.
+    package func origin(_ index: Int) -> DatagramOrigin? {
+        guard let storage = unsafe qure_batch_source(batch, CInt(index)),
+            let source = unsafe SocketAddress(storage.pointee)
+        else { return nil }
+        var address = [UInt8](repeating: 0, count: 16)
+        let count = unsafe qure_batch_local(batch, CInt(index), &address)
+        return DatagramOrigin(source, local: count > 0 ? IPAddress(octets: address.prefix(count)) : nil)
+    }
+
+    /// Sends the answers of the batch; how many the kernel would not take.
+    package mutating func send(through listener: borrowing DatagramListener) -> Int {
+        unsafe Int(qure_batch_send(batch, listener.descriptor))
+    }
+}
+
+/// A socket that datagrams come to.
+package struct DatagramListener: ~Copyable {
+    private let socket: FileDescriptor
+    /// Its address, for messages.
+    package let name: String
+
+    /// Listens at `address`. With `isShared`, other sockets of this process may, too, and the kernel spreads the clients
+    /// over them.
+    package init(_ address: DNSEndpoint, isShared: Bool) throws(SystemError) {
+        let socket = try FileDescriptor(socket: CInt(address.address.family), type: .datagram)
+        if isShared { try socket.setOption(SOL_SOCKET, SO_REUSEPORT, CInt(1), called: "SO_REUSEPORT") }
+        if case .v6 = address.address {
+            try socket.setOption(CInt(IPPROTO_IPV6), IPV6_V6ONLY, CInt(1), called: "IPV6_V6ONLY")
+            try socket.setOption(CInt(IPPROTO_IPV6), IPV6_RECVPKTINFO, CInt(1), called: "IPV6_RECVPKTINFO")
+        } else {
+            try socket.setOption(CInt(IPPROTO_IP), IP_PKTINFO, CInt(1), called: "IP_PKTINFO")
+        }
+        // A burst that comes while the worker is elsewhere waits here; the kernel gives what it allows.
+        try socket.setOption(SOL_SOCKET, SO_RCVBUF, CInt(1 << 20), called: "SO_RCVBUF")
+        try socket.bindForService(address)
+        self.socket = socket
+        name = address.description
+    }
+
+    /// For the poller.
+    package var descriptor: CInt { socket.number }
+
+    /// Sends a datagram to where one came from. What the kernel does not take is lost, as on the way.
+    package func send(_ octets: [UInt8], to origin: DatagramOrigin) {
+        let number = socket.number
+        let local = origin.local?.octets ?? []
+        _ = unsafe origin.source.withSockaddr {
+            unsafe qure_send_from(number, octets, octets.count, $0, $1, local, local.count)
+        }
+    }
+}
+
+extension FileDescriptor {
+    /// Binds to an address that clients know; the error names address and port.
+    func bindForService(_ address: DNSEndpoint) throws(SystemError) {
+        do { try bind(to: SocketAddress(address)) } catch {
+            throw SystemError("bind", address.description, errno: error.errno)
+        }
+    }
+}

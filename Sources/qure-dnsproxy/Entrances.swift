@@ -1,0 +1,168 @@
+// The sockets of a worker that queries come through, and the connections of its clients.
+
+import QureCore
+
+/// Where a worker listens.
+final class Entrances: Sendable {
+    /// One address, by UDP and TCP.
+    final class Entrance: Sendable {
+        let datagrams: DatagramListener
+        let streams: StreamListener
+
+        init(_ address: DNSEndpoint, isShared: Bool) throws {
+            datagrams = try DatagramListener(address, isShared: isShared)
+            streams = try StreamListener(address, isShared: isShared)
+        }
+    }
+
+    let all: [Entrance]
+
+    init(_ addresses: [DNSEndpoint], isShared: Bool) throws {
+        all = try addresses.map { try Entrance($0, isShared: isShared) }
+    }
+}
+
+/// What a worker's poller tells apart.
+enum WorkerToken: Equatable {
+    case orders
+    case datagrams(Int)
+    case listener(Int)
+    case stream(Int)
+    case exchange(Int)
+
+    private static let shift = 48
+
+    var number: Int {
+        switch self {
+        case .orders: 0
+        case .datagrams(let index): 1 << Self.shift | index
+        case .listener(let index): 2 << Self.shift | index
+        case .stream(let index): 3 << Self.shift | index
+        case .exchange(let index): 4 << Self.shift | index
+        }
+    }
+
+    init(_ number: Int) {
+        let index = number & (1 << Self.shift - 1)
+        switch number >> Self.shift {
+        case 1: self = .datagrams(index)
+        case 2: self = .listener(index)
+        case 3: self = .stream(index)
+        case 4: self = .exchange(index)
+        default: self = .orders
+        }
+    }
+}
+
+/// The connections of a worker's clients. Each may have many questions under way, which are answered as they come; one
+/// that says nothing is closed, and so is one whose client does not read.
+final class StreamClients {
+    private final class Client {
+        var connection: StreamConnection
+        let address: IPAddress
+        /// When the client was last heard.
+        var heard: Instant
+        /// Questions that are not answered yet.
+        var pending = 0
+        /// The client sends no more.
+        var hasEnded = false
+        /// It waits for being written to, and not for being read.
+        var isWriting = false
+
+        init(_ connection: consuming StreamConnection, at now: Instant) {
+            address = connection.source.address
+            self.connection = connection
+            heard = now
+        }
+    }
+
+    /// Connections in all; of one stranger; questions of one that are under way; how long one may say nothing.
+    private static let maximum = 200, maximumOfStranger = 20, maximumPending = 1000, idleLimit = Duration.seconds(10)
+
+    private var clients: [Int: Client] = [:]
+    private var next = 0
+    private(set) var accepted: UInt64 = 0
+
+    var count: Int { clients.count }
+
+    /// Takes a new connection; one too many is closed, the one that has been silent for longest first.
+    func add(_ connection: consuming StreamConnection, isLocal: Bool, _ poller: borrowing Poller, at now: Instant) {
+        let address = connection.source.address
+        if !isLocal, clients.values.count(where: { $0.address == address }) >= Self.maximumOfStranger { return }
+        if clients.count >= Self.maximum {
+            guard let idlest = clients.filter({ $1.pending == 0 }).min(by: { $0.value.heard < $1.value.heard }) else {
+                return
+            }
+            clients[idlest.key] = nil
+        }
+        next = next &+ 1 & 0xffff_ffff
+        guard (try? poller.add(connection.descriptor, token: WorkerToken.stream(next).number)) != nil else { return }
+        accepted += 1
+        clients[next] = Client(connection, at: now)
+    }
+
+    /// What a client has said, and who it is; none: nothing, or it is gone.
+    func read(_ key: Int, _ poller: borrowing Poller, at now: Instant) -> (messages: [[UInt8]], source: SocketAddress)? {
+        guard let client = clients[key] else { return nil }
+        client.heard = now
+        do {
+            if client.isWriting {
+                try flush(key, client, poller)
+                return nil
+            }
+            guard let messages = try client.connection.receive() else {
+                client.hasEnded = true
+                try poller.remove(client.connection.descriptor)
+                if client.pending == 0 { clients[key] = nil }
+                return nil
+            }
+            client.pending += messages.count
+            guard client.pending <= Self.maximumPending else {
+                clients[key] = nil
+                return nil
+            }
+            return (messages, client.connection.source)
+        } catch {
+            clients[key] = nil
+            return nil
+        }
+    }
+
+    /// Puts an answer behind the others; nothing: the question is not to be answered.
+    func answer(_ key: Int, _ octets: (some Collection<UInt8>)?) {
+        guard let client = clients[key] else { return }
+        client.pending -= 1
+        if let octets, !client.connection.enqueue(octets) { clients[key] = nil }
+    }
+
+    /// Sends what has been put there for a client.
+    func flush(_ key: Int, _ poller: borrowing Poller) {
+        guard let client = clients[key] else { return }
+        do { try flush(key, client, poller) } catch { clients[key] = nil }
+    }
+
+    private func flush(_ key: Int, _ client: Client, _ poller: borrowing Poller) throws {
+        try client.connection.flush()
+        let wantsToWrite = client.connection.hasMore
+        if wantsToWrite != client.isWriting {
+            let descriptor = client.connection.descriptor
+            if client.isWriting || !client.hasEnded { try poller.remove(descriptor) }
+            let token = WorkerToken.stream(key).number
+            if wantsToWrite {
+                try poller.addForWriting(descriptor, token: token)
+            } else if !client.hasEnded {
+                try poller.add(descriptor, token: token)
+            }
+            client.isWriting = wantsToWrite
+        }
+        if client.hasEnded, client.pending == 0, !wantsToWrite { clients[key] = nil }
+    }
+
+    /// When the first of them has been silent for too long.
+    var nextDeadline: Instant? { clients.values.map { $0.heard + Self.idleLimit }.min() }
+
+    /// Closes those that have been silent for too long.
+    func closeIdle(at now: Instant) {
+        for (key, client) in clients where now >= client.heard + Self.idleLimit { clients[key] = nil }
+    }
+}

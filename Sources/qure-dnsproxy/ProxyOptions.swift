@@ -1,0 +1,183 @@
+// The options of the proxy, each of which is a line of its configuration file, too, and how they become the value that
+// the workers obey.
+
+import ArgumentParser
+import QureCore
+
+/// What `qure-dnsproxy run` is told.
+struct ProxyOptions: ParsableArguments {
+    @OptionGroup var common: CommonOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen here, by UDP and TCP: ADDR, ADDR:PORT or [ADDR]:PORT.  [default: 127.0.0.1 and ::1]",
+            valueName: "address"),
+        transform: Setting.endpoint)
+    var listen: [DNSEndpoint] = []
+
+    @Option(
+        help: ArgumentHelp("Ask this server about everything else.", valueName: "address"),
+        transform: Setting.endpoint)
+    var upstream: [DNSEndpoint] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Answer for NAME with TARGET's addresses; ask=ADDR,... ttl-max=60s stale=5m other=nodata|pass may follow.",
+            valueName: "name=target"),
+        transform: Setting.alias)
+    var alias: [Alias] = []
+
+    @Option(
+        help: ArgumentHelp("Ask these servers about the names of a domain.", valueName: "domain=address"),
+        transform: Setting.forward)
+    var forward: [RelayConfiguration.Forward] = []
+
+    @Option(
+        help: ArgumentHelp("A record, as in a zone file: \"NAME TTL TYPE DATA\".", valueName: "record"),
+        transform: Setting.record)
+    var record: [DNSRecord] = []
+
+    @Option(help: ArgumentHelp("Know the names of this hosts file.", valueName: "file"))
+    var hosts: [String] = []
+
+    @Option(help: ArgumentHelp("Have the authority for the zone of this file (RFC 1035).", valueName: "file"))
+    var zone: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Find everything for these clients.  [default: the networks of this host's interfaces]",
+            valueName: "network"),
+        transform: ArgumentText.prefix)
+    var allowRecursion: [Prefix] = []
+
+    @Option(help: ArgumentHelp("Remember this many answers.", valueName: "count"))
+    var cacheSize = 10_000
+
+    @Option(help: ArgumentHelp("Keep records for at least this time.  [default: 0s]", valueName: "duration"),
+        transform: Setting.duration)
+    var minTtl: Duration?
+
+    @Option(help: ArgumentHelp("Keep records for at most this time.  [default: 1440m]", valueName: "duration"),
+        transform: Setting.duration)
+    var maxTtl: Duration?
+
+    @Option(
+        help: ArgumentHelp(
+            "Give answers that are over for this time when nobody can be asked.  [default: not at all]",
+            valueName: "duration"),
+        transform: Setting.duration)
+    var serveStale: Duration?
+
+    @Flag(help: "Refuse private addresses in answers of upstreams.")
+    var rebindProtect = false
+
+    @Flag(help: "Write the letters of questions in a random case, which forgers would have to guess.")
+    var randomCase = false
+
+    @Option(help: ArgumentHelp("Threads that answer.", valueName: "count"))
+    var workers = 1
+
+    mutating func validate() throws {
+        guard (1...64).contains(workers) else { throw ValidationError("'\(workers)': there are 1 to 64 workers") }
+        guard (16...1_000_000).contains(cacheSize) else {
+            throw ValidationError("'\(cacheSize)': a cache has room for 16 to 1000000 answers")
+        }
+        if let minTtl, let maxTtl, minTtl > maxTtl {
+            throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
+        }
+        let names = alias.map(\.name)
+        if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+            throw ValidationError("'\(twice)' is an alias twice")
+        }
+        if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
+            throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
+        }
+    }
+
+    /// Where to listen.
+    var addresses: [DNSEndpoint] {
+        listen.isEmpty ? ["127.0.0.1", "::1"].compactMap { DNSEndpoint($0) } : listen
+    }
+}
+
+extension ProxyOptions {
+    /// The default time to live of records that do not say one, in seconds.
+    private static let recordTTL: UInt32 = 60
+
+    /// Everything that is told, checked as a whole; reads the files that it names.
+    func relayConfiguration() throws -> RelayConfiguration {
+        var relay = RelayConfiguration()
+        relay.aliases = alias
+        relay.upstreams = upstream
+        relay.forwards = forward
+        relay.audiences = Audiences(recursion: try recursionNetworks())
+        relay.cacheSize = cacheSize
+        relay.minimumTTL = minTtl.map(Self.seconds) ?? 0
+        relay.maximumTTL = maxTtl.map(Self.seconds) ?? relay.maximumTTL
+        relay.staleLimit = serveStale ?? .zero
+        relay.randomizesCase = randomCase
+        relay.refusesPrivateAddresses = rebindProtect
+        for record in record { relay.local.add(record) }
+        for file in hosts {
+            if let line = relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) {
+                throw Failure(.usage, "\(file):\(line): not an address followed by names")
+            }
+        }
+        for file in zone { try Self.addZone(file, to: &relay.local) }
+        return relay
+    }
+
+    private static func seconds(_ duration: Duration) -> UInt32 {
+        UInt32(clamping: min(duration.nanoseconds / 1_000_000_000, Int64(DNSRecord.maximumTTL)))
+    }
+
+    private static func read(_ file: String) throws -> [UInt8] {
+        do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
+    }
+
+    private static func addZone(_ file: String, to local: inout LocalData) throws {
+        let records: [DNSRecord]
+        do { records = try ZoneFile(read(file), origin: .root).records } catch let error as ZoneTextError {
+            throw Failure(.usage, "\(file):\(error.line): \(error.reason)")
+        }
+        guard local.addZone(records) != nil else {
+            throw Failure(.usage, "\(file): a zone begins with its SOA record; give it names that end in a dot, or $ORIGIN")
+        }
+    }
+
+    /// Who may ask for everything: as told, or whoever is on a link of this host.
+    private func recursionNetworks() throws -> [Prefix] {
+        guard allowRecursion.isEmpty else { return allowRecursion.map(\.network) }
+        var netlink = try Netlink()
+        let connected = try netlink.addresses().map(\.prefix.network)
+        let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
+        return Array(Set(connected + loopback)).sorted { $0.address < $1.address }
+    }
+}
+
+/// Settings as the parser wants them: with errors of its own kind.
+enum Setting {
+    private static func checked<Value>(_ body: () throws(SettingError) -> Value) throws -> Value {
+        do { return try body() } catch { throw ValidationError(error.description) }
+    }
+
+    static func endpoint(_ text: String) throws -> DNSEndpoint {
+        try checked { () throws(SettingError) in try DNSEndpoint(setting: text) }
+    }
+
+    static func alias(_ text: String) throws -> Alias {
+        try checked { () throws(SettingError) in try Alias(setting: text) }
+    }
+
+    static func forward(_ text: String) throws -> RelayConfiguration.Forward {
+        try checked { () throws(SettingError) in try RelayConfiguration.Forward(setting: text) }
+    }
+
+    static func record(_ text: String) throws -> DNSRecord {
+        do { return try ZoneFile.record(text, ttl: 60) } catch {
+            throw ValidationError("'\(text)': \(error.reason)")
+        }
+    }
+
+    static func duration(_ text: String) throws -> Duration { try ArgumentText.duration(text).duration }
+}

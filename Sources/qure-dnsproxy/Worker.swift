@@ -1,0 +1,235 @@
+// Worker: one thread that answers queries: it has sockets, a cache and a relay of its own and shares nothing with the
+// others. What the cache knows is answered where it lies, by the batch; everything else goes through the relay.
+
+import Glibc
+import QureCore
+
+/// What a worker is told by the main thread.
+enum WorkerOrder: Sendable {
+    case configure(RelayConfiguration)
+}
+
+final class Worker {
+    private final class Line {
+        var socket: DNSSocket
+        var isConnecting: Bool
+
+        init(_ socket: consuming DNSSocket) {
+            isConnecting = socket.isStream
+            self.socket = socket
+        }
+    }
+
+    private var relay: Relay
+    private let entrances: Entrances
+    private let orders: Mailbox<WorkerOrder>
+    private var diagnostics: Diagnostics
+    private var poller: Poller
+    private var batch = DatagramBatch()
+    private let streams = StreamClients()
+    private var lines: [Int: Line] = [:]
+    private var random = SystemRandomNumberGenerator()
+    /// Where answers to streams are written.
+    private var room = [UInt8](repeating: 0, count: AnswerCache.maximumLength)
+
+    /// Batches that are taken from one socket before the others get their turn.
+    private static let batches = 8
+
+    init(
+        _ configuration: RelayConfiguration, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>,
+        _ diagnostics: Diagnostics
+    ) throws {
+        relay = Relay(configuration, cacheKey: (random.next(), random.next()), at: Clock.now)
+        self.entrances = entrances
+        self.orders = orders
+        self.diagnostics = diagnostics
+        poller = try Poller()
+        try poller.add(orders.descriptor, token: WorkerToken.orders.number)
+        for (index, entrance) in entrances.all.enumerated() {
+            try poller.add(entrance.datagrams.descriptor, token: WorkerToken.datagrams(index).number)
+            try poller.add(entrance.streams.descriptor, token: WorkerToken.listener(index).number)
+        }
+    }
+
+    /// Answers until the process ends.
+    func run() throws {
+        step(.deadlinePassed)
+        while true {
+            for event in try poller.wait(until: earlier(relay.nextDeadline, streams.nextDeadline)) {
+                switch event {
+                case .ready(let token): try serve(WorkerToken(token))
+                case .deadline:
+                    step(.deadlinePassed)
+                    streams.closeIdle(at: Clock.now)
+                case .signal: break
+                }
+            }
+        }
+    }
+
+    private func serve(_ token: WorkerToken) throws {
+        switch token {
+        case .orders: for order in orders.take() { obey(order) }
+        case .datagrams(let index): try serveDatagrams(index)
+        case .listener(let index): try acceptStreams(index)
+        case .stream(let key): serveStream(key)
+        case .exchange(let number): hear(number)
+        }
+    }
+
+    private func obey(_ order: WorkerOrder) {
+        switch order {
+        case .configure(let new):
+            relay.configure(new, cacheKey: (random.next(), random.next()), at: Clock.now)
+            step(.deadlinePassed)
+        }
+    }
+
+    // MARK: Clients
+
+    private func serveDatagrams(_ entrance: Int) throws {
+        for _ in 0..<Self.batches {
+            let now = Clock.now
+            let listener = entrances.all[entrance]
+            let count: Int
+            do { count = try batch.receive(from: listener.datagrams) } catch {
+                // The error of a datagram that was sent before, such as a port that was closed: the socket is well.
+                return
+            }
+            for index in 0..<count where !answerFromCache(index, at: now) {
+                let query = batch.query(index)
+                guard !query.isEmpty, let origin = batch.origin(index) else { continue }
+                let client = RelayClient(
+                    origin.source.address, port: origin.source.port, scope: origin.source.scope, local: origin.local,
+                    entrance: entrance)
+                step(.request(query, client))
+            }
+            _ = batch.send(through: listener.datagrams)
+            if count < DatagramBatch.size { return }
+        }
+    }
+
+    /// The way of nearly all queries; nothing is allocated on it.
+    private func answerFromCache(_ index: Int, at now: Instant) -> Bool {
+        guard let source = batch.source(index) else { return false }
+        let audience = relay.configuration.audiences.audience(of: source)
+        var isAging = false
+        let isAnswered = batch.answer(index) { query, answer in
+            guard let plain = PlainQuery(query, audience: audience) else { return 0 }
+            let limit = min(plain.limit, DatagramBatch.answerLength)
+            guard
+                case .answer(let length, let aging) = relay.cache.find(query, plain, limit: limit, at: now, into: &answer)
+            else { return 0 }
+            isAging = aging
+            return length
+        }
+        if isAging { step(.refresh(batch.query(index), RelayClient(source, port: 0))) }
+        return isAnswered
+    }
+
+    private func acceptStreams(_ entrance: Int) throws {
+        for _ in 0..<DatagramBatch.size {
+            guard let connection = try entrances.all[entrance].streams.accept() else { return }
+            let audience = relay.configuration.audiences.audience(of: connection.source.address)
+            streams.add(connection, isLocal: Audiences.isLocal(audience), poller, at: Clock.now)
+        }
+    }
+
+    private func serveStream(_ key: Int) {
+        let now = Clock.now
+        guard let (messages, source) = streams.read(key, poller, at: now) else { return }
+        let audience = relay.configuration.audiences.audience(of: source.address)
+        for message in messages {
+            if answerFromCache(message, audience, to: key, at: now) { continue }
+            let client = RelayClient(source.address, port: source.port, scope: source.scope, stream: key)
+            step(.request(message, client))
+        }
+        streams.flush(key, poller)
+    }
+
+    private func answerFromCache(_ query: [UInt8], _ audience: UInt8, to key: Int, at now: Instant) -> Bool {
+        guard let plain = PlainQuery(query.span, audience: audience) else { return false }
+        var output = room.mutableSpan
+        guard case .answer(let length, _) = relay.cache.find(query.span, plain, limit: .max, at: now, into: &output)
+        else { return false }
+        streams.answer(key, room[..<length])
+        return true
+    }
+
+    // MARK: The relay
+
+    private func step(_ input: Relay.Input) {
+        let time = UInt64(max(0, Clock.realtimeNanoseconds)) / 1_000_000_000
+        for output in relay.step(input, at: Clock.now, time: time, using: &random) { perform(output) }
+    }
+
+    private func perform(_ output: Relay.Output) {
+        switch output {
+        case .answer(let octets, let client): send(octets, to: client)
+        case .sendDatagram(let octets, let server, let number): ask(octets, server, number, isStream: false)
+        case .openStream(let octets, let server, let number): ask(octets, server, number, isStream: true)
+        case .close(let number): lines[number] = nil
+        case .report(let report): say(report)
+        }
+    }
+
+    private func send(_ octets: [UInt8], to client: RelayClient) {
+        if let stream = client.stream {
+            streams.answer(stream, octets)
+            return streams.flush(stream, poller)
+        }
+        let source = SocketAddress(client.address, port: client.port, scope: client.scope)
+        entrances.all[client.entrance].datagrams.send(octets, to: DatagramOrigin(source, local: client.local))
+    }
+
+    private func say(_ report: Relay.Report) {
+        switch report {
+        case .aliasChanged(let name, let type, let addresses):
+            let list = addresses.isEmpty ? "none" : addresses.map(\.description).joined(separator: " ")
+            diagnostics.say(.information, "\(name) \(type): \(list)")
+        case .aliasFailed(let name, let type):
+            diagnostics.say(.warning, "\(name) \(type): nobody who was asked knows the addresses; retrying")
+        case .loop(let question):
+            diagnostics.say(.warning, "\(question.name): its aliases lead back to an alias of ours, or to each other")
+        }
+    }
+
+    // MARK: Servers
+
+    private func ask(_ octets: [UInt8], _ server: DNSEndpoint, _ number: Int, isStream: Bool) {
+        do {
+            let line = Line(try DNSSocket(to: server, from: nil, isStream: isStream))
+            let token = WorkerToken.exchange(number).number
+            if isStream {
+                try poller.addForWriting(line.socket.descriptor, token: token)
+            } else {
+                try poller.add(line.socket.descriptor, token: token)
+            }
+            lines[number] = line
+            try line.socket.send(octets)
+        } catch {
+            step(.exchange(number, .failed("\(error)")))
+        }
+    }
+
+    private func hear(_ number: Int) {
+        guard let line = lines[number] else { return }
+        do {
+            if line.socket.hasMore {
+                try line.socket.goOn()
+                guard !line.socket.hasMore else { return }
+                try poller.remove(line.socket.descriptor)
+                return try poller.add(line.socket.descriptor, token: WorkerToken.exchange(number).number)
+            }
+            guard let messages = try line.socket.receive() else {
+                return step(.exchange(number, .failed("end of file")))
+            }
+            // What came over this socket is for the question that it was opened for.
+            for message in messages where lines[number] === line {
+                step(.exchange(number, line.socket.isStream ? .message(message) : .datagram(message)))
+            }
+        } catch {
+            step(.exchange(number, .failed("\(error)")))
+        }
+    }
+}
