@@ -82,6 +82,8 @@ final class StreamClients {
     private var clients: [Int: Client] = [:]
     private var next = 0
     private(set) var accepted: UInt64 = 0
+    /// When it is to be looked whether somebody has been silent for too long.
+    private(set) var nextDeadline: Instant?
 
     var count: Int { clients.count }
 
@@ -99,6 +101,7 @@ final class StreamClients {
         guard (try? poller.add(connection.descriptor, token: WorkerToken.stream(next).number)) != nil else { return }
         accepted += 1
         clients[next] = Client(connection, at: now)
+        nextDeadline = nextDeadline ?? now + Self.idleLimit
     }
 
     /// What a client has said, and who it is; none: nothing, or it is gone.
@@ -158,11 +161,9 @@ final class StreamClients {
         if client.hasEnded, client.pending == 0, !wantsToWrite { clients[key] = nil }
     }
 
-    /// When the first of them has been silent for too long.
-    var nextDeadline: Instant? { clients.values.map { $0.heard + Self.idleLimit }.min() }
-
     /// Closes those that have been silent for too long.
     func closeIdle(at now: Instant) {
         for (key, client) in clients where now >= client.heard + Self.idleLimit { clients[key] = nil }
+        nextDeadline = clients.values.map { $0.heard + Self.idleLimit }.min()
     }
 }

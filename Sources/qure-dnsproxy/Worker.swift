@@ -54,8 +54,10 @@ final class Worker {
     /// Answers until the process ends.
     func run() throws {
         step(.deadlinePassed)
+        var events: [Poller.Event] = []
         while true {
-            for event in try poller.wait(until: earlier(relay.nextDeadline, streams.nextDeadline)) {
+            try poller.wait(until: earlier(relay.nextDeadline, streams.nextDeadline), into: &events)
+            for event in events {
                 switch event {
                 case .ready(let token): try serve(WorkerToken(token))
                 case .deadline:

@@ -9,7 +9,7 @@ import Glibc
 package struct DatagramOrigin: Hashable, Sendable {
     /// The sender.
     package var source: SocketAddress
-    /// Ours; nil where it is not known, and the kernel chooses.
+    /// Ours, where the socket has more than one; nil: the kernel chooses.
     package var local: IPAddress?
 
     /// An origin.
@@ -107,9 +107,13 @@ package struct DatagramListener: ~Copyable {
         if isShared { try socket.setOption(SOL_SOCKET, SO_REUSEPORT, CInt(1), called: "SO_REUSEPORT") }
         if case .v6 = address.address {
             try socket.setOption(CInt(IPPROTO_IPV6), IPV6_V6ONLY, CInt(1), called: "IPV6_V6ONLY")
+        }
+        // Which of our addresses was asked is in question only where it may be any; to be told costs time.
+        switch address.address {
+        case .v4(.unspecified): try socket.setOption(CInt(IPPROTO_IP), IP_PKTINFO, CInt(1), called: "IP_PKTINFO")
+        case .v6(.unspecified):
             try socket.setOption(CInt(IPPROTO_IPV6), IPV6_RECVPKTINFO, CInt(1), called: "IPV6_RECVPKTINFO")
-        } else {
-            try socket.setOption(CInt(IPPROTO_IP), IP_PKTINFO, CInt(1), called: "IP_PKTINFO")
+        default: break
         }
         // A burst that comes while the worker is elsewhere waits here; the kernel gives what it allows.
         try socket.setOption(SOL_SOCKET, SO_RCVBUF, CInt(1 << 20), called: "SO_RCVBUF")

@@ -85,17 +85,24 @@ package struct Poller: ~Copyable {
     /// Sleeps until something happens, at most until `deadline` (nil: without limit). A signal comes first in the
     /// list, the deadline last, so that whatever had arrived by then is judged before the silence is.
     package mutating func wait(until deadline: Instant?) throws(SystemError) -> [Event] {
+        var events: [Event] = []
+        try wait(until: deadline, into: &events)
+        return events
+    }
+
+    /// The same for loops that turn often: the list is the caller's, whose memory is used again.
+    package mutating func wait(until deadline: Instant?, into events: inout [Event]) throws(SystemError) {
+        events.removeAll(keepingCapacity: true)
         if armed != .some(deadline) { try arm(deadline) }
-        var buffer = unsafe [epoll_event](repeating: epoll_event(), count: 16)
+        var buffer = unsafe Self.nothing
         let count = try check("epoll_wait") {
-            unsafe buffer.withUnsafeMutableBufferPointer {
-                unsafe epoll_wait(epoll.number, $0.baseAddress, CInt($0.count), -1)
+            unsafe withUnsafeMutableBytes(of: &buffer) { bytes in
+                unsafe epoll_wait(epoll.number, bytes.assumingMemoryBound(to: epoll_event.self).baseAddress, 16, -1)
             }
         }
-        var events: [Event] = []
         var expired = false
-        for unsafe event in unsafe buffer.prefix(Int(count)) {
-            switch unsafe event.data.u64 {
+        for index in 0..<Int(count) {
+            switch unsafe buffer[index].data.u64 {
             case Self.timerToken: expired = true
             case Self.signalToken: events.insert(contentsOf: try readSignals(), at: 0)
             case let token: events.append(.ready(Int(token)))
@@ -106,8 +113,9 @@ package struct Poller: ~Copyable {
             armed = nil
             events.append(.deadline)
         }
-        return events
     }
+
+    private static var nothing: InlineArray<16, epoll_event> { unsafe InlineArray(repeating: epoll_event()) }
 
     private mutating func arm(_ deadline: Instant?) throws(SystemError) {
         // Zero would disarm the timer; a deadline in the past fires at once.

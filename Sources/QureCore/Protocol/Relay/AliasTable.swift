@@ -91,7 +91,11 @@ package struct AliasTable: Sendable {
     package let aliases: [Alias]
     private let exact: [DomainName: Int]
     private let wildcards: [DomainName: Int]
-    private var sets: [Key: AddressSet] = [:]
+    private var sets: [Key: AddressSet] = [:] {
+        didSet { nextDeadline = sets.values.compactMap { $0.isAsked ? nil : $0.due }.min() }
+    }
+    /// The next moment at which something is due.
+    package private(set) var nextDeadline: Instant?
 
     /// Nothing is known; all is due.
     package init(_ aliases: [Alias], at now: Instant) {
@@ -101,9 +105,12 @@ package struct AliasTable: Sendable {
         wildcards = Dictionary(
             aliases.indices.filter { aliases[$0].isWildcard }.map { (aliases[$0].name.parent ?? .root, $0) },
             uniquingKeysWith: { $1 })
+        var sets: [Key: AddressSet] = [:]
         for alias in aliases.indices {
             for type in [RecordType.a, .aaaa] { sets[Key(alias: alias, type: type), default: AddressSet()].due = now }
         }
+        self.sets = sets
+        nextDeadline = aliases.isEmpty ? nil : now
     }
 
     /// Takes over what another table knows of the same targets: the configuration has been read anew.
@@ -148,11 +155,9 @@ package struct AliasTable: Sendable {
         return .addresses(set.addresses, ttl: min(Self.staleTTL, alias.maximumTTL), isStale: true)
     }
 
-    /// The next moment at which something is due.
-    package var nextDeadline: Instant? { sets.values.compactMap { $0.isAsked ? nil : $0.due }.min() }
-
     /// The sets that are to be asked for now; they count as being asked from then on.
     package mutating func takeDue(at now: Instant) -> [Key] {
+        guard let nextDeadline, nextDeadline <= now else { return [] }
         let due = sets.filter { !$1.isAsked && $1.due.map { $0 <= now } ?? false }.map(\.key)
         for key in due { sets[key]?.isAsked = true }
         return due.sorted { ($0.alias, $0.type.rawValue) < ($1.alias, $1.type.rawValue) }

@@ -156,19 +156,12 @@ extension LocalData {
     /// Adds the lines of a hosts file: an address, then its names. The first name is what the address is called in
     /// turn. The number of a line that is none of these is given back.
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) -> Int? {
-        for (number, line) in text.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
-            let words = line.prefix { $0 != UInt8(ascii: "#") }.split { $0 == 32 || $0 == 9 || $0 == 13 }
-                .map { String(decoding: $0, as: UTF8.self) }
-            guard let first = words.first else { continue }
-            // A zone is of no use in the DNS: `fe80::1%lo0 localhost`.
-            guard !first.contains("%") else { continue }
-            guard let address = IPAddress(first), words.count > 1 else { return number + 1 }
-            for (index, word) in words.dropFirst().enumerated() {
-                guard let name = DomainName(word) else { return number + 1 }
-                add(DNSRecord(name, ttl: ttl, .address(address)))
-                guard index == 0, let data = RecordData.name(.ptr, name) else { continue }
-                add(DNSRecord(address.reverseName, ttl: ttl, data))
-            }
+        for line in HostsFile.lines(text) {
+            let names = line.names.compactMap { DomainName($0) }
+            guard let address = line.address, !names.isEmpty, names.count == line.names.count else { return line.number }
+            for name in names { add(DNSRecord(name, ttl: ttl, .address(address))) }
+            guard let data = RecordData.name(.ptr, names[0]) else { continue }
+            add(DNSRecord(address.reverseName, ttl: ttl, data))
         }
         return nil
     }

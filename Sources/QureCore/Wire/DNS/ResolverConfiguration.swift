@@ -51,16 +51,35 @@ package struct ResolverConfiguration: Equatable, Sendable {
 
 /// The text of hosts(5).
 package enum HostsFile {
+    /// A line that says something.
+    package struct Line: Equatable, Sendable {
+        /// Counted from 1.
+        package var number: Int
+        /// Nil: the first word is no address.
+        package var address: IPAddress?
+        /// The words behind it.
+        package var names: [String]
+    }
+
+    /// The lines that say something.
+    package static func lines(_ text: [UInt8]) -> [Line] {
+        text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().compactMap {
+            index, line in
+            var words = BlankWords(line.prefix { $0 != UInt8(ascii: "#") })
+            guard let first = words.nextText() else { return nil }
+            var names: [String] = []
+            while let word = words.nextText() { names.append(word) }
+            return Line(number: index + 1, address: IPAddress(first), names: names)
+        }
+    }
+
     /// The addresses of `host`, in any case, with or without a dot at the end.
     package static func addresses(of host: String, in text: [UInt8]) -> [IPAddress] {
         guard let name = DomainName(host) else { return [] }
         var addresses: [IPAddress] = []
-        for line in text.split(separator: UInt8(ascii: "\n")) {
-            var words = BlankWords(line.prefix { $0 != UInt8(ascii: "#") })
-            guard let address = words.nextText().flatMap({ IPAddress($0) }) else { continue }
-            while let word = words.nextText() {
-                if DomainName(word) == name, !addresses.contains(address) { addresses.append(address) }
-            }
+        for line in lines(text) {
+            guard let address = line.address, !addresses.contains(address) else { continue }
+            if line.names.contains(where: { DomainName($0) == name }) { addresses.append(address) }
         }
         return addresses
     }
