@@ -105,7 +105,8 @@ final class StreamClients {
     }
 
     /// What a client has said, and who it is; none: nothing, or it is gone.
-    func read(_ key: Int, _ poller: borrowing Poller, at now: Instant) -> (messages: [[UInt8]], source: SocketAddress)? {
+    func read(_ key: Int, _ poller: borrowing Poller, at now: Instant) -> (messages: [[UInt8]], source: SocketAddress)?
+    {
         guard let client = clients[key] else { return nil }
         client.heard = now
         do {

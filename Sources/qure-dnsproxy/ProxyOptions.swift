@@ -53,11 +53,13 @@ struct ProxyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Remember this many answers.", valueName: "count"))
     var cacheSize = 10_000
 
-    @Option(help: ArgumentHelp("Keep records for at least this time.  [default: 0s]", valueName: "duration"),
+    @Option(
+        help: ArgumentHelp("Keep records for at least this time.  [default: 0s]", valueName: "duration"),
         transform: Setting.duration)
     var minTtl: Duration?
 
-    @Option(help: ArgumentHelp("Keep records for at most this time.  [default: 1440m]", valueName: "duration"),
+    @Option(
+        help: ArgumentHelp("Keep records for at most this time.  [default: 1440m]", valueName: "duration"),
         transform: Setting.duration)
     var maxTtl: Duration?
 
@@ -141,7 +143,8 @@ extension ProxyOptions {
             throw Failure(.usage, "\(file):\(error.line): \(error.reason)")
         }
         guard local.addZone(records) != nil else {
-            throw Failure(.usage, "\(file): a zone begins with its SOA record; give it names that end in a dot, or $ORIGIN")
+            throw Failure(
+                .usage, "\(file): a zone begins with its SOA record; give it names that end in a dot, or $ORIGIN")
         }
     }
 

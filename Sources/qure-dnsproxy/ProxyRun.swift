@@ -1,5 +1,5 @@
-// ProxyRun: the main thread of the proxy: opens the sockets, starts the workers, and then does all that is not answering
-// queries: signals, the service manager.
+// ProxyRun: the main thread of the proxy: opens the sockets, starts the workers, and then does all that is not
+// answering queries: signals, the service manager.
 
 import Glibc
 import QureCore
@@ -43,10 +43,12 @@ final class ProxyRun {
             switch error.errno.rawValue {
             case EADDRINUSE:
                 throw Failure(
-                    .system, "\(error) (something else answers there: ss -lnup 'sport = :53' names it; --listen another one)")
+                    .system,
+                    "\(error) (something else answers there: ss -lnup 'sport = :53' names it; --listen another one)")
             case EACCES, EPERM:
                 throw Failure(
-                    .permission, "\(error) (needs CAP_NET_BIND_SERVICE: run it as root, or listen on a port above 1023)")
+                    .permission, "\(error) (needs CAP_NET_BIND_SERVICE: run it as root, or listen on a port above 1023)"
+                )
             case EADDRNOTAVAIL:
                 throw Failure(.system, "\(error) (this host has no such address; --listen one that it has)")
             default: throw error

@@ -120,7 +120,8 @@ final class Worker {
             guard let plain = PlainQuery(query, audience: audience) else { return 0 }
             let limit = min(plain.limit, DatagramBatch.answerLength)
             guard
-                case .answer(let length, let aging) = relay.cache.find(query, plain, limit: limit, at: now, into: &answer)
+                case .answer(let length, let aging) = relay.cache.find(
+                    query, plain, limit: limit, at: now, into: &answer)
             else { return 0 }
             isAging = aging
             return length

@@ -100,8 +100,8 @@ package struct DatagramListener: ~Copyable {
     /// Its address, for messages.
     package let name: String
 
-    /// Listens at `address`. With `isShared`, other sockets of this process may, too, and the kernel spreads the clients
-    /// over them.
+    /// Listens at `address`. With `isShared`, other sockets of this process may, too, and the kernel spreads the
+    /// clients over them.
     package init(_ address: DNSEndpoint, isShared: Bool) throws(SystemError) {
         let socket = try FileDescriptor(socket: CInt(address.address.family), type: .datagram)
         if isShared { try socket.setOption(SOL_SOCKET, SO_REUSEPORT, CInt(1), called: "SO_REUSEPORT") }

@@ -97,7 +97,8 @@ package struct StreamConnection: ~Copyable {
         while start < rest.count {
             let count = try checkReady("send", "TCP") {
                 unsafe rest.withUnsafeBytes {
-                    unsafe Glibc.send(number, $0.baseAddress.map { unsafe $0 + start }, $0.count - start, CInt(MSG_NOSIGNAL))
+                    unsafe Glibc.send(
+                        number, $0.baseAddress.map { unsafe $0 + start }, $0.count - start, CInt(MSG_NOSIGNAL))
                 }
             }
             guard let count else { break }

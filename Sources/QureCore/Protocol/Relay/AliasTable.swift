@@ -117,7 +117,8 @@ package struct AliasTable: Sendable {
     package mutating func adopt(_ old: AliasTable) {
         for (key, set) in sets {
             let alias = aliases[key.alias]
-            guard let index = old.aliases.firstIndex(where: { $0.target == alias.target && $0.servers == alias.servers }),
+            guard
+                let index = old.aliases.firstIndex(where: { $0.target == alias.target && $0.servers == alias.servers }),
                 var known = old.sets[Key(alias: index, type: key.type)]
             else { continue }
             known.isAsked = false

@@ -89,13 +89,13 @@ package struct AnswerCache: Sendable {
         return .answer(length: length, isAging: isAging)
     }
 
-    /// Keeps the answer to a query of that audience for `ttl` seconds. Those that are too long, that time out at once, that are not
-    /// answers or whose query is not plain are not kept.
+    /// Keeps the answer to a query of that audience for `ttl` seconds. Those that are too long, that are over at once,
+    /// that are not answers or whose query is not plain are not kept.
     package mutating func store(
         _ query: [UInt8], _ answer: [UInt8], audience: UInt8, ttl: UInt32, at now: Instant
     ) {
         guard let plain = PlainQuery(query.span, audience: audience), ttl > 0, answer.count <= Self.maximumLength,
-            let times = Self.timesToLive(answer)
+            Self.repeats(query, plain, answer), let times = Self.timesToLive(answer)
         else { return }
         let keyLength = 2 + plain.questionEnd - DNSHeader.length
         let content = Self.key(query.span, plain) + answer + times.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
@@ -268,6 +268,15 @@ extension AnswerCache {
         let start = Int(cell.keyLength) + Int(cell.answerLength)
         return (0..<Int(cell.ttlCount)).map {
             Int(content[start + 2 * $0]) << 8 | Int(content[start + 2 * $0 + 1])
+        }
+    }
+
+    /// Whether an answer has the question of a query, in whatever letters: those of others are written over it.
+    private static func repeats(_ query: [UInt8], _ plain: PlainQuery, _ answer: [UInt8]) -> Bool {
+        guard answer.count >= plain.questionEnd, answer[4] == 0, answer[5] == 1 else { return false }
+        return (DNSHeader.length..<plain.questionEnd).allSatisfy { index in
+            index < plain.nameEnd
+                ? query[index].asciiLowercased == answer[index].asciiLowercased : query[index] == answer[index]
         }
     }
 

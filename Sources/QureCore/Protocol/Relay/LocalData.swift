@@ -158,7 +158,9 @@ extension LocalData {
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) -> Int? {
         for line in HostsFile.lines(text) {
             let names = line.names.compactMap { DomainName($0) }
-            guard let address = line.address, !names.isEmpty, names.count == line.names.count else { return line.number }
+            guard let address = line.address, !names.isEmpty, names.count == line.names.count else {
+                return line.number
+            }
             for name in names { add(DNSRecord(name, ttl: ttl, .address(address))) }
             guard let data = RecordData.name(.ptr, names[0]) else { continue }
             add(DNSRecord(address.reverseName, ttl: ttl, data))
@@ -173,9 +175,11 @@ extension IPAddress {
         let labels: [String]
         switch self {
         case .v4: labels = octets.reversed().map { "\($0)" } + ["in-addr", "arpa"]
-        case .v6: labels = octets.reversed().flatMap { octet in
-            [String(octet & 0xf, radix: 16), String(octet >> 4, radix: 16)]
-        } + ["ip6", "arpa"]
+        case .v6:
+            labels =
+                octets.reversed().flatMap { octet in
+                    [String(octet & 0xf, radix: 16), String(octet >> 4, radix: 16)]
+                } + ["ip6", "arpa"]
         }
         return DomainName(labels: labels.map { Array($0.utf8) }) ?? .root
     }

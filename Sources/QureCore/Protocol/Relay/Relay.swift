@@ -270,7 +270,8 @@ extension Relay.ForwardKey {
     /// The key of a question whose answer is of no use any more; no other question has it.
     init(abandoned number: Int) {
         self.init(
-            question: DNSQuestion(.root, RecordType(rawValue: 0), RecordClass(rawValue: UInt16(truncatingIfNeeded: number))),
+            question: DNSQuestion(
+                .root, RecordType(rawValue: 0), RecordClass(rawValue: UInt16(truncatingIfNeeded: number))),
             wantsSecurity: false, checkingDisabled: false, authenticated: false)
     }
 }

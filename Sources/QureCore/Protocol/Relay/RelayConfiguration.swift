@@ -79,7 +79,8 @@ extension DNSEndpoint {
         let number = port.map { UInt16($0) } ?? Self.port
         guard let number, number > 0 else { throw SettingError("'\(text)': a port is a number from 1 to 65535") }
         guard let endpoint = DNSEndpoint(String(address), port: number) else {
-            throw SettingError("'\(text)' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
+            throw SettingError(
+                "'\(text)' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
         }
         self = endpoint
     }
@@ -169,7 +170,9 @@ extension Alias {
         if let ask = words.take("ask") { servers = try DNSEndpoint.list(setting: ask) }
         if let limit = try words.takeDuration("ttl-max") {
             let seconds = limit.nanoseconds / 1_000_000_000
-            guard (1...86_400).contains(seconds) else { throw SettingError("ttl-max is 1s to 1440m, not '\(limit.text)'") }
+            guard (1...86_400).contains(seconds) else {
+                throw SettingError("ttl-max is 1s to 1440m, not '\(limit.text)'")
+            }
             maximumTTL = UInt32(seconds)
         }
         if let limit = try words.takeDuration("stale") { staleLimit = limit }

@@ -17,7 +17,8 @@ extension Relay {
         }
         guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
         return begin(
-            .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random)
+            .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random
+        )
     }
 
     /// Asks anew for what is still known, with nobody waiting.
@@ -105,7 +106,8 @@ extension Relay {
     /// What was known before, if that is allowed, else SERVFAIL.
     private mutating func failOrStale(_ waiter: Waiter, at now: Instant) -> [Output] {
         let known = cache.stale(
-            waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL, at: now)
+            waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL,
+            at: now)
         guard configuration.staleLimit > .zero, let known, var response = try? DNSMessage(known) else {
             return fail(waiter, ExtendedError.networkError)
         }

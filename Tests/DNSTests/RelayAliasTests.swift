@@ -1,0 +1,155 @@
+// Aliases: what clients are told of them while their targets are fresh, late, stale and lost, and when others are
+// asked.
+
+@testable import QureCore
+import Simulator
+import Testing
+
+struct RelayAliasTests {
+    private static func bench(_ settings: String...) throws -> RelayBench {
+        let aliases = try settings.map { try Alias(setting: $0) }
+        return RelayBench { $0.aliases = aliases }
+    }
+
+    /// Answers all that a relay with one alias asks when it begins.
+    private static func begin(_ bench: inout RelayBench, ttl: Int = 60) throws {
+        let outputs = bench.step(.deadlinePassed)
+        let questions = RelayBench.asked(outputs).map { $0.message.question?.description }
+        #expect(questions == ["dyn.test. IN A", "dyn.test. IN AAAA"])
+        for output in outputs {
+            guard let asked = RelayBench.asked([output]).first else { continue }
+            let isV4 = asked.message.question?.type == .a
+            _ = try bench.answer(
+                [output], isV4 ? ["dyn.test. \(ttl) A 192.0.2.1"] : [],
+                authority: isV4 ? [] : ["test. 300 SOA a. b. 1 2 3 4 500"])
+        }
+    }
+
+    @Test func `targets are asked for before anybody wants them, and again ahead of the end`() throws {
+        var bench = try Self.bench("c.example=dyn.test")
+        try Self.begin(&bench)
+        let told = try #require(RelayBench.told(bench.ask("C.example")).first)
+        #expect(told.answers.map(\.description) == ["C.example. 60 IN A 192.0.2.1"])
+        #expect(RelayBench.told(bench.ask("c.example", .aaaa)).first?.authorities.first?.type == .soa)
+        bench.now = Instant(nanoseconds: 1_000_000_000) + .seconds(20)
+        #expect(RelayBench.told(bench.ask("c.example")).first?.answers.first?.ttl == 40)
+        var asked: [Int64: Set<String>] = [:]
+        while bench.now < Instant(nanoseconds: 1_000_000_000) + .seconds(54) {
+            let outputs = try bench.pass()
+            let seconds = (bench.now - Instant(nanoseconds: 1_000_000_000)).nanoseconds / 1_000_000_000
+            for one in RelayBench.asked(outputs) {
+                asked[seconds, default: []].insert(one.message.question?.type.description ?? "")
+            }
+            _ = try bench.answer(outputs, ["dyn.test. 60 A 192.0.2.2"])
+        }
+        #expect(asked == [54: ["A", "AAAA"]])
+        #expect(RelayBench.told(bench.ask("c.example")).first?.answers.first?.data.address == IPAddress("192.0.2.2"))
+    }
+
+    @Test func `clients wait for what is not known yet, and are told all at once`() throws {
+        var bench = try Self.bench("c.example=dyn.test", "*.w.example=dyn.test")
+        let first = bench.ask("c.example")
+        #expect(RelayBench.told(first).isEmpty)
+        #expect(RelayBench.told(bench.ask("c.example", edns: nil)).isEmpty)
+        let told = RelayBench.told(try bench.answer(first, ["dyn.test. 9 A 192.0.2.1"]))
+        #expect(told.count == 2 && told.allSatisfy { $0.answers.first?.ttl == 9 })
+        #expect(RelayBench.told(bench.ask("a.b.w.example")).first?.answers.first?.name.description == "a.b.w.example.")
+        #expect(RelayBench.asked(bench.ask("w.example")).count == 1)
+    }
+
+    /// The states of the table of AliasTable.swift.
+    @Test func `old addresses are given to the limit, and said to be old`() throws {
+        var bench = try Self.bench("c.example=dyn.test stale=2m ttl-max=45s")
+        try Self.begin(&bench)
+        let start = bench.now
+        #expect(RelayBench.told(bench.ask("c.example")).first?.answers.first?.ttl == 45)
+        // Nobody answers from now on.
+        while bench.now - start < .seconds(70) { _ = try bench.pass() }
+        let stale = try #require(RelayBench.told(bench.ask("c.example")).first)
+        #expect(stale.answers.map(\.ttl) == [30] && stale.edns?.extendedError?.code == ExtendedError.staleAnswer)
+        while bench.now - start < .seconds(179) { _ = try bench.pass() }
+        bench.now = start + .seconds(179)
+        #expect(RelayBench.told(bench.ask("c.example")).first?.answers.count == 1)
+        bench.now = start + .seconds(180)
+        let lost = try #require(RelayBench.told(bench.ask("c.example")).first)
+        #expect(lost.responseCode == .serverFailure && lost.edns?.extendedError?.code == ExtendedError.networkError)
+        // The pauses between questions are half a minute at most: then somebody answers.
+        var outputs: [Relay.Output] = []
+        while !RelayBench.asked(outputs).contains(where: { $0.message.question?.type == .a }) {
+            outputs = try bench.pass()
+        }
+        _ = try bench.answer(outputs, ["dyn.test. 60 A 192.0.2.3"])
+        #expect(RelayBench.told(bench.ask("c.example")).first?.answers.first?.data.address == IPAddress("192.0.2.3"))
+    }
+
+    @Test func `authorities are asked for what they know, and upstreams for what they do not`() throws {
+        var bench = try Self.bench("c.example=dyn.test ask=192.0.2.54")
+        let outputs = bench.step(.deadlinePassed)
+        let asked = try #require(RelayBench.asked(outputs).first)
+        #expect(asked.server == RelayBench.authority && asked.message.flags == [])
+        let next = try bench.answer([outputs[0]], ["dyn.test. 20 CNAME far.example."])
+        let hop = try #require(RelayBench.asked(next).first)
+        #expect(hop.server == RelayBench.upstream && hop.message.question?.name == DomainName("far.example"))
+        #expect(hop.message.flags == .recursionDesired)
+        _ = try bench.answer(next, ["far.example. 60 A 192.0.2.9"])
+        let told = RelayBench.told(bench.ask("c.example"))
+        #expect(told.first?.answers.map(\.description) == ["c.example. 20 IN A 192.0.2.9"])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `aliases that lead nowhere end`() throws {
+        var bench = try Self.bench("c.example=dyn.test")
+        var outputs = Array(bench.step(.deadlinePassed).prefix(1))
+        var count = 0
+        while let asked = RelayBench.asked(outputs).first, count < 100 {
+            count += 1
+            let name = try #require(asked.message.question?.name)
+            outputs = try bench.answer(outputs, ["\(name) 20 CNAME n\(count).test."])
+        }
+        #expect(count == LocalData.maximumAliases + 1)
+        #expect(outputs.contains { if case .report(.loop) = $0 { true } else { false } })
+        #expect(RelayBench.told(bench.ask("c.example")).first?.responseCode == .serverFailure)
+        // One that leads back to us.
+        var circle = try Self.bench("c.example=dyn.test")
+        let asked = Array(circle.step(.deadlinePassed).prefix(1))
+        let ends = try circle.answer(asked, ["dyn.test. 20 CNAME c.example."])
+        #expect(RelayBench.asked(ends).isEmpty && ends.contains { if case .report(.loop) = $0 { true } else { false } })
+    }
+
+    @Test func `an alias says the same after the configuration was read anew`() throws {
+        var bench = try Self.bench("c.example=dyn.test", "d.example=other.test")
+        _ = bench.step(.deadlinePassed)
+        try Self.beginAll(&bench)
+        var configuration = bench.relay.configuration
+        configuration.aliases = [try Alias(setting: "e.example=dyn.test")]
+        bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now)
+        #expect(RelayBench.told(bench.ask("e.example")).first?.answers.first?.data.address == IPAddress("192.0.2.1"))
+        #expect(RelayBench.asked(bench.ask("c.example")).count == 1)
+    }
+
+    private static func beginAll(_ bench: inout RelayBench) throws {
+        for (number, work) in bench.relay.works {
+            guard case .alias(let key) = work.purpose else { continue }
+            let target = bench.relay.aliases.aliases[key.alias].target
+            let query = try #require(work.exchange.query)
+            var response = query.response()
+            if key.type == .a { response.answers = [try ZoneFile.record("\(target) 60 A 192.0.2.1")] }
+            _ = bench.step(.exchange(number, .datagram(response.encoded())))
+        }
+    }
+
+    @Test(arguments: [
+        ("c.example", "'c.example' is not of the form NAME=TARGET"), ("=a", "'=a' is not of the form NAME=TARGET"),
+        ("c.example=x.c.example", "'c.example' would be an alias of itself"),
+        ("a..b=c", "'a..b' is not a domain name"),
+        ("a=b ask=x", "'x' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"),
+        ("a=b ttl-max=0", "ttl-max is 1s to 1440m, not '0s'"),
+        ("a=b stale=x", "'stale=x' is not a duration; write it like 250ms, 2s or 1m"),
+        ("a=b other=x", "'other=x' is neither other=nodata nor other=pass"),
+        ("a=b tll-max=1", "'tll-max' is not understood in 'a=b tll-max=1'; known are ask, ttl-max, stale and other"),
+        ("a=b stale", "'stale' is not of the form name=value"),
+    ])
+    func `a wrong alias is told what is wrong`(_ setting: String, _ complaint: String) {
+        #expect(throws: SettingError(complaint)) { try Alias(setting: setting) }
+    }
+}

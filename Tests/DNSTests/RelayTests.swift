@@ -1,0 +1,250 @@
+// The relay: what clients are told and what others are asked, step by step, without a socket. The servers are values
+// that answer as the test says; time and chance are made up.
+
+@testable import QureCore
+import Simulator
+import Testing
+
+/// A relay with a clock of its own.
+struct RelayBench {
+    static let upstream = DNSEndpoint("192.0.2.53"), authority = DNSEndpoint("192.0.2.54")
+    static let client = RelayClient(.v4(IPv4Address(rawValue: 0x0a00_0001)), port: 4000)
+    static let stranger = RelayClient(.v4(IPv4Address(rawValue: 0xc633_6401)), port: 4000)
+
+    var relay: Relay
+    var now = Instant(nanoseconds: 1_000_000_000)
+    var random = SplitMix64(seed: 1)
+    private var nextID: UInt16 = 100
+
+    init(_ change: (inout RelayConfiguration) -> Void = { _ in }) {
+        var configuration = RelayConfiguration()
+        configuration.upstreams = [Self.upstream].compactMap { $0 }
+        configuration.audiences = Audiences(recursion: ["10.0.0.0/8"].compactMap { Prefix($0) })
+        configuration.cacheSize = 100
+        change(&configuration)
+        relay = Relay(configuration, cacheKey: (1, 2), at: now)
+    }
+
+    mutating func step(_ input: Relay.Input) -> [Relay.Output] {
+        let outputs = relay.step(input, at: now, time: 1_700_000_000, using: &random)
+        // The law of deadlines.
+        if case .deadlinePassed = input, let next = relay.nextDeadline { #expect(next > now) }
+        return outputs
+    }
+
+    /// A client asks.
+    mutating func ask(
+        _ name: String, _ type: RecordType = .a, by client: RelayClient = client, edns: EDNS? = EDNS(),
+        flags: DNSMessage.Flags = .recursionDesired
+    ) -> [Relay.Output] {
+        nextID += 1
+        let question = DNSQuestion(DomainName(name) ?? .root, type)
+        return step(.request(DNSMessage(id: nextID, flags: flags, questions: [question], edns: edns).encoded(), client))
+    }
+
+    /// What others are asked among these, and as which exchange.
+    static func asked(_ outputs: [Relay.Output]) -> [(message: DNSMessage, server: DNSEndpoint, exchange: Int)] {
+        outputs.compactMap { output in
+            switch output {
+            case .sendDatagram(let octets, let server, let exchange), .openStream(let octets, let server, let exchange):
+                (try? DNSMessage(octets)).map { ($0, server, exchange) }
+            default: nil
+            }
+        }
+    }
+
+    /// What clients are told among these.
+    static func told(_ outputs: [Relay.Output]) -> [DNSMessage] {
+        outputs.compactMap { if case .answer(let octets, _) = $0 { try? DNSMessage(octets) } else { nil } }
+    }
+
+    /// A server answers what it was asked among `outputs`, with records as lines of a zone file.
+    mutating func answer(
+        _ outputs: [Relay.Output], _ records: [String] = [], authority: [String] = [],
+        code: DNSResponseCode = .noError, change: (inout DNSMessage) -> Void = { _ in }
+    ) throws -> [Relay.Output] {
+        var results: [Relay.Output] = []
+        for (query, _, exchange) in Self.asked(outputs) {
+            var response = query.response(code)
+            response.edns = EDNS()
+            response.answers = try records.map { try ZoneFile.record($0, ttl: 300) }
+            response.authorities = try authority.map { try ZoneFile.record($0, ttl: 300) }
+            change(&response)
+            results += step(.exchange(exchange, .datagram(response.encoded())))
+        }
+        return results
+    }
+
+    /// Lets the time of the next deadline come, as often as it takes for something to happen.
+    mutating func pass() throws -> [Relay.Output] {
+        for _ in 0..<100 {
+            now = max(now, try #require(relay.nextDeadline))
+            let outputs = step(.deadlinePassed)
+            if !outputs.isEmpty { return outputs }
+        }
+        return []
+    }
+}
+
+struct RelayTests {
+    @Test func `an upstream is asked by a message of our own, once for all who wait`() throws {
+        var bench = RelayBench()
+        var edns = EDNS(payloadSize: 4096)
+        edns.append(EDNS.Option(.clientSubnet, [0, 1, 24, 0, 192, 0, 2]))
+        let first = bench.ask("www.Example.com", edns: edns)
+        let asked = try #require(RelayBench.asked(first).first)
+        #expect(asked.message.edns == EDNS() && asked.message.flags == .recursionDesired)
+        #expect(asked.server == RelayBench.upstream)
+        #expect(RelayBench.asked(bench.ask("www.example.com", edns: nil)).isEmpty)
+        var other = RelayBench.client
+        other.port = 4001
+        #expect(RelayBench.asked(bench.ask("www.example.com", by: other)).isEmpty)
+        let told = RelayBench.told(try bench.answer(first, ["www.example.com. 60 A 192.0.2.1"]))
+        let names = ["www.Example.com.", "www.example.com.", "www.example.com."]
+        #expect(told.map { $0.question?.name.description } == names)
+        #expect(told.map { $0.edns == nil } == [false, true, false])
+        let flags: DNSMessage.Flags = [.response, .recursionDesired, .recursionAvailable]
+        #expect(told.allSatisfy { $0.answers.count == 1 && $0.flags == flags })
+        #expect(bench.relay.nextDeadline == nil || RelayBench.asked(bench.step(.deadlinePassed)).isEmpty)
+    }
+
+    @Test func `a datagram that is sent again is answered once`() throws {
+        var bench = RelayBench()
+        let query = DNSMessage(
+            id: 5, flags: .recursionDesired, questions: [DNSQuestion(try #require(DomainName("a.test")), .a)]
+        ).encoded()
+        let first = bench.step(.request(query, RelayBench.client))
+        #expect(bench.step(.request(query, RelayBench.client)) == [])
+        #expect(RelayBench.told(try bench.answer(first, ["a.test. 60 A 192.0.2.1"])).count == 1)
+    }
+
+    /// CVE-2025-40778 and its kind: an upstream says more than it was asked.
+    @Test func `of an answer only what is about the question is kept`() throws {
+        var bench = RelayBench()
+        let outputs = bench.ask("a.test")
+        let told = try #require(
+            RelayBench.told(
+                try bench.answer(
+                    outputs,
+                    [
+                        "bank.test. 60 A 192.0.2.66", "a.test. 60 CNAME b.test.", "b.test. 50 A 192.0.2.1",
+                        "b.test. 50 TXT \"no\"", "c.test. 60 A 192.0.2.2",
+                    ],
+                    authority: ["test. 60 NS evil.test.", "test. 60 SOA a. b. 1 2 3 4 5"])
+            ).first)
+        #expect(told.answers.map(\.description) == ["a.test. 60 IN CNAME b.test.", "b.test. 50 IN A 192.0.2.1"])
+        #expect(told.authorities.isEmpty)
+        #expect(RelayBench.asked(bench.ask("bank.test")).count == 1)
+        // A "no" of a zone that the name is not in is none that is kept.
+        let no = bench.ask("d.test")
+        let answer = try bench.answer(no, authority: ["other. 60 SOA a. b. 1 2 3 4 5"], code: .nameError)
+        #expect(RelayBench.told(answer).first?.authorities == [])
+        #expect(RelayBench.asked(bench.ask("d.test")).count == 1)
+    }
+
+    @Test func `what is not the answer is passed over, and the wait goes on`() throws {
+        var bench = RelayBench()
+        let outputs = bench.ask("a.test")
+        let asked = try #require(RelayBench.asked(outputs).first)
+        var right = asked.message.response()
+        right.answers = [try ZoneFile.record("a.test. 60 A 192.0.2.1")]
+        var wrong: [[UInt8]] = [[], [1, 2, 3], asked.message.encoded(), Array(right.encoded().dropLast(3))]
+        var other = right
+        other.questions[0].name = try #require(DomainName("b.test"))
+        wrong.append(other.encoded())
+        other = right
+        other.opcode = .notify
+        wrong.append(other.encoded())
+        for octets in wrong { #expect(bench.step(.exchange(asked.exchange, .datagram(octets))) == []) }
+        #expect(RelayBench.told(bench.step(.exchange(asked.exchange, .datagram(right.encoded())))).count == 1)
+    }
+
+    /// RFC 9520: three tries over the servers there are, then a pause that grows.
+    @Test func `a failure is remembered for a while`() throws {
+        var bench = RelayBench { $0.upstreams = [RelayBench.upstream, RelayBench.authority].compactMap { $0 } }
+        var outputs = bench.ask("a.test")
+        var servers: [DNSEndpoint?] = []
+        while let asked = RelayBench.asked(outputs).first {
+            servers.append(asked.server)
+            outputs = try bench.answer(outputs, code: .serverFailure)
+        }
+        #expect(servers == [RelayBench.upstream, RelayBench.authority, RelayBench.upstream])
+        let told = try #require(RelayBench.told(outputs).first)
+        #expect(told.responseCode == .serverFailure && told.edns?.extendedError?.code == ExtendedError.networkError)
+        for pause: Int64 in [1, 2, 4] {
+            bench.now += .milliseconds(pause * 1000 - 1)
+            #expect(RelayBench.told(bench.ask("a.test")).first?.responseCode == .serverFailure)
+            bench.now += .milliseconds(1)
+            outputs = bench.ask("a.test")
+            #expect(RelayBench.asked(outputs).count == 1)
+            for _ in 0..<3 { outputs = try bench.answer(outputs, code: .refused) }
+        }
+        bench.now += .seconds(300)
+        outputs = bench.ask("a.test")
+        #expect(RelayBench.told(try bench.answer(outputs, ["a.test. 60 A 192.0.2.1"])).first?.answers.count == 1)
+    }
+
+    @Test func `nobody waits longer than a resolver's library does`() throws {
+        var bench = RelayBench()
+        let start = bench.now
+        _ = bench.ask("a.test")
+        var told: [DNSMessage] = []
+        while told.isEmpty { told = RelayBench.told(try bench.pass()) }
+        #expect(told.first?.responseCode == .serverFailure)
+        #expect(bench.now - start <= .milliseconds(4500) && bench.now - start >= .seconds(3))
+        #expect(bench.relay.nextDeadline == nil)
+    }
+
+    @Test func `old answers are given when nobody can be asked, if that is wanted`() throws {
+        var bench = RelayBench { $0.staleLimit = .seconds(3600) }
+        var outputs = bench.ask("a.test")
+        _ = try bench.answer(outputs, ["a.test. 60 A 192.0.2.1"])
+        bench.now += .seconds(100)
+        outputs = bench.ask("a.test")
+        for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
+        let told = try #require(RelayBench.told(outputs).first)
+        #expect(told.answers.map(\.ttl) == [30] && told.edns?.extendedError?.code == ExtendedError.staleAnswer)
+        bench.now += .seconds(3600)
+        outputs = bench.ask("a.test")
+        for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
+        #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
+    }
+
+    @Test func `letters in a random case come back as they were asked for`() throws {
+        var bench = RelayBench { $0.randomizesCase = true }
+        let outputs = bench.ask("www.example.com")
+        let asked = try #require(RelayBench.asked(outputs).first)
+        let name = try #require(asked.message.question?.name)
+        #expect(name == DomainName("www.example.com") && name.description != "www.example.com.")
+        // A forger who does not know the letters is not believed.
+        var forged = asked.message.response()
+        forged.questions[0].name = try #require(DomainName("www.example.com"))
+        forged.answers = [try ZoneFile.record("www.example.com. 60 A 192.0.2.66")]
+        #expect(bench.step(.exchange(asked.exchange, .datagram(forged.encoded()))) == [])
+        let told = try bench.answer(outputs, ["\(name) 60 A 192.0.2.1"])
+        #expect(RelayBench.told(told).first?.answers.first?.description == "www.example.com. 60 IN A 192.0.2.1")
+    }
+
+    @Test func `private addresses are refused, if that is wanted`() throws {
+        for address in ["A 192.168.1.1", "A 127.0.0.1", "AAAA fd00::1", "AAAA ::ffff:10.0.0.1"] {
+            var bench = RelayBench { $0.refusesPrivateAddresses = true }
+            let type: RecordType = address.hasPrefix("AAAA") ? .aaaa : .a
+            let outputs = bench.ask("a.test", type)
+            let told = try #require(RelayBench.told(try bench.answer(outputs, ["a.test. 60 \(address)"])).first)
+            #expect(told.responseCode == .serverFailure && told.answers.isEmpty)
+            #expect(told.edns?.extendedError?.code == ExtendedError.filtered)
+        }
+    }
+
+    @Test func `one client has so much under way and no more`() throws {
+        var bench = RelayBench()
+        for number in 0..<Relay.maximumOfClient { #expect(RelayBench.asked(bench.ask("n\(number).test")).count == 1) }
+        #expect(RelayBench.told(bench.ask("more.test")).first?.responseCode == .serverFailure)
+        var other = RelayBench.client
+        other.address = .v4(IPv4Address(rawValue: 0x0a00_0002))
+        #expect(RelayBench.asked(bench.ask("more.test", by: other)).count == 1)
+        while !bench.relay.works.isEmpty { _ = try bench.pass() }
+        #expect(bench.relay.waiting.isEmpty)
+        #expect(RelayBench.asked(bench.ask("again.test")).count == 1)
+    }
+}
