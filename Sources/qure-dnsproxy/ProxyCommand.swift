@@ -1,5 +1,6 @@
 // qure-dnsproxy: answers for a name that stays with the addresses of one that changes, serves other names, forwards and
-// remembers the rest. The command line of the tool; without a command it runs the proxy.
+// remembers the rest. The command line of the tool; without a command it runs the proxy, the other commands ask a
+// running one.
 
 import ArgumentParser
 import Glibc
@@ -16,7 +17,7 @@ struct ProxyCommand: Tool {
             "Exit status: 0 done, 1 no, 64 usage, 69 unreachable, 71 system error, 77 not permitted."
             + " See qure-dnsproxy(8).",
         version: Version.text,
-        subcommands: [Run.self],
+        subcommands: [Run.self, Status.self, Explain.self, Flush.self],
         defaultSubcommand: Run.self)
 
     static func main() { runMain() }
@@ -34,4 +35,111 @@ struct Run: ParsableCommand {
         if options.common.checkConfig { throw Failure(.yes, "") }
         try ProxyRun(options, relay).run()
     }
+}
+
+/// Where a running proxy is found.
+struct PlaceOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Where the proxy keeps its control socket.", valueName: "directory"))
+    var stateDir = "/run/qure"
+
+    @Option(help: ArgumentHelp("The control socket.  [default: STATE-DIR/dnsproxy.sock]", valueName: "path"))
+    var socket: String?
+
+    var path: String { socket ?? "\(stateDir)/dnsproxy.sock" }
+}
+
+/// What the commands share that ask a running proxy.
+struct AskingOptions: ParsableArguments {
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var place: PlaceOptions
+
+    /// How long a proxy may take to answer. One that lives answers at once.
+    private static let patience = Duration.seconds(3)
+
+    /// The lines that answer a request; fails with status 69 where nobody runs, or nobody answers.
+    func ask(_ request: String) throws -> [String] {
+        if common.checkConfig { throw Failure(.yes, "") }
+        let connection: UnixConnection
+        do { connection = try UnixConnection(place.path) } catch {
+            if error.isPermission { throw Failure(.permission, "\(error) (the socket's owner and group may ask)") }
+            throw Failure(.unreachable, "no qure-dnsproxy runs here: \(error)")
+        }
+        try connection.write(Array("\(request)\n".utf8))
+        var answer: [UInt8] = []
+        while connection.awaitInput(within: Self.patience) {
+            guard let bytes = try connection.read() else {
+                return String(decoding: answer, as: UTF8.self).split(separator: "\n").map(String.init)
+            }
+            answer += bytes
+        }
+        throw Failure(.unreachable, "the qure-dnsproxy at \(place.path) does not answer: it is stopped or hangs")
+    }
+
+    /// Prints the lines that answer a request; one that begins with `no` or `error` is a failure.
+    func show(_ request: String) throws {
+        for line in try ask(request) {
+            if line.hasPrefix("no ") { throw Failure(.no, String(line.dropFirst(3))) }
+            if line.hasPrefix("error ") { throw Failure(.usage, String(line.dropFirst(6))) }
+            try OutputStream.writeAll(Array((line + "\n").utf8), to: 1)
+        }
+    }
+}
+
+/// `qure-dnsproxy status`
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "status", of: "qure-dnsproxy", abstract: "Print what is known of each alias and its authorities, and counts.")
+    @OptionGroup var asking: AskingOptions
+
+    @Flag(help: "Print numbers for Prometheus, in its text format.")
+    var metrics = false
+
+    func validate() throws {
+        if metrics && asking.common.json { throw ValidationError("--metrics is a format of its own: leave --json out") }
+    }
+
+    func run() throws { try asking.show(metrics ? "metrics" : asking.common.json ? "status json" : "status") }
+}
+
+/// `qure-dnsproxy explain`
+struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "explain", of: "qure-dnsproxy", abstract: "Print how a name would be answered, step by step.")
+    @OptionGroup var asking: AskingOptions
+
+    @Argument(help: "The name.")
+    var name: String
+    @Argument(help: "The type.")
+    var type = "A"
+    @Option(help: "As seen by a client at this address.", transform: ArgumentText.address)
+    var client: IPAddress?
+
+    func validate() throws {
+        guard DomainName(name) != nil else { throw ValidationError("'\(name)' is not a domain name") }
+        guard RecordType(type) != nil else { throw ValidationError("'\(type)' is not a type of records") }
+    }
+
+    func run() throws {
+        let from = client.map { " \($0)" } ?? ""
+        let lines = try asking.ask("explain \(DomainName(name)?.description ?? name) \(type)\(from)")
+        let writer = RecordWriter(json: asking.common.json)
+        for line in lines { try writer.write(Record(line, [("step", .string(line))])) }
+    }
+}
+
+/// `qure-dnsproxy flush`
+struct Flush: ParsableCommand {
+    static let configuration = CommandConfiguration.subcommand(
+        "flush", of: "qure-dnsproxy", abstract: "Forget what is known of a name and of those below it; '.': everything."
+    )
+    @OptionGroup var asking: AskingOptions
+
+    @Argument(help: "The name.")
+    var name: String
+
+    func validate() throws {
+        guard DomainName(name) != nil else { throw ValidationError("'\(name)' is not a domain name") }
+    }
+
+    func run() throws { try asking.show("flush \(DomainName(name)?.description ?? name)") }
 }

@@ -50,6 +50,21 @@ struct ProxyOptions: ParsableArguments {
         transform: ArgumentText.prefix)
     var allowRecursion: [Prefix] = []
 
+    @Option(
+        help: ArgumentHelp("Believe these when they say that a zone has changed (NOTIFY).", valueName: "network"),
+        transform: ArgumentText.prefix)
+    var allowNotify: [Prefix] = []
+
+    @Option(help: ArgumentHelp("Believe them only if they sign with the key in this file.", valueName: "file"))
+    var notifyKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Pass updates on to this primary; zone=ZONE from=NETWORK,... unsigned=yes may follow.",
+            valueName: "address"),
+        transform: Setting.updates)
+    var forwardUpdatesTo: [UpdateRule] = []
+
     @Option(help: ArgumentHelp("Remember this many answers.", valueName: "count"))
     var cacheSize = 10_000
 
@@ -78,6 +93,11 @@ struct ProxyOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Threads that answer.", valueName: "count"))
     var workers = 1
+
+    @Flag(help: "Print each query on standard output; what nobody reads is lost.")
+    var queryLog = false
+
+    @OptionGroup var place: PlaceOptions
 
     mutating func validate() throws {
         guard (1...64).contains(workers) else { throw ValidationError("'\(workers)': there are 1 to 64 workers") }
@@ -113,6 +133,9 @@ extension ProxyOptions {
         relay.upstreams = upstream
         relay.forwards = forward
         relay.audiences = Audiences(recursion: try recursionNetworks())
+        relay.notify.sources = allowNotify.map(\.network)
+        relay.notify.key = try notifyKey.map(Self.readKey)
+        relay.updates = forwardUpdatesTo
         relay.cacheSize = cacheSize
         relay.minimumTTL = minTtl.map(Self.seconds) ?? 0
         relay.maximumTTL = maxTtl.map(Self.seconds) ?? relay.maximumTTL
@@ -135,6 +158,12 @@ extension ProxyOptions {
 
     private static func read(_ file: String) throws -> [UInt8] {
         do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
+    }
+
+    private static func readKey(_ file: String) throws -> TSIGKey {
+        do { return try TSIGKeyFile.key(read(file)) } catch let error as TSIGKeyFile.Malformation {
+            throw Failure(.usage, "\(file): \(error)")
+        }
     }
 
     private static func addZone(_ file: String, to local: inout LocalData) throws {
@@ -174,6 +203,10 @@ enum Setting {
 
     static func forward(_ text: String) throws -> RelayConfiguration.Forward {
         try checked { () throws(SettingError) in try RelayConfiguration.Forward(setting: text) }
+    }
+
+    static func updates(_ text: String) throws -> UpdateRule {
+        try checked { () throws(SettingError) in try UpdateRule(setting: text) }
     }
 
     static func record(_ text: String) throws -> DNSRecord {

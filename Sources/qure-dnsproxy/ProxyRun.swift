@@ -8,30 +8,36 @@ final class ProxyRun {
     private let options: ProxyOptions
     private var poller: Poller
     private let workers: [Mailbox<WorkerOrder>]
-    private let deaths: Mailbox<SystemError>
+    private let notices: Mailbox<WorkerNotice>
+    private let control: ControlDoor
     private var diagnostics: Diagnostics
     private let service = ServiceManager()
     private var watchdog: Watchdog
 
-    private enum Token { static let deaths = 0 }
+    private enum Token { static let notices = 0, control = 1 }
+    /// How long a worker may take to answer an order; one that lives answers at once.
+    private static let patience = Duration.seconds(2)
 
     init(_ options: ProxyOptions, _ relay: RelayConfiguration) throws {
         self.options = options
         diagnostics = options.common.diagnostics("qure-dnsproxy")
         // Before there are threads: they are to inherit that these signals are for this poller.
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
-        deaths = try Mailbox()
-        try poller.add(deaths.descriptor, token: Token.deaths)
+        notices = try Mailbox()
+        try poller.add(notices.descriptor, token: Token.notices)
         let count = options.workers
         var entrances: [Entrances] = []
         for _ in 0..<count { entrances.append(try Self.open(options, isShared: count > 1)) }
         workers = try entrances.map { _ in try Mailbox() }
+        control = try ControlDoor(options.place.path)
+        try poller.add(control.descriptor, token: Token.control)
         watchdog = Watchdog(service, at: Clock.now)
-        for (entrances, orders) in zip(entrances, workers) {
-            let diagnostics = diagnostics, deaths = deaths
+        for (number, entrances) in entrances.enumerated() {
+            let log = options.queryLog ? QueryLog(json: options.common.json) : nil
+            let diagnostics = diagnostics, notices = notices, orders = workers[number]
             try Thread.start {
-                do { try Worker(relay, entrances, orders, diagnostics).run() } catch {
-                    deaths.post(error as? SystemError ?? SystemError("worker", errno: .invalid))
+                do { try Worker(number, relay, entrances, orders, notices, diagnostics, log: log).run() } catch {
+                    notices.post(.died(error as? SystemError ?? SystemError("worker", errno: .invalid)))
                 }
             }
         }
@@ -65,11 +71,74 @@ final class ProxyRun {
                 case .signal(SIGTERM), .signal(SIGINT):
                     service.notify("STOPPING=1")
                     return
-                case .ready(Token.deaths): if let error = deaths.take().first { throw error }
+                case .signal(SIGHUP): reload()
+                case .signal(SIGUSR1): diagnostics.say(.notice, WorkerReport.sum(reports()).numbersLine)
+                case .ready(Token.notices): for notice in notices.take() { try take(notice) }
+                case .ready(Token.control): control.serve { answer($0) }
                 default: break
                 }
             }
             watchdog.turn(at: Clock.now)
         }
+    }
+
+    private func take(_ notice: WorkerNotice) throws {
+        switch notice {
+        case .died(let error): throw error
+        case .changed(let zone, let number):
+            for (index, worker) in workers.enumerated() where index != number { worker.post(.changed(zone)) }
+        }
+    }
+
+    /// Reads the configuration anew. What is wrong with it is said, and the old one stays; sockets stay in any case.
+    private func reload() {
+        service.notify("RELOADING=1", "MONOTONIC_USEC=\(Clock.monotonicMicroseconds)")
+        defer { service.notify("READY=1") }
+        do {
+            guard let new = try ProxyCommand.reread() as? Run else { return }
+            let relay = try new.options.relayConfiguration()
+            if new.options.addresses != options.addresses || new.options.workers != options.workers {
+                diagnostics.say(.warning, "listen and workers are as they were; they change with a restart")
+            }
+            for worker in workers { worker.post(.configure(relay)) }
+            diagnostics.say(.notice, "read the configuration anew")
+        } catch {
+            diagnostics.say(.error, "\(error): the configuration stays as it was")
+        }
+    }
+
+    // MARK: Who asks over the control socket
+
+    private func answer(_ words: [String]) -> [String] {
+        switch words.first {
+        case "status":
+            let writer = RecordWriter(json: words.count > 1)
+            return WorkerReport.sum(reports()).records(at: Clock.now).map { record in
+                String(decoding: writer.line(record).dropLast(), as: UTF8.self)
+            }
+        case "metrics": return WorkerReport.sum(reports()).metrics
+        case "explain" where words.count >= 3:
+            guard let name = DomainName(words[1]), let type = RecordType(words[2]),
+                let client = IPAddress(words.count > 3 ? words[3] : "127.0.0.1")
+            else { return ["error not a question"] }
+            return collect { .explain(DNSQuestion(name, type), client: client, $0) }.first ?? []
+        case "flush" where words.count == 2:
+            guard let name = DomainName(words[1]) else { return ["error not a name"] }
+            let count = collect { .flush(name, $0) }.reduce(0, +)
+            return ["flushed \(name) \(count)"]
+        default: return ["error not a request"]
+        }
+    }
+
+    private func reports() -> [WorkerReport] { collect { .report($0) } }
+
+    /// What each worker answers to an order.
+    private func collect<Answer: Sendable>(_ order: (Mailbox<Answer>) -> WorkerOrder) -> [Answer] {
+        guard let box = try? Mailbox<Answer>() else { return [] }
+        for worker in workers { worker.post(order(box)) }
+        var answers: [Answer] = []
+        let end = Clock.now + Self.patience
+        while answers.count < workers.count, Clock.now < end { answers += box.take(within: end - Clock.now) }
+        return answers
     }
 }

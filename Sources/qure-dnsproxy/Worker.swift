@@ -4,11 +4,6 @@
 import Glibc
 import QureCore
 
-/// What a worker is told by the main thread.
-enum WorkerOrder: Sendable {
-    case configure(RelayConfiguration)
-}
-
 final class Worker {
     private final class Line {
         var socket: DNSSocket
@@ -21,8 +16,12 @@ final class Worker {
     }
 
     private var relay: Relay
+    private let number: Int
     private let entrances: Entrances
     private let orders: Mailbox<WorkerOrder>
+    private let notices: Mailbox<WorkerNotice>
+    private var report = WorkerReport()
+    private var log: QueryLog?
     private var diagnostics: Diagnostics
     private var poller: Poller
     private var batch = DatagramBatch()
@@ -36,9 +35,12 @@ final class Worker {
     private static let batches = 8
 
     init(
-        _ configuration: RelayConfiguration, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>,
-        _ diagnostics: Diagnostics
+        _ number: Int, _ configuration: RelayConfiguration, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>,
+        _ notices: Mailbox<WorkerNotice>, _ diagnostics: Diagnostics, log: QueryLog?
     ) throws {
+        self.log = log
+        self.number = number
+        self.notices = notices
         relay = Relay(configuration, cacheKey: (random.next(), random.next()), at: Clock.now)
         self.entrances = entrances
         self.orders = orders
@@ -84,7 +86,31 @@ final class Worker {
         case .configure(let new):
             relay.configure(new, cacheKey: (random.next(), random.next()), at: Clock.now)
             step(.deadlinePassed)
+        case .changed(let zone): step(.changed(zone))
+        case .report(let box): box.post(makeReport())
+        case .explain(let question, let client, let box):
+            box.post(relay.explain(question, for: client, at: Clock.now))
+        case .flush(let name, let box): box.post(relay.cache.remove(name, andBelow: true))
         }
+    }
+
+    private func makeReport() -> WorkerReport {
+        let now = Clock.now
+        report.connections = streams.count
+        report.cached = relay.cache.count
+        report.capacity = relay.cache.capacity
+        report.counters = relay.counters
+        report.aliases = relay.aliases.aliases.enumerated().flatMap { index, alias in
+            let authorities = (relay.aliases.authorities[index] ?? [:]).map { (server: $0.key, authority: $0.value) }
+                .sorted { "\($0.server)" < "\($1.server)" }
+            return [RecordType.a, .aaaa].map { type in
+                let key = AliasTable.Key(alias: index, type: type)
+                return WorkerReport.AliasReport(
+                    alias: alias, type: type, set: relay.aliases[key], finding: relay.aliases.find(key, at: now),
+                    authorities: authorities, notified: relay.notifyGate.lastHeard(above: alias.target))
+            }
+        }
+        return report
     }
 
     // MARK: Clients
@@ -98,15 +124,17 @@ final class Worker {
                 // The error of a datagram that was sent before, such as a port that was closed: the socket is well.
                 return
             }
+            report.datagrams += UInt64(count)
             for index in 0..<count where !answerFromCache(index, at: now) {
                 let query = batch.query(index)
                 guard !query.isEmpty, let origin = batch.origin(index) else { continue }
+                log?.write(query, origin.source.address, isStream: false, isKnown: false)
                 let client = RelayClient(
                     origin.source.address, port: origin.source.port, scope: origin.source.scope, local: origin.local,
                     entrance: entrance)
                 step(.request(query, client))
             }
-            _ = batch.send(through: listener.datagrams)
+            report.lost += UInt64(batch.send(through: listener.datagrams))
             if count < DatagramBatch.size { return }
         }
     }
@@ -127,6 +155,10 @@ final class Worker {
             return length
         }
         if isAging { step(.refresh(batch.query(index), RelayClient(source, port: 0))) }
+        if isAnswered {
+            report.hits += 1
+            log?.write(batch.query(index), source, isStream: false, isKnown: true)
+        }
         return isAnswered
     }
 
@@ -142,8 +174,11 @@ final class Worker {
         let now = Clock.now
         guard let (messages, source) = streams.read(key, poller, at: now) else { return }
         let audience = relay.configuration.audiences.audience(of: source.address)
+        report.messages += UInt64(messages.count)
         for message in messages {
-            if answerFromCache(message, audience, to: key, at: now) { continue }
+            let isKnown = answerFromCache(message, audience, to: key, at: now)
+            log?.write(message, source.address, isStream: true, isKnown: isKnown)
+            if isKnown { continue }
             let client = RelayClient(source.address, port: source.port, scope: source.scope, stream: key)
             step(.request(message, client))
         }
@@ -155,6 +190,7 @@ final class Worker {
         var output = room.mutableSpan
         guard case .answer(let length, _) = relay.cache.find(query.span, plain, limit: .max, at: now, into: &output)
         else { return false }
+        report.hits += 1
         streams.answer(key, room[..<length])
         return true
     }
@@ -192,6 +228,9 @@ final class Worker {
             diagnostics.say(.information, "\(name) \(type): \(list)")
         case .aliasFailed(let name, let type):
             diagnostics.say(.warning, "\(name) \(type): nobody who was asked knows the addresses; retrying")
+        case .changed(let zone, let client):
+            diagnostics.say(.information, "\(client): \(zone) has changed")
+            notices.post(.changed(zone, by: number))
         case .loop(let question):
             diagnostics.say(.warning, "\(question.name): its aliases lead back to an alias of ours, or to each other")
         }

@@ -92,6 +92,14 @@ extension Tool {
         return text
     }
 
+    /// The command as it would be begun now: the configuration file is read anew. What is wrong with it is a failure
+    /// of its own, so that a daemon can say it and go on as it was.
+    package static func reread() throws -> any ParsableCommand {
+        do { return try parse(Array(CommandLine.arguments.dropFirst())) } catch let failure as Failure {
+            throw failure
+        } catch { throw Failure(.usage, sentence(for: error)) }
+    }
+
     /// Parses the command line with the configuration file's options in front.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
         guard let file = try configurationFile(of: arguments) else { return try parseQuickly(prepare(arguments)) }

@@ -13,6 +13,9 @@ package enum Clock {
         .nanoseconds(qure_clock_nanoseconds(CLOCK_BOOTTIME) - qure_clock_nanoseconds(CLOCK_MONOTONIC))
     }
 
+    /// Now on CLOCK_MONOTONIC, in microseconds: what the service manager compares with (sd_notify(3)).
+    package static var monotonicMicroseconds: Int64 { qure_clock_nanoseconds(CLOCK_MONOTONIC) / 1000 }
+
     /// Now on the wall clock, in nanoseconds since 1970: for kernel receive stamps and for timestamps that people read.
     package static var realtimeNanoseconds: Int64 { qure_clock_nanoseconds(CLOCK_REALTIME) }
 

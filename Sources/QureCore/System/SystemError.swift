@@ -29,6 +29,7 @@ package struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConverti
     package static let connectionRefused = Errno(rawValue: ECONNREFUSED)
     package static let inProgress = Errno(rawValue: EINPROGRESS)
     package static let notSupported = Errno(rawValue: EOPNOTSUPP)
+    package static let addressInUse = Errno(rawValue: EADDRINUSE)
     package static let readOnlyFileSystem = Errno(rawValue: EROFS)
 
     package var description: String { unsafe String(cString: strerror(rawValue)) }

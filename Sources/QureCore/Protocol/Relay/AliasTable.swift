@@ -44,6 +44,12 @@ package struct AliasTable: Sendable {
         package var alias: Int
         /// A or AAAA.
         package var type: RecordType
+
+        /// A set of an alias.
+        package init(alias: Int, type: RecordType) {
+            self.alias = alias
+            self.type = type
+        }
     }
 
     /// What is known of a set.
@@ -87,6 +93,16 @@ package struct AliasTable: Sendable {
     /// How often at most a set is asked for, however short its time to live is.
     package static let shortestInterval = Duration.seconds(1)
 
+    /// What is known of one who is asked.
+    package struct Authority: Equatable, Sendable {
+        /// The serial that it had; nil: it did not say.
+        package var serial: UInt32?
+        /// When it last answered; nil: it does not.
+        package var heard: Instant?
+    }
+
+    /// The authorities of each alias that have been asked for their serial.
+    package private(set) var authorities: [Int: [DNSEndpoint: Authority]] = [:]
     /// As configured.
     package let aliases: [Alias]
     private let exact: [DomainName: Int]
@@ -206,14 +222,18 @@ package struct AliasTable: Sendable {
         sets[key] = set
     }
 
-    /// Something has changed within a zone: what is in it is due at once. The sets that are.
-    package mutating func expire(below zone: DomainName, at now: Instant) -> [Key] {
-        let keys = sets.keys.filter { aliases[$0.alias].target.isWithin(zone) }
-        for key in keys {
+    /// An authority has said its serial; `at` nil: it does not answer.
+    mutating func noteAuthority(_ alias: Int, _ server: DNSEndpoint, serial: UInt32?, at now: Instant?) {
+        let known = authorities[alias]?[server]?.serial
+        authorities[alias, default: [:]][server] = Authority(serial: serial ?? known, heard: now)
+    }
+
+    /// Something has changed within a zone: what is in it is due at once.
+    package mutating func expire(below zone: DomainName, at now: Instant) {
+        for key in sets.keys where aliases[key.alias].target.isWithin(zone) {
             // An answer that is under way may be of before.
             sets[key]?.isAsked = false
             sets[key]?.due = now
         }
-        return keys
     }
 }

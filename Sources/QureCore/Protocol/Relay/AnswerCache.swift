@@ -137,6 +137,15 @@ package struct AnswerCache: Sendable {
         return answer
     }
 
+    /// How old a known answer to a query is; nil: there is none that would be given.
+    package func age(_ query: [UInt8], audience: UInt8, at now: Instant) -> Duration? {
+        guard let plain = PlainQuery(query.span, audience: audience),
+            let index = cell(of: query.span, plain, hash(query.span, plain))
+        else { return nil }
+        let age = cells[index].age(at: now)
+        return age < Int64(cells[index].ttl) ? .seconds(age) : nil
+    }
+
     /// Forgets what is known of a name, and of those below it if `andBelow`; how many answers that were.
     @discardableResult
     package mutating func remove(_ name: DomainName, andBelow: Bool = false) -> Int {

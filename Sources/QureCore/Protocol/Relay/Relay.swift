@@ -12,7 +12,8 @@
 //   that somebody else waits for   | when that one is
 //   any other                      | when the upstreams have been asked
 //
-// Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for.
+// Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for,
+// RelayChanges.swift what happens when a zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -53,6 +54,8 @@ package struct Relay: Sendable {
         case exchange(Int, DNSExchange.Input)
         /// An answer that clients ask for is about to be over (AnswerCache.Finding).
         case refresh([UInt8], RelayClient)
+        /// Another worker has heard that a zone has changed.
+        case changed(DomainName)
         case deadlinePassed
     }
 
@@ -72,6 +75,8 @@ package struct Relay: Sendable {
         case aliasChanged(DomainName, RecordType, [IPAddress])
         case aliasFailed(DomainName, RecordType)
         case loop(DNSQuestion)
+        /// A notification was believed, or an update went through: the other workers are to look, too.
+        case changed(DomainName, by: IPAddress)
     }
 
     /// What has been counted.
@@ -84,6 +89,20 @@ package struct Relay: Sendable {
         package var asked: UInt64 = 0, unanswered: UInt64 = 0
         /// Answers that were old; SERVFAIL.
         package var stale: UInt64 = 0, failed: UInt64 = 0
+        /// Notifications that were believed; updates that were passed on.
+        package var notified: UInt64 = 0, updates: UInt64 = 0
+
+        /// Nothing yet.
+        package init() {}
+
+        /// Adds those of another relay.
+        package static func += (one: inout Counters, other: Counters) {
+            let all: [WritableKeyPath<Counters, UInt64>] = [
+                \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.stale, \.failed,
+                \.notified, \.updates,
+            ]
+            for path in all { one[keyPath: path] += other[keyPath: path] }
+        }
     }
 
     /// Who waits for an answer.
@@ -105,6 +124,8 @@ package struct Relay: Sendable {
     enum Purpose: Hashable, Sendable {
         case forward(ForwardKey)
         case alias(AliasTable.Key)
+        /// The serial of an alias's target at one of its authorities.
+        case serial(alias: Int, round: Int, DNSEndpoint)
     }
 
     /// A question that is under way.
@@ -117,6 +138,8 @@ package struct Relay: Sendable {
         /// Aliases that the addresses were followed through, and the shortest time to live on the way.
         var hops = 0
         var ttl = UInt32.max
+        /// The serial of the zone that is asked about.
+        var serial: UInt32?
     }
 
     /// How long a client waits: less than a resolver's library does (5 s).
@@ -125,6 +148,8 @@ package struct Relay: Sendable {
     static let maximumWork = 4096, maximumOfClient = 64
     /// Servers that are asked for one answer, the same ones again where there are fewer.
     static let tries = 3
+    /// Updates under way, at most, and how long their answers are kept for datagrams that are sent again.
+    static let maximumUpdates = 64, updateMemory = Duration.seconds(10)
 
     /// As configured.
     package private(set) var configuration: RelayConfiguration
@@ -138,6 +163,10 @@ package struct Relay: Sendable {
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
     var waiting: [IPAddress: Int] = [:]
+    package internal(set) var notifyGate = NotifyGate()
+    var updates: [Int: UpdateForwarding] = [:]
+    var recentUpdates: [(client: RelayClient, octets: [UInt8], answer: [UInt8], until: Instant)] = []
+    var rounds: [Int: Round] = [:]
     private var nextNumber = 0
     private var earliest: Instant?
 
@@ -162,10 +191,12 @@ package struct Relay: Sendable {
         failures = FailureCache()
         for (number, work) in works {
             // The numbers of aliases are others now; whoever waits is answered when the new ones are known.
-            guard case .alias = work.purpose else { continue }
+            if case .forward = work.purpose { continue }
             works[number]?.purpose = .forward(ForwardKey(abandoned: number))
             numbers[work.purpose] = nil
         }
+        for waiter in rounds.values.flatMap({ $0.waiters.values.joined() }) { count(waiter, -1) }
+        rounds = [:]
     }
 
     /// Takes one input and says what to do. `time` is in seconds since 1970.
@@ -178,36 +209,50 @@ package struct Relay: Sendable {
             outputs = take(octets, client, at: now, time: time, using: &random)
         case .refresh(let octets, let client):
             outputs = refresh(octets, client, at: now, time: time, using: &random)
+        case .changed(let zone): hearChange(of: zone, at: now)
+        case .exchange(let number, let input) where updates[number] != nil:
+            outputs = advanceUpdate(number, input, at: now)
         case .exchange(let number, let input):
             outputs = advance(number, input, at: now, time: time, using: &random)
         case .deadlinePassed:
             for number in works.keys.sorted() {
                 outputs += advance(number, .deadlinePassed, at: now, time: time, using: &random)
             }
+            for number in updates.keys.sorted() { outputs += advanceUpdate(number, .deadlinePassed, at: now) }
             earliest = works.values.compactMap { earlier($0.exchange.nextDeadline, $0.limit) }.min()
+            earliest = earlier(earliest, updates.values.compactMap(\.nextDeadline).min())
         }
-        for key in aliases.takeDue(at: now) { outputs += ask(key, at: now, time: time, using: &random) }
-        return outputs
+        return outputs + askDue(aliases.takeDue(at: now), at: now, time: time, using: &random)
     }
+
+    /// A number that no other exchange has.
+    mutating func takeNumber() -> Int {
+        nextNumber += 1
+        return nextNumber
+    }
+
+    /// Something is due then.
+    mutating func noteDeadline(_ deadline: Instant?) { earliest = earlier(earliest, deadline) }
 
     /// Begins to ask.
     mutating func begin(
-        _ purpose: Purpose, _ message: DNSMessage, _ servers: [DNSEndpoint], waiters: [Waiter], at now: Instant,
-        time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0, ttl: UInt32 = .max
+        _ purpose: Purpose, _ message: DNSMessage, _ servers: [DNSEndpoint], tries: Int = tries, waiters: [Waiter],
+        at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0,
+        ttl: UInt32 = .max, serial: UInt32? = nil
     ) -> [Output] {
         var timing = DNSExchange.Timing()
         timing.total = .seconds(2)
         timing.perTry = .milliseconds(1200)
         timing.tries = 1
-        let tried = servers.isEmpty ? [] : (0..<Self.tries).map { servers[$0 % servers.count] }
+        let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let exchange = DNSExchange(
             message, key: nil, servers: tried, timing: timing,
             passesOver: [.serverFailure, .refused, .notImplemented, .formatError, .notAuthorized])
-        nextNumber += 1
-        let number = nextNumber
+        let number = takeNumber()
         numbers[purpose] = number
         works[number] = Work(
-            purpose: purpose, exchange: exchange, waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl)
+            purpose: purpose, exchange: exchange, waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl,
+            serial: serial)
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
         return advance(number, .start, at: now, time: time, using: &random)
@@ -245,7 +290,7 @@ package struct Relay: Sendable {
         }
         guard let verdict else {
             works[number] = work
-            earliest = earlier(earliest, earlier(work.exchange.nextDeadline, work.limit))
+            noteDeadline(earlier(work.exchange.nextDeadline, work.limit))
             return outputs
         }
         works[number] = nil
@@ -262,6 +307,8 @@ package struct Relay: Sendable {
         switch work.purpose {
         case .forward(let key): finishForward(work, key, answer, at: now)
         case .alias(let key): finishAlias(work, key, answer, at: now, time: time, using: &random)
+        case .serial(let alias, let round, let server):
+            finishSerial(alias, round, server, answer, at: now, time: time, using: &random)
         }
     }
 }

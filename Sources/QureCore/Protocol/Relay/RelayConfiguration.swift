@@ -28,6 +28,10 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var local = LocalData()
     /// Who may ask for what.
     package var audiences = Audiences(recursion: [])
+    /// Whose word counts that a zone has changed.
+    package var notify = NotifyGate.Rule()
+    /// Where updates go.
+    package var updates: [UpdateRule] = []
     /// Answers that are kept.
     package var cacheSize = 10_000
     /// Seconds that a record is kept at least, and at most.

@@ -118,25 +118,27 @@ extension Relay {
 
     // MARK: Addresses of aliases
 
+    /// Asks upstreams for a set of addresses.
     mutating func ask(
         _ key: AliasTable.Key, waiters: [Waiter] = [], at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        let alias = aliases.aliases[key.alias]
-        return ask(key, alias.target, alias.servers, waiters, at: now, time: time, using: &random)
+        ask(key, aliases.aliases[key.alias].target, [], waiters, at: now, time: time, using: &random)
     }
 
     /// Authorities are asked for what they know, upstreams to find it.
-    private mutating func ask(
+    mutating func ask(
         _ key: AliasTable.Key, _ name: DomainName, _ authorities: [DNSEndpoint], _ waiters: [Waiter], at now: Instant,
-        time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0, ttl: UInt32 = .max
+        time: UInt64, using random: inout some RandomNumberGenerator, hops: Int = 0, ttl: UInt32 = .max,
+        serial: UInt32? = nil
     ) -> [Output] {
         let message = DNSMessage(
             id: 0, flags: authorities.isEmpty ? .recursionDesired : [], questions: [DNSQuestion(name, key.type)],
             edns: EDNS())
         let servers = authorities.isEmpty ? configuration.servers(for: name) : authorities
         return begin(
-            .alias(key), message, servers, waiters: waiters, at: now, time: time, using: &random, hops: hops, ttl: ttl)
+            .alias(key), message, servers, waiters: waiters, at: now, time: time, using: &random, hops: hops, ttl: ttl,
+            serial: serial)
     }
 
     mutating func finishAlias(
@@ -154,30 +156,35 @@ extension Relay {
             if addresses.isEmpty, let last = kept.answers.last, let target = last.data.target {
                 guard work.hops < LocalData.maximumAliases, aliases.alias(of: target) != key.alias else {
                     outputs.append(.report(.loop(question)))
-                    return outputs + failAlias(work, key, at: now, time: time, using: &random)
+                    return outputs + failAlias(key, work.waiters, at: now, time: time, using: &random)
                 }
                 // The authority knows nothing of the name that its alias leads to.
                 return ask(
-                    key, target, [], work.waiters, at: now, time: time, using: &random, hops: work.hops + 1, ttl: ttl)
+                    key, target, [], work.waiters, at: now, time: time, using: &random, hops: work.hops + 1, ttl: ttl,
+                    serial: work.serial)
             }
             let lifetime = addresses.isEmpty ? kept.lifetime(maximumNegative: alias.maximumTTL) : ttl
+            // Of two answers that were under way, the one of the newer zone counts, whichever comes last.
+            guard aliases.accepts(key, serial: work.serial, at: now) else {
+                return outputs + answerAgain(work.waiters, at: now, time: time, using: &random)
+            }
             let isChanged = aliases.learn(
-                key, addresses, ttl: lifetime, serial: nil, from: answer.server, at: now)
+                key, addresses, ttl: lifetime, serial: work.serial, from: answer.server, at: now)
             if isChanged { outputs.append(.report(.aliasChanged(alias.name, key.type, addresses))) }
             forget(alias)
             return outputs + answerAgain(work.waiters, at: now, time: time, using: &random)
         }
-        return failAlias(work, key, at: now, time: time, using: &random)
+        return failAlias(key, work.waiters, at: now, time: time, using: &random)
     }
 
-    private mutating func failAlias(
-        _ work: Work, _ key: AliasTable.Key, at now: Instant, time: UInt64,
+    mutating func failAlias(
+        _ key: AliasTable.Key, _ waiters: [Waiter], at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         aliases.fail(key, at: now)
         let report = Output.report(.aliasFailed(aliases.aliases[key.alias].name, key.type))
         return (aliases[key].failures == 1 ? [report] : [])
-            + answerAgain(work.waiters, at: now, time: time, using: &random)
+            + answerAgain(waiters, at: now, time: time, using: &random)
     }
 
     private mutating func answerAgain(

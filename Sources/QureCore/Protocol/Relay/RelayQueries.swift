@@ -18,9 +18,9 @@ extension Relay {
                 octets: octets, request: request, question: question, client: client,
                 audience: configuration.audiences.audience(of: client.address))
             return resolve(waiter, at: now, time: time, using: &random)
-        case .notify(let request, _), .update(let request, _):
-            counters.refused += 1
-            return [.answer(request.response(.refused).encoded(), client)]
+        case .notify(let request, _): return hearNotify(octets, request, client, at: now, time: time)
+        case .update(let request, let zone):
+            return passOn(octets, request, zone.name, client, at: now, using: &random)
         }
     }
 
@@ -63,13 +63,15 @@ extension Relay {
         case .wait:
             guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
             aliases.want(key, at: now)
-            if let number = numbers[.alias(key)] {
-                join(number, waiter)
-                return []
+            let due = aliases.takeDue(at: now)
+            if due.contains(key) {
+                return askDue(due, waiting: (key, waiter), at: now, time: time, using: &random)
             }
-            return aliases.takeDue(at: now).flatMap {
-                ask($0, waiters: $0 == key ? [waiter] : [], at: now, time: time, using: &random)
-            }
+            let outputs = askDue(due, at: now, time: time, using: &random)
+            if joinRound(key, waiter) { return outputs }
+            guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, ExtendedError.notReady) }
+            join(number, waiter)
+            return outputs
         }
     }
 

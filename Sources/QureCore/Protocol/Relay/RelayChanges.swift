@@ -1,0 +1,196 @@
+// What a relay does when something changes: notifications, updates that it passes on, and the rounds in which the
+// authorities of an alias are asked for the serial of their zone before they are asked for addresses. Of several
+// authorities one may lag behind: whoever has a serial that is older than what is known is not asked.
+
+extension Relay {
+    /// A round of questions to the authorities of an alias.
+    struct Round: Sendable {
+        var number: Int
+        /// The sets that are wanted, and who waits for them.
+        var waiters: [AliasTable.Key: [Waiter]]
+        /// Authorities that have not answered yet.
+        var pending: Int
+        /// The newest serial by which addresses have been asked for.
+        var serial: UInt32?
+        var hasAsked = false
+    }
+
+    // MARK: Notifications
+
+    mutating func hearNotify(
+        _ octets: [UInt8], _ request: DNSMessage, _ client: RelayClient, at now: Instant, time: UInt64
+    ) -> [Output] {
+        guard let zone = request.question?.name else { return [] }
+        let isKnown = aliases.aliases.contains { $0.target.isWithin(zone) }
+        let verdict = notifyGate.judge(
+            octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
+        guard case .answer(let answer, let isNews) = verdict else { return [] }
+        var outputs: [Output] = [.answer(answer, client)]
+        if isNews {
+            counters.notified += 1
+            outputs.append(.report(.changed(zone, by: client.address)))
+            hearChange(of: zone, at: now)
+        } else {
+            counters.refused += 1
+        }
+        return outputs
+    }
+
+    /// A zone has changed: whoever says so, it is looked at now.
+    mutating func hearChange(of zone: DomainName, at now: Instant) { aliases.expire(below: zone, at: now) }
+
+    // MARK: Updates
+
+    mutating func passOn(
+        _ octets: [UInt8], _ request: DNSMessage, _ zone: DomainName, _ client: RelayClient, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let rule = configuration.updates.filter { zone.isWithin($0.domain) }
+            .max { $0.domain.labelCount < $1.domain.labelCount }
+        let source = client.address.unmapped
+        let isAllowed =
+            rule?.sources?.contains { $0.contains(source) }
+            ?? Audiences.isLocal(configuration.audiences.audience(of: client.address))
+        guard let rule, isAllowed, rule.takesUnsigned || request.signature != nil else {
+            counters.refused += 1
+            return [.answer(request.response(.refused).encoded(), client)]
+        }
+        // A datagram that was sent again: its answer is under way, or was given a moment ago.
+        if let known = recentUpdates.first(where: { $0.client == client && $0.octets == octets }), now < known.until {
+            return [.answer(known.answer, client)]
+        }
+        guard !updates.values.contains(where: { $0.client == client && $0.octets == octets }) else { return [] }
+        guard updates.count < Self.maximumUpdates else {
+            return [.answer(request.response(.serverFailure).encoded(), client)]
+        }
+        counters.updates += 1
+        let number = takeNumber()
+        updates[number] = UpdateForwarding(
+            octets, zone, client, rule.primaries, id: .random(in: .min ... .max, using: &random))
+        return advanceUpdate(number, .start, at: now)
+    }
+
+    mutating func advanceUpdate(_ number: Int, _ input: DNSExchange.Input, at now: Instant) -> [Output] {
+        guard var update = updates[number] else { return [] }
+        var outputs: [Output] = []
+        for output in update.step(input, at: now) {
+            switch output {
+            case .openStream(let octets, let server):
+                outputs.append(.openStream(octets, to: server, exchange: number))
+            case .close: outputs.append(.close(exchange: number))
+            case .finished(let answer):
+                updates[number] = nil
+                if answer[3] & 0xf == 0 {
+                    hearChange(of: update.zone, at: now)
+                    outputs.append(.report(.changed(update.zone, by: update.client.address)))
+                }
+                recentUpdates.removeAll { now >= $0.until }
+                recentUpdates.append((update.client, update.octets, answer, now + Self.updateMemory))
+                if recentUpdates.count > Self.maximumUpdates { recentUpdates.removeFirst() }
+                return outputs + [.answer(answer, update.client)]
+            case .exhausted:
+                updates[number] = nil
+                counters.failed += 1
+                var input = WireReader(update.octets)
+                guard let header = try? DNSHeader(parsing: &input) else { return outputs }
+                return outputs + [.answer(header.response(.serverFailure).encoded(), update.client)]
+            }
+        }
+        updates[number] = update
+        noteDeadline(update.nextDeadline)
+        return outputs
+    }
+
+    // MARK: Rounds
+
+    /// Asks for what is due: upstreams at once, authorities for their serial first.
+    mutating func askDue(
+        _ keys: [AliasTable.Key], waiting: (AliasTable.Key, Waiter)? = nil, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        var outputs: [Output] = []
+        for (index, keys) in Dictionary(grouping: keys, by: \.alias).sorted(by: { $0.key < $1.key }) {
+            let waiters = Dictionary(
+                uniqueKeysWithValues: keys.map { key in (key, waiting.map { $0.0 == key ? [$0.1] : [] } ?? []) })
+            guard !aliases.aliases[index].servers.isEmpty else {
+                for key in keys {
+                    outputs += ask(key, waiters: waiters[key] ?? [], at: now, time: time, using: &random)
+                }
+                continue
+            }
+            outputs += beginRound(index, waiters, at: now, time: time, using: &random)
+        }
+        return outputs
+    }
+
+    private mutating func beginRound(
+        _ index: Int, _ waiters: [AliasTable.Key: [Waiter]], at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let alias = aliases.aliases[index]
+        let number = takeNumber()
+        // Who waited for a round that has not come to anything waits for this one.
+        let all = (rounds[index]?.waiters ?? [:]).merging(waiters) { $0 + $1 }
+        rounds[index] = Round(number: number, waiters: all, pending: alias.servers.count)
+        for waiter in waiters.values.joined() { count(waiter, 1) }
+        let message = DNSMessage(id: 0, questions: [DNSQuestion(alias.target, .soa)], edns: EDNS())
+        var outputs: [Output] = []
+        for server in alias.servers {
+            outputs += begin(
+                .serial(alias: index, round: number, server), message, [server], tries: 2, waiters: [], at: now,
+                time: time, using: &random)
+        }
+        return outputs
+    }
+
+    /// Waits for the round of an alias; false: there is none that would bring this set.
+    mutating func joinRound(_ key: AliasTable.Key, _ waiter: Waiter) -> Bool {
+        guard let known = rounds[key.alias]?.waiters[key] else { return false }
+        let isThere = known.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
+        if !isThere {
+            counters.joined += 1
+            count(waiter, 1)
+            rounds[key.alias]?.waiters[key]?.append(waiter)
+        }
+        return true
+    }
+
+    mutating func finishSerial(
+        _ index: Int, _ number: Int, _ server: DNSEndpoint, _ answer: DNSExchange.Answer?, at now: Instant,
+        time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard var round = rounds[index], round.number == number else { return [] }
+        let target = aliases.aliases[index].target
+        round.pending -= 1
+        var outputs: [Output] = []
+        if let message = answer?.message, message.responseCode == .noError || message.responseCode == .nameError {
+            let soa = (message.answers + message.authorities).first { $0.type == .soa && target.isWithin($0.name) }
+            let serial = soa?.data.startOfAuthority?.serial
+            aliases.noteAuthority(index, server, serial: serial, at: now)
+            let isNewer = round.serial.map { known in serial.map { StartOfAuthority.isNewer($0, than: known) } ?? false
+            }
+            let accepted = round.waiters.keys.filter { aliases.accepts($0, serial: serial, at: now) }
+            if isNewer ?? !round.hasAsked, !accepted.isEmpty {
+                round.hasAsked = true
+                round.serial = serial
+                for key in accepted.sorted(by: { $0.type.rawValue < $1.type.rawValue }) {
+                    let waiters = round.waiters[key] ?? []
+                    round.waiters[key] = []
+                    for waiter in waiters { count(waiter, -1) }
+                    outputs += ask(
+                        key, target, [server], waiters, at: now, time: time, using: &random, serial: serial)
+                }
+            }
+        } else {
+            aliases.noteAuthority(index, server, serial: nil, at: nil)
+        }
+        rounds[index] = round.pending > 0 ? round : nil
+        guard round.pending == 0, !round.hasAsked else { return outputs }
+        // Nobody who could be asked knows anything new.
+        for (key, waiters) in round.waiters {
+            for waiter in waiters { count(waiter, -1) }
+            outputs += failAlias(key, waiters, at: now, time: time, using: &random)
+        }
+        return outputs
+    }
+}

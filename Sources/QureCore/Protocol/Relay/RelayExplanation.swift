@@ -1,0 +1,86 @@
+// How a relay would answer a question, in words: every step and the verdict, for who wonders why. Nothing is asked and
+// nothing is changed for it.
+
+extension Relay {
+    /// The steps, each a line.
+    package func explain(_ question: DNSQuestion, for client: IPAddress, at now: Instant) -> [String] {
+        let audience = configuration.audiences.audience(of: client)
+        let isLocal = Audiences.isLocal(audience)
+        var steps = ["client \(client): \(isLocal ? "may ask for everything" : "is told of our own names only")"]
+        if let view = configuration.audiences.view(of: audience) {
+            if let local = view.records.answer(question) {
+                return steps + ["view of \(view.network): has the name"] + Self.words(local)
+            }
+            steps.append("view of \(view.network): does not have the name")
+        }
+        if let index = aliases.alias(of: question.name) {
+            let alias = aliases.aliases[index]
+            steps.append("alias \(alias.name): has the addresses of \(alias.target)")
+            if question.isForAddress {
+                return steps + explain(AliasTable.Key(alias: index, type: question.type), at: now)
+            }
+            if !alias.passesOthers {
+                return steps + ["verdict: NOERROR without records, for an alias has nothing but addresses"]
+            }
+        }
+        if let local = configuration.local.answer(question) {
+            let zone = configuration.local.zone(of: question.name)
+            steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
+            return steps + Self.words(local)
+        }
+        guard isLocal else { return steps + ["verdict: REFUSED, for it is none of our names"] }
+        let servers = configuration.servers(for: question.name)
+        guard !servers.isEmpty else {
+            return steps + ["verdict: SERVFAIL, for there is no --upstream that could be asked"]
+        }
+        steps.append("forward: asks " + servers.map(\.description).joined(separator: " "))
+        if failures.isFailing(question, at: now) {
+            return steps + ["verdict: SERVFAIL, for nobody answered a moment ago; it is tried again soon"]
+        }
+        return steps + [explainCache(question, audience, at: now)]
+    }
+
+    private func explain(_ key: AliasTable.Key, at now: Instant) -> [String] {
+        let alias = aliases.aliases[key.alias]
+        let set = aliases[key]
+        let servers = alias.servers.isEmpty ? configuration.servers(for: alias.target) : alias.servers
+        let who = alias.servers.isEmpty ? "upstreams" : "authorities"
+        var steps = ["\(who): " + (servers.isEmpty ? "none" : servers.map(\.description).joined(separator: " "))]
+        for (server, authority) in (aliases.authorities[key.alias] ?? [:]).sorted(by: { "\($0.key)" < "\($1.key)" }) {
+            let serial = authority.serial.map { "serial \($0)" } ?? "no serial"
+            let heard = authority.heard.map { "answered \(($0.distance(to: now)).text) ago" } ?? "does not answer"
+            steps.append("authority \(server): \(serial), \(heard)")
+        }
+        if let learnt = set.learnt {
+            let list = set.addresses.isEmpty ? "no addresses" : set.addresses.map(\.description).joined(separator: " ")
+            let from = set.server.map { " from \($0)" } ?? ""
+            let serial = set.serial.map { " of serial \($0)" } ?? ""
+            steps.append("known: \(list)\(from)\(serial), \(learnt.distance(to: now).text) ago, good for \(set.ttl)s")
+        }
+        if set.failures > 0 { steps.append("failures: \(set.failures) in a row") }
+        switch aliases.find(key, at: now) {
+        case .addresses(let addresses, let ttl, let isStale):
+            let what = addresses.isEmpty ? "NOERROR without records" : "NOERROR with \(addresses.count) records"
+            steps.append("verdict: \(what), for \(ttl)s" + (isStale ? ", old: nobody can be asked" : ""))
+        case .wait: steps.append("verdict: asks first")
+        case .lost: steps.append("verdict: SERVFAIL, for nobody can be asked")
+        }
+        return steps
+    }
+
+    private func explainCache(_ question: DNSQuestion, _ audience: UInt8, at now: Instant) -> String {
+        let query = DNSMessage(id: 0, flags: .recursionDesired, questions: [question], edns: EDNS()).encoded()
+        guard let age = cache.age(query, audience: audience, at: now) else { return "verdict: what they answer" }
+        return "verdict: what they answered \(age.text) ago"
+    }
+
+    private static func words(_ local: LocalData.Answer) -> [String] {
+        local.answers.map { "record: \($0)" }
+            + ["verdict: \(local.responseCode)" + (local.isAuthoritative ? " with authority" : "")]
+    }
+}
+
+extension Instant {
+    /// How much later `other` is, in whole seconds.
+    fileprivate func distance(to other: Instant) -> Duration { .seconds((other - self).nanoseconds / 1_000_000_000) }
+}

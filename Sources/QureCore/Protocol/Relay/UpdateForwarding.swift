@@ -1,0 +1,110 @@
+// UpdateForwarding: an update on its way to a primary (RFC 2136 section 6): octets that nobody here changes but for the
+// ID, so that a signature in them stays right, over a stream. What a primary answers is given back as it is, whatever
+// it says. Only where it says nothing, fails or does not know updates at all, the next one is asked.
+//
+//   state   | input                  | becomes | does
+//   idle    | start                  | asking  | opens a stream to the first primary
+//   asking  | an answer              | done    | closes, finished
+//           | SERVFAIL, NOTIMP       | asking  | closes, the next primary; the last one's answer is given back
+//           | anything else          | asking  | nothing
+//           | failed, deadline       | asking  | closes, the next primary; else done, exhausted
+
+/// Where updates go.
+package struct UpdateRule: Equatable, Sendable {
+    /// The zones: those of this domain.
+    package var domain = DomainName.root
+    /// The primaries, the first one first.
+    package var primaries: [DNSEndpoint]
+    /// Who may send updates through us; nil: all who may ask for everything.
+    package var sources: [Prefix]?
+    /// Whether updates without a signature are passed on.
+    package var takesUnsigned = false
+
+    /// `ADDR[,ADDR…] [zone=ZONE] [from=NETWORK,…] [unsigned=yes]`
+    package init(setting text: String) throws(SettingError) {
+        var words = try SettingWords(text)
+        primaries = try DNSEndpoint.list(setting: words.subject)
+        if let zone = words.take("zone") { domain = try DomainName(setting: zone) }
+        if let from = words.take("from") {
+            var networks: [Prefix] = []
+            for word in from.split(separator: ",", omittingEmptySubsequences: false) {
+                guard let network = Prefix(String(word)) else { throw SettingError("'\(word)' is not a network") }
+                networks.append(network)
+            }
+            sources = networks
+        }
+        switch words.take("unsigned") {
+        case nil, "no": break
+        case "yes": takesUnsigned = true
+        case let other?: throw SettingError("'unsigned=\(other)' is neither unsigned=yes nor unsigned=no")
+        }
+        try words.expectEnd(known: "zone, from and unsigned")
+    }
+}
+
+/// One update that is passed on.
+struct UpdateForwarding: Sendable {
+    enum Output: Equatable, Sendable {
+        case openStream([UInt8], to: DNSEndpoint)
+        case close
+        /// The answer, with the client's ID.
+        case finished([UInt8])
+        case exhausted
+    }
+
+    /// How long a primary may take.
+    static let patience = Duration.seconds(3)
+
+    let octets: [UInt8]
+    let zone: DomainName
+    let client: RelayClient
+    private let primaries: [DNSEndpoint]
+    private let id: UInt16
+    private var position = 0
+    private var last: [UInt8]?
+    private(set) var nextDeadline: Instant?
+
+    init(_ octets: [UInt8], _ zone: DomainName, _ client: RelayClient, _ primaries: [DNSEndpoint], id: UInt16) {
+        self.octets = octets
+        self.zone = zone
+        self.client = client
+        self.primaries = primaries
+        self.id = id
+    }
+
+    mutating func step(_ input: DNSExchange.Input, at now: Instant) -> [Output] {
+        switch input {
+        case .start: return ask(at: now)
+        case .message(let answer):
+            guard answer.count >= DNSHeader.length, answer[0] == UInt8(id >> 8), answer[1] == UInt8(id & 0xff),
+                answer[2] >> 7 == 1, answer[2] >> 3 & 0xf == DNSOpcode.update.rawValue
+            else { return [] }
+            let back = octets[0..<2] + answer[2...]
+            let code = DNSResponseCode(rawValue: UInt16(answer[3] & 0xf))
+            guard code == .serverFailure || code == .notImplemented else {
+                nextDeadline = nil
+                return [.close, .finished(Array(back))]
+            }
+            last = Array(back)
+            return next(at: now)
+        case .failed: return next(at: now)
+        case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now) : []
+        case .datagram: return []
+        }
+    }
+
+    private mutating func next(at now: Instant) -> [Output] {
+        position += 1
+        return [.close] + ask(at: now)
+    }
+
+    private mutating func ask(at now: Instant) -> [Output] {
+        guard position < primaries.count else {
+            nextDeadline = nil
+            return [last.map { .finished($0) } ?? .exhausted]
+        }
+        nextDeadline = now + Self.patience
+        let message = [UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...]
+        return [.openStream(Array(message), to: primaries[position])]
+    }
+}

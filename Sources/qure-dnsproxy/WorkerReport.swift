@@ -1,0 +1,157 @@
+// What workers and the main thread tell each other, and what becomes of it: the records of `status`, the numbers for
+// Prometheus and the line that SIGUSR1 prints.
+
+import QureCore
+
+/// What a worker is told by the main thread.
+enum WorkerOrder: Sendable {
+    case configure(RelayConfiguration)
+    case changed(DomainName)
+    case report(Mailbox<WorkerReport>)
+    case explain(DNSQuestion, client: IPAddress, Mailbox<[String]>)
+    case flush(DomainName, Mailbox<Int>)
+}
+
+/// What the main thread is told by a worker.
+enum WorkerNotice: Sendable {
+    /// It cannot go on.
+    case died(SystemError)
+    /// It has heard that a zone has changed; its number.
+    case changed(DomainName, by: Int)
+}
+
+/// How a worker is.
+struct WorkerReport: Sendable {
+    /// Queries by datagram, by stream; those that the cache answered; answers that the kernel did not take.
+    var datagrams: UInt64 = 0, messages: UInt64 = 0, hits: UInt64 = 0, lost: UInt64 = 0
+    var connections = 0
+    var cached = 0, capacity = 0
+    var counters = Relay.Counters()
+    var aliases: [AliasReport] = []
+
+    /// What is known of one set of addresses.
+    struct AliasReport: Sendable {
+        var alias: Alias
+        var type: RecordType
+        var set: AliasTable.AddressSet
+        var finding: AliasTable.Finding
+        var authorities: [(server: DNSEndpoint, authority: AliasTable.Authority)]
+        var notified: Instant?
+    }
+
+    /// The sums over several workers; what is known of aliases is the first one's.
+    static func sum(_ reports: [WorkerReport]) -> WorkerReport {
+        guard var total = reports.first else { return WorkerReport() }
+        for report in reports.dropFirst() {
+            total.datagrams += report.datagrams
+            total.messages += report.messages
+            total.hits += report.hits
+            total.lost += report.lost
+            total.connections += report.connections
+            total.cached += report.cached
+            total.capacity += report.capacity
+            total.counters += report.counters
+        }
+        return total
+    }
+
+    /// Names and numbers, in an order that stays.
+    var numbers: [(name: String, value: UInt64, isGauge: Bool)] {
+        [
+            ("queries_udp", datagrams, false), ("queries_tcp", messages, false), ("cache_hits", hits, false),
+            ("cache_entries", UInt64(cached), true), ("tcp_connections", UInt64(connections), true),
+            ("dropped", counters.dropped, false), ("malformed", counters.malformed, false),
+            ("refused", counters.refused, false), ("joined", counters.joined, false),
+            ("upstream_queries", counters.asked, false), ("upstream_failures", counters.unanswered, false),
+            ("stale", counters.stale, false), ("servfail", counters.failed, false),
+            ("notifications", counters.notified, false), ("updates", counters.updates, false),
+            ("answers_lost", lost, false),
+        ]
+    }
+
+    /// All of them in a line.
+    var numbersLine: String { numbers.map { "\($0.name)=\($0.value)" }.joined(separator: " ") }
+
+    /// Prometheus's text format.
+    var metrics: [String] {
+        numbers.flatMap { name, value, isGauge in
+            let full = "qure_dnsproxy_\(name)\(isGauge ? "" : "_total")"
+            return ["# TYPE \(full) \(isGauge ? "gauge" : "counter")", "\(full) \(value)"]
+        }
+            + aliases.flatMap { report -> [String] in
+                let labels = "{name=\"\(report.alias.name)\",type=\"\(report.type)\"}"
+                let isFresh = if case .addresses(_, _, false) = report.finding { 1 } else { 0 }
+                return ["qure_dnsproxy_alias_fresh\(labels) \(isFresh)"]
+                    + (report.set.serial.map { ["qure_dnsproxy_alias_serial\(labels) \($0)"] } ?? [])
+            }
+    }
+
+    /// The records of `status`.
+    func records(at now: Instant) -> [Record] {
+        let fields = numbers.map { ($0.name, JSONValue.integer(Int64(clamping: $0.value))) }
+        return aliases.flatMap { $0.records(at: now) } + [
+            Record("proxy \(numbersLine)", [(name: "record", value: .string("proxy"))] + fields)
+        ]
+    }
+}
+
+extension WorkerReport.AliasReport {
+    private var state: (word: String, ttl: UInt32?) {
+        switch finding {
+        case .addresses(_, let ttl, false): ("fresh", ttl)
+        case .addresses(_, let ttl, true): ("stale", ttl)
+        case .wait: ("waiting", nil)
+        case .lost: ("lost", nil)
+        }
+    }
+
+    private static func seconds(_ since: Instant?, _ now: Instant) -> JSONValue {
+        since.map { .integer((now - $0).milliseconds / 1000) } ?? .null
+    }
+
+    /// Lines of `word name=value…`.
+    func records(at now: Instant) -> [Record] {
+        let addresses = set.addresses.map(\.description)
+        var fields: [(name: String, value: JSONValue)] = [
+            ("record", .string("alias")), ("name", .string("\(alias.name)")), ("type", .string("\(type)")),
+            ("target", .string("\(alias.target)")), ("state", .string(state.word)),
+            ("addresses", .array(addresses.map { .string($0) })),
+            ("ttl", state.ttl.map { .integer(Int64($0)) } ?? .null), ("age", Self.seconds(set.learnt, now)),
+            ("serial", set.serial.map { .integer(Int64($0)) } ?? .null),
+            ("server", set.server.map { .string("\($0)") } ?? .null), ("failures", .integer(Int64(set.failures))),
+            ("notified", Self.seconds(notified, now)),
+        ]
+        var records = [Self.record(fields, ["name", "type", "state", "addresses="])]
+        // The authorities are the same for both types.
+        guard type == .a else { return records }
+        for (server, authority) in authorities {
+            fields = [
+                ("record", .string("authority")), ("name", .string("\(alias.name)")), ("server", .string("\(server)")),
+                ("serial", authority.serial.map { .integer(Int64($0)) } ?? .null),
+                ("heard", Self.seconds(authority.heard, now)),
+            ]
+            records.append(Self.record(fields, ["name", "server"]))
+        }
+        return records
+    }
+
+    /// A record whose text is `record`, the plain words, and `name=value` for the others.
+    private static func record(_ fields: [(name: String, value: JSONValue)], _ plain: [String]) -> Record {
+        let words = fields.map { name, value -> String in
+            let text =
+                switch value {
+                case .string(let text): text
+                case .array(let values): values.isEmpty ? "-" : values.map(\.word).joined(separator: ",")
+                case .null: "-"
+                default: value.text
+                }
+            return name == "record" || plain.contains(name) ? text : "\(name)=\(text)"
+        }
+        return Record(words.joined(separator: " "), fields)
+    }
+}
+
+extension JSONValue {
+    /// The text of a string without its quotes.
+    fileprivate var word: String { if case .string(let text) = self { text } else { text } }
+}
