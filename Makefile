@@ -8,7 +8,7 @@ SECONDS = 60
 # How many clusters `simulate` plays.
 SEEDS = 1000
 
-.PHONY: help deps build check demo demo-simple lab bench figures simulate tidy fuzz sanitize install uninstall clean
+.PHONY: help deps build check demo demo-simple lab bench figures simulate units tidy fuzz sanitize install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ figures: deps build ## measure the election at several paces beside keepalived, 
 
 simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one (SEED=n)
 	@build/bin/qure-simulate $(if $(SEED),seed $(SEED),seeds $(SEEDS))
+
+units: deps ## try the unit under a real systemd, in two containers (root)
+	@scripts/test-units
 
 tidy: deps  ## the rules of style, layers and files alone
 	@scripts/test TidyTests
