@@ -1,7 +1,9 @@
-// `qure-site` before it does anything: its command line, and what the two programs behind it refuse. What it does on a
-// link is tested in the lab.
+// `qure-site` before it does anything: its command line, and what the two programs behind it refuse. And the whole chain
+// once, with a gateway and a primary server: what it does when other machines are there is tested in the lab.
 
+import Glibc
 import Lab
+import QureCore
 import Testing
 
 struct SiteScriptTests {
@@ -30,5 +32,65 @@ struct SiteScriptTests {
         #expect(help.status == 0 && help.errors == "" && help.output.hasPrefix("Usage: qure-site"))
         let version = RunningTool(["env", "PATH=/usr/bin:/bin", Self.script, "--version"]).finish()
         #expect(version.output == RunningTool([Executables.path("qure-claim"), "--version"]).finish().output)
+    }
+
+    // MARK: The chain
+
+    private static let missing: String? = {
+        if let missing = DNSUpdateTests.missing { return missing }
+        let help = RunningTool([Executables.path("qure-dnsupdate"), "--help"]).finish()
+        return help.output.contains("\n  follow ") ? nil : "needs qure-dnsupdate follow"
+    }()
+
+    /// named on the gateway, with the zone z.test and a key that may change it.
+    private static func startServer(_ network: AddressNetwork, _ folder: TemporaryFolder) throws -> RunningTool {
+        let key = "key \"k\" { algorithm hmac-sha256; secret \"\(NameServer.secret("k"))\"; };\n"
+        let configuration = """
+            \(key)
+            options {
+                directory "\(folder.path)"; pid-file none; recursion no;
+                listen-on port 5300 { 192.168.1.1; }; listen-on-v6 { none; };
+            };
+            controls { };
+            zone "z.test" { type primary; file "z.db"; update-policy { grant k zonesub ANY; }; };
+
+            """
+        let zone = "$TTL 300\nz.test. SOA ns.z.test. h.z.test. 1 3600 600 86400 60\n@ NS ns\nns A 192.168.1.1\n"
+        for (name, text) in [("key", key), ("named.conf", configuration), ("z.db", zone)] {
+            try TextFile.replace("\(folder.path)/\(name)", with: Array(text.utf8))
+            chmod("\(folder.path)/\(name)", 0o600)
+        }
+        let server = RunningTool(["named", "-g", "-n", "1", "-c", "\(folder.path)/named.conf"], in: network.router)
+        #expect(server.complains("running"), "named does not start: \(server.errors)")
+        return server
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `whoever has the address has the name, and the name says what the gateway says`() throws {
+        let network = AddressNetwork()
+        let folder = TemporaryFolder(inMemory: true)
+        let server = try Self.startServer(network, folder)
+        defer { _ = server.end() }
+        network.behave("pcp=84.1.2.3")
+        func address() -> String {
+            run("ip netns exec \(network.router) dig +short @192.168.1.1 -p 5300 home.z.test A").output
+        }
+        let standby = ["192.168.1.11/24", "--interface", "eth0", "--interval", "100ms", "--state-dir", folder.path]
+        let follow = [
+            "home.z.test", "--site", "s", "--zone", "z.test", "--server", "192.168.1.1#5300", "-k",
+            "\(folder.path)/key", "--address", "gateway", "--interval", "1s", "--hold", "1s",
+        ]
+        let site = RunningTool(
+            ["env", "QURE_BIN=\(Executables.directory)", Self.script] + standby + ["--"] + follow, in: network.host)
+        #expect(eventually { address() == "84.1.2.3\n" }, "\(site.output) \(site.errors)")
+        #expect(run("ip -n \(network.host) addr show dev eth0").output.contains("192.168.1.11/24"))
+        network.behave("pcp=84.1.2.4")
+        #expect(eventually { address() == "84.1.2.4\n" }, "\(site.output) \(site.errors)")
+        // A gateway that is behind another NAT now: nothing of that is published, and what was there stays.
+        network.behave("pcp=100.64.1.9")
+        #expect(site.complains("100.64.1.9 is behind a carrier's NAT (CGNAT)"), "\(site.errors)")
+        #expect(address() == "84.1.2.4\n")
+        #expect(site.end().status == 0, "\(site.output) \(site.errors)")
+        #expect(address() == "" && !run("ip -n \(network.host) addr show dev eth0").output.contains("192.168.1.11/24"))
     }
 }
