@@ -1,5 +1,5 @@
-// `qure-site` before it does anything: its command line, and what the two programs behind it refuse. And the whole chain
-// once, with a gateway and a primary server: what it does when other machines are there is tested in the lab.
+// `qure-site` before it does anything: its command line, and what the two programs behind it refuse. And the whole
+// chain once, with a gateway and a primary server: what it does when other machines are there is tested in the lab.
 
 import Glibc
 import Lab

@@ -1,6 +1,7 @@
 // The judge of addresses: what readings come to at once, row by row, and what they come to over time.
 
 import QureCore
+import Simulator
 import Testing
 
 struct AddressJudgeTests {
@@ -139,6 +140,36 @@ struct AddressJudgeTests {
             } else {
                 #expect(judge.nextDeadline == nil, "\(name), second \(second)")
             }
+        }
+    }
+
+    @Test func `whatever is said, an address changes once in a hold-down, and a steady one is agreed on`() {
+        var random = SplitMix64(seed: 1)
+        let words = ["", "=84.1.2.1", "=84.1.2.2", "=84.1.2.3", "=10.0.0.1"].map { "gateway\($0)" }
+        for _ in 0..<300 {
+            var judge = AddressJudge()
+            var now = ms(0)
+            var latest: (address: IPAddress, since: Instant)?
+            func say(_ text: String) -> AddressJudge.Verdict {
+                let verdict = judge.judge(Self.readings(text), .ipv4, at: now)
+                #expect(judge.nextDeadline.map { $0 > now } ?? true, "the law of deadlines")
+                if case .agreed(let address, _) = verdict, latest?.address != address {
+                    if let latest { #expect(now - latest.since >= .seconds(60)) }
+                    latest = (address, now)
+                }
+                return verdict
+            }
+            for _ in 0..<40 {
+                now += .milliseconds(Int.random(in: 0...40_000, using: &random))
+                _ = say(words[Int.random(in: words.indices, using: &random)])
+            }
+            _ = say(words[1])
+            // Nothing but the deadlines that it asks for is needed.
+            while let deadline = judge.nextDeadline {
+                now = deadline
+                _ = say(words[1])
+            }
+            #expect(Self.text(say(words[1])) == "agreed 84.1.2.1 1")
         }
     }
 }
