@@ -51,18 +51,23 @@ final class GatewayAsker: AddressAsker {
     private func perform(_ output: GatewayQuestion.Output, _ poller: borrowing Poller) -> GatewayQuestion.Input? {
         switch output {
         case .sendMapping(let octets):
-            do { try sendMapping(octets, poller) } catch { return .refused }
+            do { try sendMapping(octets, poller) } catch { return .closed(Self.reason(error)) }
         case .search(let octets):
             // That there is no way to the group is found out by nobody answering.
             try? sendSearch(octets, poller)
         case .request(let octets, let url):
-            do { try request(octets, url, poller) } catch { return .failed("\(error)") }
+            do { try request(octets, url, poller) } catch { return .failed(Self.reason(error)) }
         case .finished(.address(let address, let method)):
             end([AddressReading(source: source.description, detail: "\(method) by \(gateway)", address: address)])
         case .finished(.failed(let why)):
             end([AddressReading(source: source.description, detail: "\(gateway)", failed: why)])
         }
         return nil
+    }
+
+    /// The rest of the sentence is the gateway's.
+    private static func reason(_ error: any Error) -> String {
+        (error as? SystemError)?.errno.description ?? "\(error)"
     }
 
     private func end(_ readings: [AddressReading]) {
@@ -107,7 +112,7 @@ final class GatewayAsker: AddressAsker {
             do {
                 for datagram in try mapping?.receive() ?? [] { take(.mapping(datagram.bytes), poller) }
             } catch {
-                take(.refused, poller)
+                take(.closed(Self.reason(error)), poller)
             }
         case Part.search:
             // What failed was one of many datagrams.
@@ -117,7 +122,7 @@ final class GatewayAsker: AddressAsker {
                 if let whole = try receive(poller) { take(.response(whole), poller) }
             } catch {
                 stream = nil
-                take(.failed("\(error)"), poller)
+                take(.failed(Self.reason(error)), poller)
             }
         }
     }

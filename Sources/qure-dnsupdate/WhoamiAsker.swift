@@ -63,33 +63,37 @@ final class WhoamiAsker: AddressAsker {
             let inquiry = try Inquiry(question, isStream: isStream, timing: timing)
             inquiries.append(inquiry)
             try poller.add(inquiry.talk.descriptor, token: token + index)
-            take(try inquiry.talk.begin(&inquiry.exchange) { _, _ in }, for: inquiry)
+            take(try inquiry.talk.begin(&inquiry.exchange) { _, _ in }, for: inquiry, poller)
         }
     }
 
-    func ready(_ part: Int, _ poller: borrowing Poller) { goOn(inquiries[part]) }
+    func ready(_ part: Int, _ poller: borrowing Poller) { goOn(inquiries[part], poller) }
 
     func deadlinePassed(_ poller: borrowing Poller) {
         let now = Clock.now
         for inquiry in inquiries where inquiry.outcome == nil {
-            if inquiry.exchange.nextDeadline.map({ $0 <= now }) == true { goOn(inquiry) }
-            if inquiry.outcome == nil, now >= limit { take(.exhausted, for: inquiry) }
+            if inquiry.exchange.nextDeadline.map({ $0 <= now }) == true { goOn(inquiry, poller) }
+            if inquiry.outcome == nil, now >= limit { take(.exhausted, for: inquiry, poller) }
         }
     }
 
-    private func goOn(_ inquiry: Inquiry) {
+    private func goOn(_ inquiry: Inquiry, _ poller: borrowing Poller) {
         guard inquiry.outcome == nil else { return }
         do {
-            take(try inquiry.talk.goOn(&inquiry.exchange) { _, _ in }, for: inquiry)
+            take(try inquiry.talk.goOn(&inquiry.exchange) { _, _ in }, for: inquiry, poller)
         } catch {
-            inquiry.outcome = .failed("\(error)")
-            judge()
+            end(inquiry, .failed("\(error)"), poller)
         }
     }
 
-    private func take(_ end: ServerTalk.End?, for inquiry: Inquiry) {
-        guard let end else { return }
-        inquiry.outcome = Self.outcome(end, of: inquiry)
+    private func take(_ ending: ServerTalk.End?, for inquiry: Inquiry, _ poller: borrowing Poller) {
+        if let ending { end(inquiry, Self.outcome(ending, of: inquiry), poller) }
+    }
+
+    private func end(_ inquiry: Inquiry, _ outcome: Outcome, _ poller: borrowing Poller) {
+        inquiry.outcome = outcome
+        // Its clock would go on waking us.
+        try? poller.remove(inquiry.talk.descriptor)
         judge()
     }
 

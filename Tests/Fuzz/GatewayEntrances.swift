@@ -104,7 +104,7 @@ extension Entrance {
                 take(.mapping(octets))
             case 1: take(.found(octets, from: gateway))
             case 2: take(.response(HTTPResponse(status: 200, body: octets)))
-            case 3: take(.refused)
+            case 3: take(.closed("so"))
             case 4: take(.failed("so"))
             default:
                 now = question.nextDeadline ?? now

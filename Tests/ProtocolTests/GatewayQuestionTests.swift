@@ -123,12 +123,12 @@ struct GatewayQuestionTests {
     @Test func `a port that nobody listens on is not asked again`() {
         var bench = Bench()
         _ = bench.step(.start)
-        #expect(bench.step(.refused) == "search; search")
+        #expect(bench.step(.closed("refused")) == "search; search")
         bench.now = ms(5000)
         #expect(bench.step(.deadlinePassed) == "failed pcp: refused, nat-pmp: refused, upnp: no answer in time")
         var alone = Bench([.pcp])
         _ = alone.step(.start)
-        #expect(alone.step(.refused) == "failed pcp: refused")
+        #expect(alone.step(.closed("refused")) == "failed pcp: refused")
     }
 
     @Test func `UPnP: the description, one connection, and the other`() throws {

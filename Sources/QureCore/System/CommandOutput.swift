@@ -12,6 +12,8 @@ package struct CommandOutput: ~Copyable {
 
     /// Octets that are kept; what comes behind them is read and forgotten.
     static let maximum = 4096
+    /// Pieces that are taken in one go, so that a command that never stops talking does not keep its caller.
+    private static let batch = 16
 
     /// Starts `command` by `sh -c`.
     package init(_ command: String) throws(SystemError) {
@@ -29,11 +31,11 @@ package struct CommandOutput: ~Copyable {
     /// Readable when it has ended.
     package var endDescriptor: CInt { child.descriptor }
 
-    /// Takes what it has said; false: it will say nothing more.
+    /// Takes what it has said, or the first part of much; false: it will say nothing more.
     package mutating func read() throws(SystemError) -> Bool {
         var buffer = [UInt8](repeating: 0, count: Self.maximum)
         let number = pipe.number
-        while true {
+        for _ in 0..<Self.batch {
             let count = try checkReady("read", "command") {
                 unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(number, $0.baseAddress, $0.count) }
             }
@@ -41,6 +43,7 @@ package struct CommandOutput: ~Copyable {
             guard count > 0 else { return false }
             bytes += buffer.prefix(count).prefix(Self.maximum - bytes.count)
         }
+        return true
     }
 
     /// How it ended; nil: it has not yet. Nothing may be asked of it after that but what it said.

@@ -14,7 +14,7 @@
 //   asking     | an address               | done       | finished
 //              | anything else            | asking     | asks the next one, if any; else done, finished
 //   pcp, natPMP, searching | deadline     | the same   | sends again; too often: the next one
-//   pcp, natPMP| refused                  | searching  | as if both had been silent: they share a port
+//   pcp, natPMP| closed                   | searching  | as if both had been silent: they share a port
 //   any        | deadline of the whole    | done       | finished
 
 /// One gateway that is asked.
@@ -24,8 +24,8 @@ package struct GatewayQuestion: Sendable {
         case start
         /// A datagram came from the gateway's port of PCP and NAT-PMP.
         case mapping([UInt8])
-        /// Nobody listens on that port.
-        case refused
+        /// Nobody listens on that port, or no way leads to it; in a few words.
+        case closed(String)
         /// An answer to a search came, from this address.
         case found([UInt8], from: IPAddress)
         case response(HTTPResponse)
@@ -99,9 +99,9 @@ package struct GatewayQuestion: Sendable {
         case (.idle, .start): return begin(at: now, using: &random)
         case (.pcp, .mapping(let octets)): return hearPCP(octets, at: now, using: &random)
         case (.natPMP, .mapping(let octets)): return hearNATPMP(octets, at: now, using: &random)
-        case (.pcp, .refused), (.natPMP, .refused):
+        case (.pcp, .closed(let why)), (.natPMP, .closed(let why)):
             let others = methods.prefix { $0 != .upnp }
-            for method in others { note(method, "refused") }
+            for method in others { note(method, why) }
             methods = methods.dropFirst(others.count)
             return begin(at: now, using: &random)
         case (.searching, .found(let octets, let sender)): return hear(octets, from: sender, at: now)
