@@ -205,13 +205,17 @@ def dns_streams():
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.bind((ADDRESS, 53))
     server.listen()
+    silent = []
     while True:
         stream, _ = server.accept()
         length = struct.unpack(">H", stream.recv(2))[0]
         reply = dns("dns-tcp", stream.recv(length))
         if reply:
             stream.sendall(struct.pack(">H", len(reply)) + reply)
-        stream.close()
+            stream.close()
+        else:
+            # Not closed either: the client is to wait.
+            silent.append(stream)
 
 
 threading.Thread(target=dns_datagrams, daemon=True).start()
