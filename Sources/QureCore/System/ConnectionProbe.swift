@@ -13,11 +13,8 @@ package struct ConnectionProbe: ~Copyable {
         let socket = try FileDescriptor(socket: CInt(source.address.family), type: .stream)
         if let interface { try socket.bind(toInterface: interface) }
         try socket.bind(to: source)
-        let number = socket.number
         do {
-            try check("connect", destination.address.description) {
-                unsafe destination.withSockaddr { unsafe connect(number, $0, $1) }
-            }
+            try socket.connect(to: destination)
         } catch where error.errno == .inProgress {}
         self.socket = socket
     }

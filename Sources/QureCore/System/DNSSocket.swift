@@ -26,11 +26,8 @@ package struct DNSSocket: ~Copyable {
             if local.port != 0 { try socket.setOption(SOL_SOCKET, SO_REUSEADDR, CInt(1), called: "SO_REUSEADDR") }
             try socket.bind(to: SocketAddress(local))
         }
-        let number = socket.number
         do {
-            try check("connect", server.description) {
-                unsafe SocketAddress(server).withSockaddr { unsafe connect(number, $0, $1) }
-            }
+            try socket.connect(to: SocketAddress(server), called: server.description)
         } catch where error.errno == .inProgress {}
         self.socket = socket
         self.server = server
@@ -58,17 +55,7 @@ package struct DNSSocket: ~Copyable {
     }
 
     /// Goes on writing, when the descriptor can be written; fails if the connection could not be made.
-    package mutating func goOn() throws(SystemError) {
-        let number = socket.number
-        while !rest.isEmpty {
-            let part = Array(rest)
-            let count = try checkReady("send", server.description) {
-                unsafe part.withUnsafeBytes { unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
-            }
-            guard let count else { return }
-            rest = rest.dropFirst(count)
-        }
-    }
+    package mutating func goOn() throws(SystemError) { try socket.send(&rest, to: server.description) }
 
     /// The messages that have come; nil: the stream has ended.
     package mutating func receive() throws(SystemError) -> [[UInt8]]? {

@@ -86,17 +86,7 @@ package struct StreamSocket: ~Copyable {
     package var hasMore: Bool { !rest.isEmpty }
 
     /// Goes on writing, when the descriptor can be written; fails if the connection could not be made.
-    package mutating func goOn() throws(SystemError) {
-        let number = socket.number
-        while !rest.isEmpty {
-            let part = Array(rest)
-            let count = try checkReady("send", peer.address.description) {
-                unsafe part.withUnsafeBytes { unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
-            }
-            guard let count else { return }
-            rest = rest.dropFirst(count)
-        }
-    }
+    package mutating func goOn() throws(SystemError) { try socket.send(&rest, to: peer.address.description) }
 
     /// What has come, up to a few kilobytes; nil: the stream has ended.
     package func receive() throws(SystemError) -> [UInt8]? {
@@ -107,15 +97,5 @@ package struct StreamSocket: ~Copyable {
         }
         guard let count else { return [] }
         return count == 0 ? nil : Array(buffer.prefix(count))
-    }
-}
-
-extension FileDescriptor {
-    /// Connects the socket; a stream may still be on its way there (EINPROGRESS).
-    func connect(to peer: SocketAddress) throws(SystemError) {
-        let number = number
-        try check("connect", peer.address.description) {
-            unsafe peer.withSockaddr { unsafe Glibc.connect(number, $0, $1) }
-        }
     }
 }
