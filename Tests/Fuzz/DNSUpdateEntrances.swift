@@ -65,4 +65,48 @@ extension Entrance {
             now = exchange.nextDeadline ?? now
         }
     }
+
+    /// The data of a TXT record.
+    func takeSiteMarker(_ bytes: [UInt8]) {
+        guard let data = RecordData(.txt, octets: bytes) else { return }
+        if let marker = SiteMarker(data) {
+            precondition(SiteMarker(marker.data) == marker, "read otherwise than written")
+            _ = marker.isOver(at: 1)
+        }
+        guard let site = SiteNames.site(data), let name = DomainName("cloud.z.test"),
+            let names = SiteNames(name, site: site)
+        else { return }
+        precondition(names.marker.isWithin(name) && SiteNames.site(names.claimData) == site, "another site")
+    }
+
+    /// What an authority answers to a site that stays, each message with its length in front.
+    func takeRegistration(_ bytes: [UInt8]) {
+        guard let kind = bytes.first, let zone = DomainName("z.test"), let name = DomainName("cloud.z.test"),
+            let names = SiteNames(name, site: "box"), let address = IPAddress("192.0.2.7")
+        else { return }
+        var configuration = Registration.Configuration(names, machine: NodeID(rawValue: 1))
+        configuration.stays = true
+        configuration.isSole = kind & 1 != 0
+        configuration.adopts = kind & 2 != 0
+        configuration.lease = kind & 4 != 0 ? .seconds(60) : nil
+        var machine = Registration(configuration)
+        var random = Seeded(state: 1)
+        var now = Instant(nanoseconds: 1)
+        var stream = StreamMessages()
+        _ = machine.step(kind & 8 == 0 ? .register : .withdraw, at: now, using: &random)
+        for octets in stream.take(bytes.dropFirst()) {
+            for input in [Registration.Input.deadlinePassed, .observed([address], keeping: []), .found(zone: zone)] {
+                _ = machine.step(input, at: now, using: &random)
+                if let next = machine.nextDeadline, case .deadlinePassed = input { now = max(now, next) }
+            }
+            guard let message = try? DNSMessage(octets) else { continue }
+            for output in machine.step(.answer(message), at: now, using: &random) {
+                if case .exchange(let sent) = output {
+                    precondition((try? DNSMessage(sent.encoded())) == sent, "read otherwise than written")
+                }
+            }
+        }
+        _ = machine.step(.deadlinePassed, at: now, using: &random)
+        if let next = machine.nextDeadline { precondition(next > now, "the law of deadlines") }
+    }
 }

@@ -8,7 +8,7 @@ enum Entrance: String, CaseIterable {
     case arp, ipv4, ipv6, configuration, text, netlink, event, registry, hopByHop, bus
     case datagram, conversation, keys, control
     case dnsMessage, dnsText, dnsSignature
-    case updateScript, updateKey, dnsExchange
+    case updateScript, updateKey, dnsExchange, siteMarker, registration
     case mapping, http, description, gateway
 
     /// Takes one input.
@@ -33,6 +33,8 @@ enum Entrance: String, CaseIterable {
         case .updateScript: takeUpdateScript(bytes)
         case .updateKey: takeUpdateKey(bytes)
         case .dnsExchange: takeDNSExchange(bytes)
+        case .siteMarker: takeSiteMarker(bytes)
+        case .registration: takeRegistration(bytes)
         case .bus: takeBus(bytes)
         case .mapping: takeMapping(bytes)
         case .http: takeHTTP(bytes)
