@@ -12,7 +12,8 @@
 //             | deadline, tries left| asking   | sends the same octets again
 //             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
 //   stream    | a message           | done     | closes, finished; what is no answer is a failure here
-//             | deadline, failed    | asking   | closes, as above; after an unsigned answer: done, finished with that
+//             | deadline, failed    | asking   | closes, as above; after an unsigned answer that is not to be passed
+//             |                     |          | over: done, finished with that
 
 /// One message, and who is to answer it.
 package struct DNSExchange: Sendable {
@@ -184,7 +185,13 @@ package struct DNSExchange: Sendable {
     private mutating func fail(
         _ reason: String, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        if let unbelieved { return finish(unbelieved) }
+        var reason = reason
+        if let unbelieved {
+            let code = unbelieved.message.responseCode
+            guard passesOver.contains(code) else { return finish(unbelieved) }
+            // As good as silence, whoever said it.
+            reason = code.description
+        }
         let server = servers[position]
         position += 1
         return [.close, .failed(server, reason)] + ask(at: now, time: time, using: &random)
