@@ -65,8 +65,8 @@ struct AuthoritySearch {
                 return .failure(
                     .noZone("\(code) to the question for the zone: name it with --zone and --server"))
             case .nowhere:
-                return .failure(.noZone("no zone was found that \(name) is in: name it with --zone"))
-            case .noSuchZone(let zone): return .failure(.noZone("there is no zone \(zone)"))
+                return .failure(.noZone("no zone that \(name.relativeDescription) is in: name it with --zone"))
+            case .noSuchZone(let zone): return .failure(.noZone("there is no zone \(zone.relativeDescription)"))
             case .found(let zone, let primary):
                 guard chosen.isEmpty else { return .success(Authority(zone: zone, servers: chosen)) }
                 return try endpoints(of: primary, of: zone, by: &talk)
@@ -79,13 +79,30 @@ struct AuthoritySearch {
     ) throws -> Result<Authority, RegistrationTrouble> {
         guard !primary.isRoot else {
             return .failure(
-                .noZone("the zone \(zone) says that it has no primary: name the server with --server"))
+                .noZone("\(zone.relativeDescription) says that it has no primary: name the server with --server"))
         }
         let found = try book.endpoints(of: primary.description, port: port, by: &talk)
         guard !found.isEmpty else {
-            return .failure(.unreachable("no address was found for \(primary), the primary of \(zone)"))
+            return .failure(.unreachable("no address was found for \(primary.relativeDescription), the primary of "
+                        + zone.relativeDescription))
         }
-        return .success(Authority(zone: zone, servers: found))
+        // Elsewhere such an address is another host's, which would get to see the update.
+        let reachable = found.filter { !Self.isInside($0.address) }
+        if reachable.isEmpty, let first = found.first?.address {
+            return .failure(
+                .noZone(
+                    "the primary of \(zone.relativeDescription), \(primary.relativeDescription), has the address "
+                        + "\(first), which is \(AddressClass(first).explanation): name the server with --server"))
+        }
+        return .success(Authority(zone: zone, servers: reachable))
+    }
+
+    /// Whether an address means different hosts in different networks.
+    private static func isInside(_ address: IPAddress) -> Bool {
+        switch AddressClass(address) {
+        case .private, .shared, .uniqueLocal, .linkLocal: true
+        default: false
+        }
     }
 
     private func ask(
@@ -127,13 +144,18 @@ extension RegistrationTrouble {
 }
 
 extension DNSExchange.Answer {
+    /// The beginning of 2026, in seconds since 1970: a clock that says an earlier time is wrong.
+    private static let madeAfter: UInt64 = 1_767_225_600
+
     /// What the answer of an authority means; `time` is what was signed with.
     func registrationInput(at time: UInt64) -> Registration.Input {
         switch rejection {
         case nil: .answer(message)
         case .wrongTime(let server): .clock(server: server, own: time)
         case .unsigned where message.responseCode != .noError:
-            .trouble(.refused(message.responseCode, isSigned: false))
+            .trouble(
+                time < Self.madeAfter
+                    ? .unprovedClock(message.responseCode) : .refused(message.responseCode, isSigned: false))
         case let rejection?: .trouble(.rejected(rejection))
         }
     }

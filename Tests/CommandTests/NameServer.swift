@@ -1,5 +1,6 @@
-// Real primary servers for the tests of qure-dnsupdate: named and knotd, on a port of their own of the loopback address
-// in the tests' private network, with a zone that two keys may change. Each lives in a folder that goes with it.
+// Real primary servers for the tests of qure-dnsupdate: named, knotd and PowerDNS, on a port of their own of the
+// loopback address in the tests' private network, with a zone that two keys may change. Each lives in a folder that goes
+// with it.
 
 import Glibc
 import Lab
@@ -9,7 +10,14 @@ import Testing
 
 /// A server with the zone z.test.
 final class NameServer {
-    enum Kind: String, CaseIterable, Sendable { case named, knotd }
+    enum Kind: String, Sendable {
+        case named, knotd, pdns
+
+        /// Those that know BADTIME, and that nsupdate is compared with.
+        static let allCases = [Kind.named, .knotd]
+        /// All three.
+        static let every = allCases + [.pdns]
+    }
 
     /// The keys, by their names in files of that name.
     static let keys = ["k256": "hmac-sha256", "k512": "hmac-sha512", "kmd5": "hmac-md5"]
@@ -17,6 +25,8 @@ final class NameServer {
     private static let count = Mutex(0)
     let port: Int
     let kind: Kind
+    /// More lines of the zone, who its SOA names, and more of the zone's statement in named.conf.
+    private let lines: String, primary: String, statement: String
     // A server answers nobody while its journal is being written.
     let folder = TemporaryFolder(inMemory: true)
     private var process: LabProcess?
@@ -30,14 +40,17 @@ final class NameServer {
     }
 
     /// Starts a server and waits until it answers.
-    init(_ kind: Kind) throws {
+    init(_ kind: Kind, lines: String = "", primary: String = "ns.z.test.", statement: String = "") throws {
         try PrivateNamespace.prepare()
         self.kind = kind
+        self.lines = lines
+        self.primary = primary
+        self.statement = statement
         port = Self.nextPort()
         for (name, algorithm) in Self.keys {
             write(name, "key \"\(name)\" { algorithm \(algorithm); secret \"\(Self.secret(name))\"; };\n")
         }
-        write("z.db", Self.zone)
+        write("z.db", zone)
         write("resolv.conf", "nameserver 127.0.0.1\n")
         try start()
     }
@@ -47,17 +60,20 @@ final class NameServer {
         return String(decoding: BinaryText.base64.text(octets), as: UTF8.self)
     }
 
-    private static let zone = """
+    private var zone: String {
+        """
         $TTL 300
-        z.test. SOA ns.z.test. h.z.test. 1 3600 600 86400 60
+        z.test. SOA \(primary) h.z.test. 1 3600 600 86400 60
         @ NS ns
         ns A 127.0.0.1
         www A 192.0.2.1
         www A 192.0.2.2
         www TXT "there"
         alias CNAME www
+        \(lines)
 
         """
+    }
 
     func path(_ name: String) -> String { "\(folder.path)/\(name)" }
 
@@ -72,16 +88,25 @@ final class NameServer {
         switch kind {
         case .named: write("named.conf", namedConfiguration)
         case .knotd: write("knot.conf", knotConfiguration)
+        case .pdns: if process == nil { try preparePowerDNS() }
         }
         let words: [String] =
             switch kind {
             // Its log in a file: a pipe that nobody empties would stop it.
             case .named: ["named", "-f", "-n", "1", "-L", path("log"), "-c", path("named.conf")]
             case .knotd: ["knotd", "-c", path("knot.conf")]
+            case .pdns: ["pdns_server", "--config-dir=\(folder.path)"]
             }
         process = try LabProcess(words)
-        let isThere = eventually { query("z.test", "SOA").contains("ns.z.test") }
+        let isThere = eventually { isAnswering }
         #expect(isThere, "\(kind) does not answer: \(process?.errors ?? "") \(process?.output ?? "")")
+    }
+
+    /// Whether it shows its zone, or, where it shows it to nobody, that it is there.
+    private var isAnswering: Bool {
+        let words = ["dig", "@127.0.0.1", "-p", "\(port)", "+time=1", "+tries=1", "-k", path("k256"), "z.test", "SOA"]
+        let output = RunningTool(words).finish().output
+        return output.contains("h.z.test.") || statement.contains("none") && output.contains("status: REFUSED")
     }
 
     /// Ends it.
@@ -96,7 +121,10 @@ final class NameServer {
                 recursion no; allow-transfer { any; }; notify no; check-names primary ignore;
             };
             controls { };
-            zone "z.test" { type primary; file "z.db"; update-policy { \(grants) grant local-ddns zonesub any; }; };
+            zone "z.test" {
+                type primary; file "z.db"; \(statement)
+                update-policy { \(grants) grant local-ddns zonesub any; };
+            };
 
             """
     }
@@ -128,6 +156,38 @@ final class NameServer {
                 acl: [change, look]
 
             """
+    }
+
+    /// PowerDNS keeps its zone in a file of SQLite, and the keys, too.
+    private func preparePowerDNS() throws {
+        write(
+            "pdns.conf",
+            """
+            launch=gsqlite3
+            gsqlite3-database=\(path("db"))
+            gsqlite3-dnssec=yes
+            gsqlite3-pragma-synchronous=0
+            dnsupdate=yes
+            allow-dnsupdate-from=127.0.0.0/8
+            allow-axfr-ips=127.0.0.0/8
+            local-address=127.0.0.1
+            local-port=\(port)
+            socket-dir=\(folder.path)
+            cache-ttl=0
+            query-cache-ttl=0
+            negquery-cache-ttl=0
+            zone-cache-refresh-interval=0
+            security-poll-suffix=
+            distributor-threads=1
+
+            """)
+        let tool = "pdnsutil --config-dir=\(folder.path)"
+        let keys = Self.keys.map { "\(tool) import-tsig-key \($0) \($1) \(Self.secret($0)) && " }.joined()
+        let schema = "/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"
+        let result = shell(
+            "sqlite3 \(path("db")) < \(schema) && \(tool) load-zone z.test \(path("z.db")) && \(keys)"
+                + "\(tool) set-meta z.test TSIG-ALLOW-DNSUPDATE \(Self.keys.keys.joined(separator: " "))")
+        #expect(result.status == 0, "\(result.output)")
     }
 
     /// What dig says of a name, short.

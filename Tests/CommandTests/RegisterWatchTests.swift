@@ -18,7 +18,7 @@ struct RegisterWatchTests {
         RunningTool(name.words("register", ["--watch", "--site", site, "--hold", "1ms"] + more))
     }
 
-    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
     func `a watch follows the address, repairs the record, and leaves when it is stopped`(
         _ kind: NameServer.Kind
     ) throws {
@@ -82,6 +82,25 @@ struct RegisterWatchTests {
     }
 
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `an address that goes back and forth is not published`() throws {
+        let name = RegisteredName(try NameServer(.named), "cloud")
+        name.server.write("address", "192.0.2.7\n")
+        let source = Self.source(name.server, "address")
+        let tool = RunningTool(name.words("register", ["--watch", "--site", "box", "--interval", "100ms"] + source))
+        #expect(name.becomes("192.0.2.7"), "\(tool.errors)")
+        let serial = name.server.query("z.test", "SOA")
+        var turn = 8
+        let isSaid = eventually {
+            turn = turn == 8 ? 7 : 8
+            name.server.write("address", "192.0.2.\(turn)\n")
+            return tool.complains("it goes back and forth", within: .milliseconds(300))
+        }
+        #expect(isSaid, "\(tool.errors)")
+        #expect(name.server.query("z.test", "SOA") == serial)
+        #expect(tool.end().status == 0)
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
     func `a watch that is to keep the address does`() throws {
         let name = RegisteredName(try NameServer(.named), "cloud")
         let tool = Self.watch(name, "box", ["--address", "192.0.2.7", "--allow-private", "--keep"])
@@ -91,7 +110,7 @@ struct RegisterWatchTests {
         #expect(name.addresses == ["192.0.2.7"])
     }
 
-    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
     func `twenty sites share a name, and half of them die`(_ kind: NameServer.Kind) throws {
         let name = RegisteredName(try NameServer(kind), "cloud")
         func address(_ site: Int, _ turn: Int) -> String { "10.\(turn).0.\(site)" }

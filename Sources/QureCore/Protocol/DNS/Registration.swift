@@ -268,7 +268,7 @@ package struct Registration: Sendable {
     ) -> [Output] {
         guard configuration.names.name.isWithin(zone) else {
             return fail(
-                .noZone("\(configuration.names.name) is not within the zone \(zone)"), at: now,
+                .noZone("the name is not within the zone \(zone.relativeDescription)"), at: now,
                 using: &random)
         }
         self.zone = zone

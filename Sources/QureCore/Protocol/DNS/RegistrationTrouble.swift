@@ -25,6 +25,8 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
     case rejected(TSIGSession.Rejection)
     /// The server's clock, which it has proved, is too far from ours to be true; by so many seconds.
     case clock(Int64)
+    /// Refused without a proof, and this host's clock cannot be right.
+    case unprovedClock(DNSResponseCode)
     /// Others change the same records all the time.
     case contention
     /// The site is another machine's.
@@ -51,7 +53,7 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
         case .temporary, .contention: .temporary
         case .unreachable: .unreachable
         case .refused(_, let isSigned): isSigned ? .no : .permission
-        case .rejected, .clock: .permission
+        case .rejected, .clock, .unprovedClock: .permission
         case .otherMachine, .duplicate, .foreignMarker, .alias, .delegated, .notAuthority, .vanished,
             .noZone:
             .no
@@ -73,12 +75,13 @@ extension RegistrationTrouble: CustomStringConvertible {
         case .refused(let code, let isSigned):
             isSigned
                 ? "\(code): the server knows the key and does not let it do this (update-policy, acl)"
-                : "\(code): the server takes no such request without a key that it knows (-k), "
-                    + "or with this one, or with this clock"
+                : "\(code) without a reason: the key is missing (-k) or not known there, or this host's clock is off"
         case .rejected(let rejection): rejection.explanation
         case .clock(let seconds):
             "the server's clock is \(seconds.magnitude) s \(seconds < 0 ? "behind" : "ahead of") this one's, too far "
                 + "to be believed: set the clock"
+        case .unprovedClock(let code):
+            "\(code) without a reason: this host's clock is years behind, which some servers answer so; set the clock"
         case .contention: "the records change under our hands; nothing was done"
         case .otherMachine(let machine):
             "the site belongs to another machine (\(machine)): choose another --site, or --adopt this one"

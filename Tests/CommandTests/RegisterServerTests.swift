@@ -1,0 +1,231 @@
+// `qure-dnsupdate register` and what primaries and zones can be like: clocks that differ, zones that are cut, aliased
+// or hidden, servers that say nothing, nonsense or a lie.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+struct RegisterServerTests {
+    private static let missing = DNSUpdateTests.missing
+    private static let register = ["--site", "box", "--allow-private", "--address", "192.0.2.7"]
+
+    /// A run whose wall clock is years behind, and no other clock.
+    private static func early(_ words: [String]) -> ToolResult {
+        RunningTool(["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "-2y"] + words).finish()
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
+    func `a clock that is years behind does not matter where the server proves its own`(
+        _ kind: NameServer.Kind
+    ) throws {
+        let name = RegisteredName(try NameServer(kind), "cloud")
+        let words = name.words("register", Self.register + ["--lease", "1h"])
+        let result = Self.early(words)
+        #expect(result.status == 0 && result.output == name.line("registered", "192.0.2.7"), "\(result)")
+        #expect(result.errors.contains("proved by its signature"), "\(result)")
+        #expect(name.addresses == ["192.0.2.7"])
+        // The lease ends by the server's clock.
+        let marker = name.server.query("box._qure.cloud.z.test", "TXT")
+        let until = try #require(marker.firstMatch(of: /until=([0-9]+)/).flatMap { Int64($0.1) })
+        let now = Clock.realtimeNanoseconds / 1_000_000_000
+        #expect(abs(until - now - 3600) < 60)
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a clock that is years behind is named where the server proves nothing`() throws {
+        let name = RegisteredName(try NameServer(.pdns), "cloud")
+        let result = Self.early(name.words("register", Self.register))
+        #expect(result.status == 77 && result.errors.contains("clock is years behind"), "\(result)")
+        #expect(name.addresses == [])
+    }
+
+    /// Zones in which a name is not simply there.
+    private static let lines = """
+        below.sub NS elsewhere.example.
+        d DNAME www
+        deep.empty A 192.0.2.77
+        *.wild A 192.0.2.7
+        """
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
+    func `names below cuts and aliases are refused, others are not`(_ kind: NameServer.Kind) throws {
+        let server = try NameServer(kind, lines: Self.lines)
+        func run(_ label: String) -> ToolResult {
+            RunningTool(RegisteredName(server, label).words("register", Self.register)).finish()
+        }
+        let before = server.records()
+        let cut = run("x.below.sub")
+        #expect(cut.status == 1 && cut.errors.contains("in a zone of its own, below.sub.z.test"), "\(cut)")
+        let alias = run("x.d")
+        #expect(alias.status == 1 && alias.errors.contains("d.z.test is an alias of www.z.test"), "\(alias)")
+        #expect(server.records() == before)
+        // What a wildcard says of a name is not yet a record of it; its time to live is taken for that of others.
+        for (label, ttl) in [("empty", 60), ("x.wild", 300)] {
+            let result = run(label)
+            #expect(result.status == 0 && result.output.hasPrefix("registered"), "\(result)")
+            #expect(server.records().contains("\(label).z.test. \(ttl) IN A 192.0.2.7"))
+        }
+    }
+
+    /// A run that finds the server by the zone's SOA.
+    private static func search(_ server: NameServer, _ label: String) -> ToolResult {
+        let name = RegisteredName(server, label)
+        server.write("resolv.conf", "nameserver 127.0.0.1\n")
+        let words = name.words("register", register).filter { $0 != "--server" && !$0.hasPrefix("127.0.0.1#") }
+        let rest = words.map { $0 == "/dev/null" ? server.path("resolv.conf") : $0 }
+        return RunningTool(rest + ["-p", "\(server.port)"]).finish()
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `the primary is found by the zone's SOA, unless it is nobody's or an inside one`() throws {
+        let server = try NameServer(.named)
+        let found = Self.search(server, "a.b.cloud")
+        #expect(found.status == 0, "\(found)")
+        #expect(server.query("a.b.cloud.z.test", "A") == "192.0.2.7\n")
+        let nobody = Self.search(try NameServer(.named, primary: "."), "cloud")
+        #expect(nobody.status == 1 && nobody.errors.contains("says that it has no primary"), "\(nobody)")
+        let inside = try NameServer(.named, lines: "inside A 192.168.1.2\n", primary: "inside.z.test.")
+        let hidden = Self.search(inside, "cloud")
+        #expect(hidden.status == 1 && hidden.errors.contains("192.168.1.2"), "\(hidden)")
+        #expect(hidden.errors.contains("name the server with --server"), "\(hidden)")
+        let named = RunningTool(RegisteredName(inside, "cloud").words("register", Self.register)).finish()
+        #expect(named.status == 0, "\(named)")
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a server that shows its zone to the key alone is asked with it`() throws {
+        let shown = try NameServer(.named, statement: "allow-query { key k256; 127.0.0.2; };")
+        let result = RunningTool(RegisteredName(shown, "cloud").words("register", Self.register)).finish()
+        #expect(result.status == 0, "\(result)")
+        let closed = try NameServer(.named, statement: "allow-query { none; };")
+        let words = RegisteredName(closed, "cloud").words("register", Self.register)
+        for zone in [[], ["--zone", "z.test"]] {
+            let refused = RunningTool(words + zone).finish()
+            #expect(refused.status == 1 && refused.errors.contains("REFUSED"), "\(refused)")
+        }
+    }
+}
+
+/// Servers that misbehave.
+struct RegisterFaultTests {
+    private static let missing = DNSUpdateTests.missing
+    private static let secret = [UInt8](repeating: 7, count: 32)
+    private static let key = TSIGKey(name: DomainName("k")!, algorithm: TSIGAlgorithm(.sha256), secret: secret)
+
+    /// The tool, asking the scripted server about a zone that is known.
+    private final class Run {
+        let server: ScriptedServer
+        let tool: RunningTool
+        private let folder = TemporaryFolder()
+
+        init(_ server: ScriptedServer) throws {
+            self.server = server
+            let secret = String(decoding: BinaryText.base64.text(RegisterFaultTests.secret), as: UTF8.self)
+            let text = "key \"k\" { algorithm hmac-sha256; secret \"\(secret)\"; };\n"
+            try TextFile.replace("\(folder.path)/key", with: Array(text.utf8))
+            chmod("\(folder.path)/key", 0o600)
+            tool = RunningTool(
+                [
+                    Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "-k", "\(folder.path)/key",
+                    "--server", "127.0.0.1#\(server.port)", "--zone", "z.test", "--site", "box", "--allow-private",
+                    "--address", "192.0.2.7", "--timeout", "9s",
+                ])
+        }
+
+        /// The next question, answered.
+        func answer(_ code: DNSResponseCode, signed: Bool = true, time offset: Int64 = 0) throws {
+            let request = try server.receive()
+            server.send(try Self.response(request, code, signed: signed, time: offset))
+        }
+
+        static func response(
+            _ request: [UInt8], _ code: DNSResponseCode, signed: Bool, time offset: Int64 = 0
+        ) throws -> [UInt8] {
+            var response = try DNSMessage(request).response(code)
+            response.flags.insert(.authoritative)
+            guard signed else { return response.encoded() }
+            let now = UInt64(Clock.realtimeNanoseconds / 1_000_000_000)
+            var session = TSIGSession(RegisterFaultTests.key)
+            guard offset != 0 else {
+                _ = try session.verify(request, at: now)
+                return session.sign(response.encoded(), at: now)
+            }
+            let there = UInt64(Int64(now) + offset)
+            do { _ = try session.verify(request, at: there) } catch {}
+            return session.signBadTime(response.encoded(), at: there, clientTime: now)
+        }
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `silence ends in time, and a second server is asked`() throws {
+        let silent = try Run(ScriptedServer())
+        let began = Clock.now
+        let result = silent.tool.finish()
+        #expect(result.status == 69 && result.errors.contains("timed out"), "\(result)")
+        #expect(Clock.now - began < .seconds(10))
+        let server = try NameServer(.named)
+        let broken = try ScriptedServer()
+        let name = RegisteredName(server, "cloud")
+        let words = name.words(
+            "register", ["--site", "box", "--allow-private", "--address", "192.0.2.7", "--zone", "z.test"])
+        let index = try #require(words.firstIndex(of: "--server"))
+        var both = words
+        both.insert(contentsOf: ["--server", "127.0.0.1#\(broken.port)"], at: index)
+        let tool = RunningTool(both)
+        let request = try broken.receive()
+        // Not well, and not signed: whoever said it, the question goes on to the next server.
+        broken.send(try DNSMessage(request).response(.serverFailure).encoded())
+        let second = tool.finish()
+        #expect(second.status == 0 && second.output == name.line("registered", "192.0.2.7"), "\(second)")
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a server that is not well is told of as such`() throws {
+        let run = try Run(ScriptedServer())
+        try run.answer(.serverFailure)
+        let result = run.tool.finish()
+        #expect(result.status == 75 && result.errors.contains("SERVFAIL"), "\(result)")
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `what is not signed is not believed`() throws {
+        // A forged "nothing there": the question goes again, over a stream; there the server is silent.
+        let server = try ScriptedServer()
+        server.listen()
+        let run = try Run(server)
+        try run.answer(.noError, signed: false)
+        let connection = try server.accept()
+        connection.send(StreamMessages.frame(try Run.response(try connection.receive(), .noError, signed: false)))
+        let result = run.tool.finish()
+        #expect(result.status == 77 && result.errors.contains("the answer is not signed"), "\(result)")
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a clock is not set by what is not signed, nor twice, nor by centuries`() throws {
+        let twice = try Run(ScriptedServer())
+        try twice.answer(.notAuthorized, time: 100_000)
+        try twice.answer(.notAuthorized, time: 200_000)
+        let result = twice.tool.finish()
+        #expect(result.status == 77 && result.errors.contains("too far to be believed"), "\(result)")
+        let far = try Run(ScriptedServer())
+        try far.answer(.notAuthorized, time: 12 * 366 * 86400)
+        let centuries = far.tool.finish()
+        #expect(centuries.status == 77 && !far.server.hasDatagram, "\(centuries)")
+        // BADTIME that anybody could have sent.
+        let server = try ScriptedServer()
+        server.listen()
+        let forged = try Run(server)
+        let request = try server.receive()
+        let response = try DNSMessage(request).response(.notAuthorized)
+        let record = try #require(try DNSMessage(request).signature)
+        server.send(TSIGSession.refuse(response.encoded(), request: record, .wrongTime(1)))
+        let connection = try server.accept()
+        let again = try connection.receive()
+        let other = try #require(try DNSMessage(again).signature)
+        let refusal = try DNSMessage(again).response(.notAuthorized).encoded()
+        connection.send(StreamMessages.frame(TSIGSession.refuse(refusal, request: other, .wrongTime(1))))
+        let end = forged.tool.finish()
+        #expect(end.status == 77 && end.errors.contains("BADTIME without a signature"), "\(end)")
+    }
+}
