@@ -41,7 +41,8 @@ figures: deps build ## measure the election at several paces beside keepalived, 
 simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one (SEED=n)
 	@build/bin/qure-simulate $(if $(SEED),seed $(SEED),seeds $(SEEDS))
 
-units: deps ## try the unit under a real systemd, in two containers (root)
+units:      ## try the unit under a real systemd, in two containers (root)
+	@scripts/deps building lab units
 	@scripts/test-units
 
 tidy: deps  ## the rules of style, layers and files alone

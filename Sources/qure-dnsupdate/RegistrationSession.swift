@@ -117,7 +117,7 @@ final class RegistrationSession {
         diagnostics.say(.debug, "> \(describe.short(message))")
         failures = []
         // What was under way before is not waited for: another thing is wanted now.
-        talk.abandon()
+        try talk.abandon()
         var exchange = DNSExchange(
             message, key: key, servers: authority?.servers ?? [], timing: AuthoritySearch.timing,
             passesOver: [.serverFailure, .notImplemented])
@@ -139,9 +139,11 @@ final class RegistrationSession {
         case nil: return
         case .exhausted:
             exchange = nil
+            try talk.abandon()
             try take(.trouble(RegistrationTrouble(failures: failures)))
         case .answered(let answer):
             exchange = nil
+            try talk.abandon()
             prefer(answer.server)
             diagnostics.say(.debug, "< \(answer.server) \(describe.short(answer.message))")
             try take(answer.registrationInput(at: talk.time))

@@ -72,8 +72,11 @@ struct ServerTalk: ~Copyable {
         return try perform(exchange.step(.start, at: Clock.now, time: time, using: &random), &exchange, watch)
     }
 
-    /// Nothing more is wanted of the exchange that was begun.
-    mutating func abandon() { line = nil }
+    /// Nothing more is wanted of the exchange that was begun, if one was: neither answers nor its deadline.
+    mutating func abandon() throws {
+        line = nil
+        try poller.disarm()
+    }
 
     /// Waits until something happens or the exchange's deadline comes, and goes on.
     mutating func goOn(

@@ -1,6 +1,6 @@
 // Real primary servers for the tests of qure-dnsupdate: named, knotd and PowerDNS, on a port of their own of the
-// loopback address in the tests' private network, with a zone that two keys may change. Each lives in a folder that goes
-// with it.
+// loopback address in the private network of the tests, with a zone that two keys may change. Each lives in a folder
+// that goes with it.
 
 import Glibc
 import Lab

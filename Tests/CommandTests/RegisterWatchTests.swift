@@ -100,6 +100,20 @@ struct RegisterWatchTests {
         #expect(tool.end().status == 0)
     }
 
+    /// The deadline of the last answer is long over, and wakes nobody.
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a watch sleeps between its looks`() throws {
+        let name = RegisteredName(try NameServer(.named), "cloud")
+        let tool = Self.watch(name, "box", ["--address", "192.0.2.7", "--allow-private", "--interval", "1h"])
+        #expect(tool.says("registered"), "\(tool.errors)")
+        let start = wallClock
+        let time = ClaimIdle.processorTime(of: tool.process)
+        while wallClock - start < 4 { usleep(100_000) }  // longer than any answer is waited for: what is measured
+        let used = ClaimIdle.processorTime(of: tool.process) - time
+        #expect(used < 0.2, "\(used) s in 4 s")
+        #expect(tool.end().status == 0)
+    }
+
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
     func `a watch that is to keep the address does`() throws {
         let name = RegisteredName(try NameServer(.named), "cloud")

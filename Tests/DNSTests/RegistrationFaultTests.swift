@@ -92,6 +92,21 @@ struct RegistrationFaultTests {
         #expect(again <= .seconds(2))
     }
 
+    @Test func `a thousand sites that start at once do not ask at once`() throws {
+        var starts: [Duration] = []
+        for seed in 0..<1000 {
+            var bench = Bench("box", "192.0.2.7", seed: UInt64(seed)) { $0.stays = true }
+            bench.take(.register)
+            #expect(bench.message == nil)
+            starts.append(try #require(bench.machine.nextDeadline) - bench.now)
+        }
+        // In any tenth of the three seconds about a hundred of them.
+        for tenth in 0..<10 {
+            let slot = Duration.milliseconds(300 * tenth)..<Duration.milliseconds(300 * (tenth + 1))
+            #expect((60...140).contains(starts.count { slot.contains($0) }), "\(slot)")
+        }
+    }
+
     @Test func `a refusal is not asked for again soon`() throws {
         var bench = Bench("box", "192.0.2.7") {
             $0.stays = true

@@ -117,6 +117,9 @@ package struct Poller: ~Copyable {
 
     private static var nothing: InlineArray<16, epoll_event> { unsafe InlineArray(repeating: epoll_event()) }
 
+    /// Forgets the deadline of the last wait, so that it does not wake another poller that watches this one.
+    package mutating func disarm() throws(SystemError) { try arm(nil) }
+
     private mutating func arm(_ deadline: Instant?) throws(SystemError) {
         // Zero would disarm the timer; a deadline in the past fires at once.
         let nanoseconds = deadline.map { max($0.nanoseconds, 1) } ?? 0
