@@ -180,11 +180,16 @@ final class RegistrationSession {
             let line = describe.record(report, server: server, zone: authority?.zone)
             let isNew = status != line.text || !added.isEmpty || !removed.isEmpty
             status = line.text
-            if isNew { try output.write(line) }
+            if isNew { try write(line) }
         case .withdrawn, .takenOver, .swept:
             let line = describe.record(report, server: server, zone: authority?.zone)
             if case .swept = report {} else { status = line.text }
-            try output.write(line)
+            try write(line)
         }
+    }
+
+    /// Who stays does not wait for whoever reads it.
+    private func write(_ record: Record) throws {
+        if configuration.stays { try output.writeNow(record) } else { try output.write(record) }
     }
 }

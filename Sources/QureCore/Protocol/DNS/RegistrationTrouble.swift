@@ -74,8 +74,8 @@ extension RegistrationTrouble: CustomStringConvertible {
         case .noAddress(let why, _), .unreachable(let why), .temporary(let why), .noZone(let why): why
         case .refused(let code, let isSigned):
             isSigned
-                ? "\(code): the server knows the key and does not let it do this (update-policy, acl); it needs A, AAAA "
-                    + "and TXT of the name and of what is below it, or with --sole A and AAAA of the name"
+                ? "\(code): the server knows the key and does not let it do this (update-policy, acl); it needs "
+                    + "A, AAAA and TXT of the name and of what is below it, or with --sole A and AAAA of the name"
                 : "\(code) without a reason: the key is missing (-k) or not known there, or this host's clock is off"
         case .rejected(let rejection): rejection.explanation
         case .clock(let seconds):
