@@ -80,8 +80,9 @@ let package = Package(
         tool("qure-dnsupdate"),
         tool("qure-dnsproxy"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
+        .target(name: "Echo", path: "Tests/Echo"),
         .executableTarget(
-            name: "qure-lab", dependencies: ["Lab", "QureCore", argumentParser], path: "Tests/LabTool",
+            name: "qure-lab", dependencies: ["Lab", "Echo", "QureCore", argumentParser], path: "Tests/LabTool",
             swiftSettings: toolSettings, linkerSettings: toolLinking),
         .target(name: "Simulator", dependencies: ["QureCore"], path: "Tests/Simulator", swiftSettings: settings),
         tests("WireTests", ["QureCore", "Simulator"], exclude: ["Fixtures"]),

@@ -45,6 +45,18 @@ struct ProxyOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Have the authority for a zone of aliases: \"ZONE ns=NAME,... mailbox=NAME ttl=300s\".", valueName: "zone"),
+        transform: Setting.zone)
+    var authority: [DelegatedZone] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What clients of a network are told of a name: \"NETWORK NAME TYPE DATA\".", valueName: "record"),
+        transform: Setting.view)
+    var view: [Audiences.View] = []
+
+    @Option(
+        help: ArgumentHelp(
             "Find everything for these clients.  [default: the networks of this host's interfaces]",
             valueName: "network"),
         transform: ArgumentText.prefix)
@@ -85,6 +97,11 @@ struct ProxyOptions: ParsableArguments {
         transform: Setting.duration)
     var serveStale: Duration?
 
+    @Option(
+        help: ArgumentHelp(
+            "Answers a second for the network of a stranger without a cookie; 0: no limit.", valueName: "count"))
+    var rateLimit = 20
+
     @Flag(help: "Refuse private addresses in answers of upstreams.")
     var rebindProtect = false
 
@@ -100,6 +117,9 @@ struct ProxyOptions: ParsableArguments {
     @OptionGroup var place: PlaceOptions
 
     mutating func validate() throws {
+        guard (0...1_000_000).contains(rateLimit) else {
+            throw ValidationError("'\(rateLimit)': a rate is 0 to 1000000")
+        }
         guard (1...64).contains(workers) else { throw ValidationError("'\(workers)': there are 1 to 64 workers") }
         guard (16...1_000_000).contains(cacheSize) else {
             throw ValidationError("'\(cacheSize)': a cache has room for 16 to 1000000 answers")
@@ -136,6 +156,13 @@ extension ProxyOptions {
         relay.notify.sources = allowNotify.map(\.network)
         relay.notify.key = try notifyKey.map(Self.readKey)
         relay.updates = forwardUpdatesTo
+        for view in view { relay.audiences.add(view) }
+        guard relay.audiences.views.count <= Audiences.maximumViews else {
+            throw Failure(.usage, "there are \(Audiences.maximumViews) networks with a view at most")
+        }
+        for zone in authority { _ = relay.local.addZone(zone.records) }
+        relay.strangerRate = rateLimit
+        relay.cookie = Self.cookie
         relay.cacheSize = cacheSize
         relay.minimumTTL = minTtl.map(Self.seconds) ?? 0
         relay.maximumTTL = maxTtl.map(Self.seconds) ?? relay.maximumTTL
@@ -151,6 +178,12 @@ extension ProxyOptions {
         for file in zone { try Self.addZone(file, to: &relay.local) }
         return relay
     }
+
+    /// The cookies of this process: a client's stays good when the configuration is read anew.
+    private static let cookie: ServerCookie = {
+        var random = SystemRandomNumberGenerator()
+        return ServerCookie(secret: (random.next(), random.next()))
+    }()
 
     private static func seconds(_ duration: Duration) -> UInt32 {
         UInt32(clamping: min(duration.nanoseconds / 1_000_000_000, Int64(DNSRecord.maximumTTL)))
@@ -203,6 +236,14 @@ enum Setting {
 
     static func forward(_ text: String) throws -> RelayConfiguration.Forward {
         try checked { () throws(SettingError) in try RelayConfiguration.Forward(setting: text) }
+    }
+
+    static func zone(_ text: String) throws -> DelegatedZone {
+        try checked { () throws(SettingError) in try DelegatedZone(setting: text) }
+    }
+
+    static func view(_ text: String) throws -> Audiences.View {
+        try checked { () throws(SettingError) in try Audiences.View(setting: text) }
     }
 
     static func updates(_ text: String) throws -> UpdateRule {

@@ -78,7 +78,9 @@ final class ProxyRun {
                 default: break
                 }
             }
-            watchdog.turn(at: Clock.now)
+            // The workers are asked only when there is somebody to tell.
+            guard let due = watchdog.nextDeadline, Clock.now >= due else { continue }
+            watchdog.turn(at: Clock.now, isWell: reports().count == workers.count)
         }
     }
 

@@ -21,6 +21,7 @@ final class Worker {
     private let orders: Mailbox<WorkerOrder>
     private let notices: Mailbox<WorkerNotice>
     private var report = WorkerReport()
+    private var rate: ResponseRate
     private var log: QueryLog?
     private var diagnostics: Diagnostics
     private var poller: Poller
@@ -42,6 +43,7 @@ final class Worker {
         self.number = number
         self.notices = notices
         relay = Relay(configuration, cacheKey: (random.next(), random.next()), at: Clock.now)
+        rate = ResponseRate(perSecond: configuration.strangerRate, key: (random.next(), random.next()))
         self.entrances = entrances
         self.orders = orders
         self.diagnostics = diagnostics
@@ -85,6 +87,7 @@ final class Worker {
         switch order {
         case .configure(let new):
             relay.configure(new, cacheKey: (random.next(), random.next()), at: Clock.now)
+            rate = ResponseRate(perSecond: new.strangerRate, key: (random.next(), random.next()))
             step(.deadlinePassed)
         case .changed(let zone): step(.changed(zone))
         case .report(let box): box.post(makeReport())
@@ -125,41 +128,60 @@ final class Worker {
                 return
             }
             report.datagrams += UInt64(count)
-            for index in 0..<count where !answerFromCache(index, at: now) {
-                let query = batch.query(index)
-                guard !query.isEmpty, let origin = batch.origin(index) else { continue }
-                log?.write(query, origin.source.address, isStream: false, isKnown: false)
-                let client = RelayClient(
-                    origin.source.address, port: origin.source.port, scope: origin.source.scope, local: origin.local,
-                    entrance: entrance)
-                step(.request(query, client))
-            }
+            let time = UInt32(truncatingIfNeeded: Clock.realtimeNanoseconds / 1_000_000_000)
+            for index in 0..<count where !isDealtWith(index, at: now, time: time) { askRelay(index, entrance) }
             report.lost += UInt64(batch.send(through: listener.datagrams))
             if count < DatagramBatch.size { return }
         }
     }
 
-    /// The way of nearly all queries; nothing is allocated on it.
-    private func answerFromCache(_ index: Int, at now: Instant) -> Bool {
-        guard let source = batch.source(index) else { return false }
+    /// The way of nearly all queries: answered from the cache, or not to be answered; nothing is allocated on it.
+    private func isDealtWith(_ index: Int, at now: Instant, time: UInt32) -> Bool {
+        guard let source = batch.source(index) else { return true }
         let audience = relay.configuration.audiences.audience(of: source)
-        var isAging = false
+        var isAging = false, isDropped = false
         let isAnswered = batch.answer(index) { query, answer in
-            guard let plain = PlainQuery(query, audience: audience) else { return 0 }
+            let plain = PlainQuery(query, audience: audience)
+            if !Audiences.isLocal(audience), let verdict = restrain(query, plain, source, at: now, time: time) {
+                isDropped = true
+                return verdict == .truncate ? plain?.truncate(query, into: &answer) ?? 0 : 0
+            }
+            guard let plain else { return 0 }
             let limit = min(plain.limit, DatagramBatch.answerLength)
-            guard
-                case .answer(let length, let aging) = relay.cache.find(
-                    query, plain, limit: limit, at: now, into: &answer)
-            else { return 0 }
+            let found = relay.cache.find(query, plain, limit: limit, at: now, into: &answer)
+            guard case .answer(let length, let aging) = found else { return 0 }
             isAging = aging
-            return length
+            guard plain.cookieLength > 0, let cookie = relay.configuration.cookie else { return length }
+            return cookie.append(to: &answer, length: length, limit: limit, for: query, plain, source, at: time)
         }
         if isAging { step(.refresh(batch.query(index), RelayClient(source, port: 0))) }
-        if isAnswered {
+        if isAnswered, !isDropped {
             report.hits += 1
             log?.write(batch.query(index), source, isStream: false, isKnown: true)
         }
-        return isAnswered
+        if isDropped { report.restrained += 1 }
+        return isAnswered || isDropped
+    }
+
+    /// What becomes of the answer to a stranger who has had many; nil: he gets it.
+    private func restrain(
+        _ query: Span<UInt8>, _ plain: PlainQuery?, _ source: IPAddress, at now: Instant, time: UInt32
+    ) -> ResponseRate.Verdict? {
+        if let plain, let cookie = relay.configuration.cookie, cookie.isValid(query, plain, source, at: time) {
+            return nil
+        }
+        let verdict = rate.judge(source, at: now)
+        return verdict == .answer ? nil : verdict
+    }
+
+    private func askRelay(_ index: Int, _ entrance: Int) {
+        let query = batch.query(index)
+        guard !query.isEmpty, let origin = batch.origin(index) else { return }
+        log?.write(query, origin.source.address, isStream: false, isKnown: false)
+        let client = RelayClient(
+            origin.source.address, port: origin.source.port, scope: origin.source.scope, local: origin.local,
+            entrance: entrance)
+        step(.request(query, client))
     }
 
     private func acceptStreams(_ entrance: Int) throws {

@@ -24,6 +24,8 @@ enum WorkerNotice: Sendable {
 struct WorkerReport: Sendable {
     /// Queries by datagram, by stream; those that the cache answered; answers that the kernel did not take.
     var datagrams: UInt64 = 0, messages: UInt64 = 0, hits: UInt64 = 0, lost: UInt64 = 0
+    /// Answers that strangers did not get, for they had had many.
+    var restrained: UInt64 = 0
     var connections = 0
     var cached = 0, capacity = 0
     var counters = Relay.Counters()
@@ -47,6 +49,7 @@ struct WorkerReport: Sendable {
             total.messages += report.messages
             total.hits += report.hits
             total.lost += report.lost
+            total.restrained += report.restrained
             total.connections += report.connections
             total.cached += report.cached
             total.capacity += report.capacity
@@ -65,7 +68,7 @@ struct WorkerReport: Sendable {
             ("upstream_queries", counters.asked, false), ("upstream_failures", counters.unanswered, false),
             ("stale", counters.stale, false), ("servfail", counters.failed, false),
             ("notifications", counters.notified, false), ("updates", counters.updates, false),
-            ("answers_lost", lost, false),
+            ("answers_lost", lost, false), ("rate_limited", restrained, false),
         ]
     }
 

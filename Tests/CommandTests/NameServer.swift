@@ -30,6 +30,8 @@ final class NameServer {
     // A server answers nobody while its journal is being written.
     let folder = TemporaryFolder(inMemory: true)
     private var process: LabProcess?
+    /// The port of this host that is told of every change.
+    private let notified: Int?
 
     /// A port that no other test of this process has.
     static func nextPort() -> Int {
@@ -39,8 +41,12 @@ final class NameServer {
         }
     }
 
-    /// Starts a server and waits until it answers.
-    init(_ kind: Kind, lines: String = "", primary: String = "ns.z.test.", statement: String = "") throws {
+    /// Starts a server and waits until it answers. `notified`: a port of this host that is to be told of changes.
+    init(
+        _ kind: Kind, lines: String = "", primary: String = "ns.z.test.", statement: String = "",
+        notifying notified: Int? = nil
+    ) throws {
+        self.notified = notified
         try PrivateNamespace.prepare()
         self.kind = kind
         self.lines = lines
@@ -114,6 +120,7 @@ final class NameServer {
 
     private var namedConfiguration: String {
         let grants = Self.keys.keys.map { "grant \($0) zonesub any;" }.joined()
+        let told = notified.map { "notify explicit; notify-delay 0; also-notify { 127.0.0.1 port \($0); };" } ?? ""
         return Self.keys.keys.map { "include \"\(path($0))\";\n" }.joined() + """
             options {
                 directory "\(folder.path)"; pid-file none; session-keyfile "\(path("session.key"))";
@@ -122,7 +129,7 @@ final class NameServer {
             };
             controls { };
             zone "z.test" {
-                type primary; file "z.db"; \(statement)
+                type primary; file "z.db"; \(statement) \(told)
                 update-policy { \(grants) grant local-ddns zonesub any; };
             };
 
@@ -149,11 +156,13 @@ final class NameServer {
               - id: look
                 address: 127.0.0.1
                 action: transfer
+            \(notified.map { "remote:\n  - id: told\n    address: 127.0.0.1@\($0)" } ?? "")
             zone:
               - domain: z.test
                 storage: \(folder.path)
                 file: z.db
                 acl: [change, look]
+                \(notified == nil ? "" : "notify: told")
 
             """
     }

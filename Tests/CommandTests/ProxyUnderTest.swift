@@ -18,16 +18,16 @@ final class ProxyUnderTest {
     }()
 
     /// Starts it with these options and waits until it answers. FOLDER in them is a folder of its own, PORT its port.
-    init(_ options: [String], files: [String: String] = [:]) throws {
+    init(_ options: [String], files: [String: String] = [:], port chosen: Int? = nil) throws {
         try PrivateNamespace.prepare()
-        port = NameServer.nextPort()
+        port = chosen ?? NameServer.nextPort()
         for (name, text) in files { try TextFile.replace("\(folder.path)/\(name)", with: Array(text.utf8)) }
         let place = folder.path, number = "\(port)"
         let words = options.map { $0.replacing("FOLDER", with: place).replacing("PORT", with: number) }
         process = try LabProcess(
             [
                 Executables.path("qure-dnsproxy"), "run", "--listen", "127.0.0.1:\(port)", "--record",
-                "is.there 60 A 192.0.2.255",
+                "is.there 60 A 192.0.2.255", "--state-dir", folder.path,
             ] + words)
         let isThere = eventually { dig("is.there", "A") == ["192.0.2.255"] || !process.isRunning }
         #expect(isThere && process.isRunning, "the proxy does not answer: \(process.errors)")
@@ -35,6 +35,11 @@ final class ProxyUnderTest {
 
     private func run(_ words: [String]) -> String {
         RunningTool(["dig", "@127.0.0.1", "-p", "\(port)", "+time=6", "+tries=1"] + words).finish().output
+    }
+
+    /// Asks the running proxy by a command of the tool.
+    func tell(_ words: String...) -> ToolResult {
+        RunningTool([Executables.path("qure-dnsproxy")] + words + ["--state-dir", folder.path]).finish()
     }
 
     /// The data of an answer, sorted.

@@ -87,7 +87,11 @@ struct RelayAliasTests {
         let outputs = bench.step(.deadlinePassed)
         let asked = try #require(RelayBench.asked(outputs).first)
         #expect(asked.server == RelayBench.authority && asked.message.flags == [])
-        let next = try bench.answer([outputs[0]], ["dyn.test. 20 CNAME far.example."])
+        #expect(asked.message.question?.type == .soa)
+        let addresses = try bench.answer([outputs[0]], authority: ["dyn.test. 60 SOA a. b. 1 2 3 4 60"])
+        #expect(RelayBench.asked(addresses).map(\.server) == [RelayBench.authority, RelayBench.authority])
+        let first = try #require(addresses.first { !RelayBench.asked([$0]).isEmpty })
+        let next = try bench.answer([first], ["dyn.test. 20 CNAME far.example."])
         let hop = try #require(RelayBench.asked(next).first)
         #expect(hop.server == RelayBench.upstream && hop.message.question?.name == DomainName("far.example"))
         #expect(hop.message.flags == .recursionDesired)
@@ -151,5 +155,82 @@ struct RelayAliasTests {
     ])
     func `a wrong alias is told what is wrong`(_ setting: String, _ complaint: String) {
         #expect(throws: SettingError(complaint)) { try Alias(setting: setting) }
+    }
+}
+
+/// Several authorities, of which some lag behind or are silent.
+struct RelayAuthorityTests {
+    private static let servers = ["192.0.2.54", "192.0.2.55"].compactMap { DNSEndpoint($0) }
+
+    private static func bench() throws -> RelayBench {
+        let alias = try Alias(setting: "c.example=dyn.test ask=192.0.2.54,192.0.2.55 stale=2m")
+        return RelayBench { $0.aliases = [alias] }
+    }
+
+    /// Each server that is asked for a serial says what `serials` has for it; whoever is asked then says `address`.
+    private static func play(
+        _ bench: inout RelayBench, _ outputs: [Relay.Output], _ serials: [DNSEndpoint: Int], _ address: String
+    ) throws -> [DNSEndpoint] {
+        var asked: [DNSEndpoint] = []
+        for output in outputs {
+            guard let one = RelayBench.asked([output]).first, one.message.question?.type == .soa,
+                let serial = serials[one.server]
+            else { continue }
+            let next = try bench.answer([output], authority: ["dyn.test. 60 SOA a. b. \(serial) 2 3 4 60"])
+            for two in RelayBench.asked(next) {
+                asked.append(two.server)
+                let isV4 = two.message.question?.type == .a
+                var response = two.message.response()
+                if isV4 { response.answers = [try ZoneFile.record("dyn.test. 60 A \(address)")] }
+                _ = bench.step(.exchange(two.exchange, .datagram(response.encoded())))
+            }
+        }
+        return asked
+    }
+
+    private static func address(_ bench: inout RelayBench) -> String? {
+        RelayBench.told(bench.ask("c.example")).first?.answers.first?.data.address?.description
+    }
+
+    @Test func `whoever lags behind is not asked for addresses`() throws {
+        var bench = try Self.bench()
+        let start = bench.step(.deadlinePassed)
+        #expect(RelayBench.asked(start).map(\.message.question?.type) == [.soa, .soa])
+        #expect(try Self.play(&bench, start, [Self.servers[0]: 9], "192.0.2.1") == [Self.servers[0], Self.servers[0]])
+        #expect(Self.address(&bench) == "192.0.2.1")
+        // Later in the same round somebody is found who knows more.
+        #expect(try Self.play(&bench, start, [Self.servers[1]: 10], "192.0.2.2") == [Self.servers[1], Self.servers[1]])
+        #expect(Self.address(&bench) == "192.0.2.2")
+        // Told of a change: both are asked; the one that is behind is not believed, silence of the other or not.
+        let told = bench.step(.changed(try #require(DomainName("test"))))
+        #expect(RelayBench.asked(told).count == 2)
+        #expect(Self.address(&bench) == "192.0.2.2", "what is known is not forgotten for it")
+        #expect(try Self.play(&bench, told, [Self.servers[0]: 9], "192.0.2.1") == [])
+        #expect(Self.address(&bench) == "192.0.2.2")
+    }
+
+    @Test func `old serials are believed when nobody has insisted on better for long enough`() throws {
+        var bench = try Self.bench()
+        var outputs = bench.step(.deadlinePassed)
+        _ = try Self.play(&bench, outputs, [Self.servers[0]: 9, Self.servers[1]: 9], "192.0.2.1")
+        let start = bench.now
+        var old: Instant?
+        while bench.now - start < .seconds(400), old == nil {
+            outputs = try bench.pass()
+            _ = try Self.play(&bench, outputs, [Self.servers[0]: 8], "192.0.2.8")
+            if Self.address(&bench) == "192.0.2.8" { old = bench.now }
+        }
+        #expect(try #require(old) - start >= .seconds(180), "sixty seconds of its time, and two minutes")
+    }
+
+    @Test func `clients wait for a round, and are told when it comes to nothing`() throws {
+        var bench = try Self.bench()
+        let first = bench.ask("c.example")
+        #expect(RelayBench.asked(first).count == 2)
+        #expect(bench.ask("c.example", .aaaa) == [] && bench.ask("c.example", edns: nil) == [])
+        var told: [DNSMessage] = []
+        while told.count < 3 { told += RelayBench.told(try bench.pass()) }
+        #expect(told.allSatisfy { $0.responseCode == .serverFailure })
+        #expect(bench.relay.waiting.isEmpty && bench.relay.rounds.isEmpty)
     }
 }

@@ -10,6 +10,7 @@ enum Entrance: String, CaseIterable {
     case dnsMessage, dnsText, dnsSignature
     case updateScript, updateKey, dnsExchange, siteMarker, registration
     case mapping, http, description, gateway
+    case dnsProxy, dnsProxySetting
 
     /// Takes one input.
     func take(_ bytes: [UInt8]) {
@@ -35,6 +36,8 @@ enum Entrance: String, CaseIterable {
         case .dnsExchange: takeDNSExchange(bytes)
         case .siteMarker: takeSiteMarker(bytes)
         case .registration: takeRegistration(bytes)
+        case .dnsProxy: takeDNSProxy(bytes)
+        case .dnsProxySetting: takeDNSProxySetting(bytes)
         case .bus: takeBus(bytes)
         case .mapping: takeMapping(bytes)
         case .http: takeHTTP(bytes)

@@ -42,7 +42,7 @@ struct BenchCommand: ParsableCommand {
 
 /// What can be measured.
 enum BenchSection: String, CaseIterable, ExpressibleByArgument {
-    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss, messages, update
+    case start, probe, scan, claim, idle, takeover, failover, lease, steady, loss, messages, update, dnsproxy
 
     var title: String {
         switch self {
@@ -57,6 +57,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .loss: "The election: cables that lose 30 % both ways"
         case .messages: "Reading and writing messages of the DNS"
         case .update: "Updates of the DNS, signed, with named as the server"
+        case .dnsproxy: "The DNS proxy: processor time for a query whose answer is known; the rate"
         case .takeover: "From the death of one host to the answer of the next (--fall 3 --interval 100ms)"
         }
     }
@@ -75,6 +76,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .loss: try bench.measureLoss()
         case .messages: try bench.measureMessages()
         case .update: try bench.measureUpdate()
+        case .dnsproxy: try bench.measureProxy()
         }
     }
 }

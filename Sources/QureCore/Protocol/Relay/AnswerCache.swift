@@ -43,7 +43,7 @@ package struct AnswerCache: Sendable {
     package static let maximumLength = 4096
     /// Octets of a cell: a name of usual length, and an answer with a few records.
     private static let cellLength = 384
-    /// Rows of a bucket. With twice as many rows as cells, more names than this hardly ever meet.
+    /// Rows of a bucket. With four times as many rows as cells, more names than this hardly ever meet.
     private static let bucketLength = 8
 
     private let key: (UInt64, UInt64)
@@ -60,7 +60,7 @@ package struct AnswerCache: Sendable {
         precondition(capacity > 0, "a cache without room")
         self.key = key
         var buckets = 1
-        while buckets * Self.bucketLength < 2 * capacity { buckets *= 2 }
+        while buckets * Self.bucketLength < 4 * capacity { buckets *= 2 }
         mask = buckets - 1
         rows = Array(repeating: Row(), count: buckets * Self.bucketLength)
         cells = Array(repeating: Cell(), count: capacity)
@@ -314,12 +314,15 @@ extension AnswerCache {
         }
     }
 
-    /// A cell for a new key, entered into its bucket. Where that is full, the oldest of it goes.
+    /// A cell for a new key, entered into its bucket. Where that is full, the oldest of it goes, or the oldest of those
+    /// that nobody asks for.
     private mutating func place(_ hash: UInt32) -> Int {
         let start = (Int(hash) & mask) * Self.bucketLength
         let bucket = start..<(start + Self.bucketLength)
         if !bucket.contains(where: { rows[$0].cell < 0 }) {
-            let oldest = bucket.map { Int(rows[$0].cell) }.min { cells[$0].stored < cells[$1].stored }
+            let oldest = bucket.map { Int(rows[$0].cell) }.min {
+                (cells[$0].isWarm ? 1 : 0, cells[$0].stored) < (cells[$1].isWarm ? 1 : 0, cells[$1].stored)
+            }
             if let oldest { free(oldest) }
         }
         let index = freeCell()

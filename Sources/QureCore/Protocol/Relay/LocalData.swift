@@ -41,6 +41,11 @@ package struct LocalData: Equatable, Sendable {
         nodes[record.name, default: []].append(record)
     }
 
+    /// Adds the records of another one.
+    package mutating func add(_ other: LocalData) {
+        for record in other.nodes.values.joined() { add(record) }
+    }
+
     /// Adds a zone that we have the authority for; its SOA is among the records. What stands outside of it is left out;
     /// nil: there is no SOA.
     package mutating func addZone(_ records: [DNSRecord]) -> DomainName? {

@@ -21,23 +21,30 @@ package struct NotifyGate: Sendable {
 
     /// What becomes of one.
     package enum Verdict: Equatable, Sendable {
-        /// It is answered with this; `isNews`: and the zone is to be looked at.
-        case answer([UInt8], isNews: Bool)
+        /// It is answered with this; `look`: and the zone is to be looked at then.
+        case answer([UInt8], look: Instant?)
     }
 
-    /// How often a zone is looked at for notifications, at most.
+    /// How often a zone is looked at for notifications, on average and at most. Two that come together are both heard
+    /// at once; a third one waits.
     package static let interval = Duration.seconds(1)
     /// Zones whose last notification is remembered.
     private static let capacity = 1000
 
-    private var heard: [DomainName: Instant] = [:]
+    private struct Zone {
+        var heard: Instant
+        /// From when on the zone may be looked at again.
+        var free: Instant
+    }
+
+    private var zones: [DomainName: Zone] = [:]
 
     /// Nothing has been heard.
     package init() {}
 
     /// When a zone that a name is in was last said to have changed, and that was believed.
     package func lastHeard(above name: DomainName) -> Instant? {
-        heard.filter { name.isWithin($0.key) }.map(\.value).max()
+        zones.filter { name.isWithin($0.key) }.map(\.value.heard).max()
     }
 
     /// Judges one. `isKnown`: the zone matters to us.
@@ -46,33 +53,37 @@ package struct NotifyGate: Sendable {
         time: UInt64
     ) -> Verdict {
         guard rule.sources.contains(where: { $0.contains(source) }), let zone = request.question?.name, isKnown else {
-            return .answer(request.response(.refused).encoded(), isNews: false)
+            return .answer(request.response(.refused).encoded(), look: nil)
         }
         var response = request.response()
         response.flags.insert(.authoritative)
-        guard let key = rule.key else { return .answer(response.encoded(), isNews: admit(zone, at: now)) }
+        guard let key = rule.key else { return .answer(response.encoded(), look: admit(zone, at: now)) }
         var session = TSIGSession(key)
         do { _ = try session.verify(octets, at: time) } catch {
             var refusal = request.response(error.responseCode)
             guard let record = request.signature else {
                 refusal.responseCode = .refused
-                return .answer(refusal.encoded(), isNews: false)
+                return .answer(refusal.encoded(), look: nil)
             }
             if case .wrongTime = error {
                 let signed = session.signBadTime(refusal.encoded(), at: time, clientTime: record.timeSigned)
-                return .answer(signed, isNews: false)
+                return .answer(signed, look: nil)
             }
-            return .answer(TSIGSession.refuse(refusal.encoded(), request: record, error), isNews: false)
+            return .answer(TSIGSession.refuse(refusal.encoded(), request: record, error), look: nil)
         }
         let octets = session.sign(response.encoded(), at: time)
-        return .answer(octets, isNews: admit(zone, at: now))
+        return .answer(octets, look: admit(zone, at: now))
     }
 
-    private mutating func admit(_ zone: DomainName, at now: Instant) -> Bool {
-        if let last = heard[zone], now < last + Self.interval { return false }
-        if heard.count >= Self.capacity { heard = heard.filter { now < $0.value + Self.interval } }
-        guard heard.count < Self.capacity else { return false }
-        heard[zone] = now
-        return true
+    /// When the zone is to be looked at; nil: that is going to happen anyway, or there are too many zones.
+    private mutating func admit(_ zone: DomainName, at now: Instant) -> Instant? {
+        if zones.count >= Self.capacity { zones = zones.filter { now < $0.value.free } }
+        guard zones.count < Self.capacity else { return nil }
+        let free = max(now, zones[zone]?.free ?? now)
+        zones[zone] = Zone(heard: now, free: free)
+        // A look that is still to come sees what has changed until then.
+        guard free < now + Self.interval * 3 else { return nil }
+        zones[zone]?.free = free + Self.interval
+        return max(now, free - Self.interval)
     }
 }

@@ -163,11 +163,14 @@ package struct Relay: Sendable {
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
     var waiting: [IPAddress: Int] = [:]
+    /// Who has said that something has changed.
     package internal(set) var notifyGate = NotifyGate()
     var updates: [Int: UpdateForwarding] = [:]
     var recentUpdates: [(client: RelayClient, octets: [UInt8], answer: [UInt8], until: Instant)] = []
     var rounds: [Int: Round] = [:]
     private var nextNumber = 0
+    /// Seconds since 1970 at the present step.
+    private(set) var unixTime: UInt64 = 0
     private var earliest: Instant?
 
     /// A relay that knows nothing yet. `cacheKey` is to be drawn from a generator that nobody can guess.
@@ -204,6 +207,7 @@ package struct Relay: Sendable {
         _ input: Input, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         var outputs: [Output] = []
+        unixTime = time
         switch input {
         case .request(let octets, let client):
             outputs = take(octets, client, at: now, time: time, using: &random)

@@ -24,14 +24,12 @@ extension Relay {
         let isKnown = aliases.aliases.contains { $0.target.isWithin(zone) }
         let verdict = notifyGate.judge(
             octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
-        guard case .answer(let answer, let isNews) = verdict else { return [] }
+        guard case .answer(let answer, let look) = verdict else { return [] }
         var outputs: [Output] = [.answer(answer, client)]
-        if isNews {
+        if let look {
             counters.notified += 1
             outputs.append(.report(.changed(zone, by: client.address)))
-            hearChange(of: zone, at: now)
-        } else {
-            counters.refused += 1
+            aliases.expire(below: zone, at: look)
         }
         return outputs
     }

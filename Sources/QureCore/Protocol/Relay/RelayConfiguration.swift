@@ -44,6 +44,10 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var staleLimit = Duration.zero
     /// Whether the letters of questions are sent in a random case, which a forger would have to guess.
     package var randomizesCase = false
+    /// Answers a second for the network of a stranger who may not be where he says to be; 0: without a limit.
+    package var strangerRate = 20
+    /// Makes the cookies; nil: there are none.
+    package var cookie: ServerCookie?
     /// Whether addresses of private networks in answers of upstreams are refused.
     package var refusesPrivateAddresses = false
 
@@ -196,5 +200,62 @@ extension RelayConfiguration.Forward {
         let sides = try words.sides("DOMAIN=ADDR")
         self.init(try DomainName(setting: sides.left), try DNSEndpoint.list(setting: sides.right))
         try words.expectEnd(known: "none")
+    }
+}
+
+/// A zone that is delegated to us and has nothing but its aliases.
+package struct DelegatedZone: Equatable, Sendable {
+    /// Its SOA and its name servers.
+    package let records: [DNSRecord]
+
+    /// `ZONE ns=NAME[,NAME…] [mailbox=NAME] [ttl=DURATION]`
+    package init(setting text: String) throws(SettingError) {
+        var words = try SettingWords(text)
+        let zone = try DomainName(setting: words.subject)
+        guard let list = words.take("ns") else {
+            throw SettingError("'\(text)': ns=NAME names the zone's name servers")
+        }
+        var servers: [DomainName] = []
+        for word in list.split(separator: ",", omittingEmptySubsequences: false) {
+            servers.append(try DomainName(setting: word))
+        }
+        var mailbox = zone.prepending(Array("hostmaster".utf8)) ?? zone
+        if let name = words.take("mailbox") { mailbox = try DomainName(setting: name) }
+        let seconds = (try words.takeDuration("ttl") ?? .seconds(300)).nanoseconds / 1_000_000_000
+        guard let ttl = UInt32(exactly: seconds), (1...86_400).contains(ttl) else {
+            throw SettingError("'\(text)': ttl is 1s to 1440m")
+        }
+        try words.expectEnd(known: "ns, mailbox and ttl")
+        let soa = StartOfAuthority(
+            primary: servers[0], mailbox: mailbox, serial: 1, refresh: 3600, retry: 600, expire: 86_400, minimum: 60)
+        records =
+            [DNSRecord(zone, ttl: ttl, RecordData(soa))]
+            + servers.compactMap { RecordData.name(.ns, $0) }.map { DNSRecord(zone, ttl: ttl, $0) }
+    }
+}
+
+extension Audiences.View {
+    /// `NETWORK NAME TYPE DATA`: one record of a view.
+    package init(setting text: String) throws(SettingError) {
+        let parts = text.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, let network = Prefix(String(parts[0])) else {
+            throw SettingError("'\(text)' is not of the form NETWORK NAME TYPE DATA")
+        }
+        var records = LocalData()
+        do { records.add(try ZoneFile.record(String(parts[1]), ttl: 60)) } catch {
+            throw SettingError("'\(text)': \(error.reason)")
+        }
+        self.init(network.network, records)
+    }
+}
+
+extension Audiences {
+    /// Adds what one more line says of a view.
+    package mutating func add(_ view: View) {
+        if let index = views.firstIndex(where: { $0.network == view.network }) {
+            views[index].records.add(view.records)
+        } else {
+            views.append(view)
+        }
     }
 }

@@ -158,6 +158,13 @@ extension Relay {
         response.edns?.extendedError = ExtendedError(code)
     }
 
+    /// The cookie that goes with an answer (RFC 7873 section 5.2); nil: the client has none.
+    private func cookie(for request: DNSMessage, _ client: RelayClient) -> DNSCookie? {
+        guard let own = configuration.cookie, let theirs = request.edns?.cookie else { return nil }
+        let octets = own.octets(for: theirs.client, client.address, at: UInt32(truncatingIfNeeded: unixTime))
+        return DNSCookie(client: theirs.client, server: octets)
+    }
+
     /// Sends an answer and keeps it for `ttl` seconds; 0: not.
     mutating func answer(
         _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
@@ -167,8 +174,12 @@ extension Relay {
             response.edns = response.edns ?? EDNS()
             response.edns?.wantsSecurity = edns.wantsSecurity
         }
-        let whole = response.encoded()
+        var whole = response.encoded()
         if ttl > 0 { cache.store(waiter.octets, whole, audience: waiter.audience, ttl: ttl, at: now) }
+        if let client = waiter.client, let cookie = cookie(for: waiter.request, client) {
+            response.edns?.cookie = cookie
+            whole = response.encoded()
+        }
         guard let client = waiter.client else { return [] }
         guard client.stream == nil else { return [.answer(whole, client)] }
         let limit = min(waiter.request.edns?.acceptedSize ?? 512, Int(EDNS.defaultPayloadSize))

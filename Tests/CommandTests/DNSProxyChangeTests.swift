@@ -1,0 +1,193 @@
+// What qure-dnsproxy does when something changes: a primary says so, an update goes through it, the configuration is
+// read anew; and what it tells of itself. The primaries are named and knotd.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+struct DNSProxyChangeTests {
+    private static let change = "ZONE / update del www.z.test A / update add www.z.test 300 A "
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: NameServer.Kind.allCases)
+    func `an alias has the new address within a second of a change at the primary`(_ kind: NameServer.Kind) throws {
+        let port = NameServer.nextPort()
+        let server = try NameServer(kind, notifying: port)
+        let proxy = try ProxyUnderTest(
+            [
+                "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)", "--allow-notify", "127.0.0.1",
+                "-v",
+            ], port: port)
+        #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
+        // It says at its own start that it is there; nothing that it says later is to be taken for that.
+        let start = Clock.now
+        #expect(server.run(Self.change + "192.0.2.77 / send", ["-k", "k256"]).status == 0)
+        let updated = Clock.now
+        #expect(eventually { proxy.dig("cloud.example.com", "A") == ["192.0.2.77"] }, "\(proxy.process.errors)")
+        let delay = Clock.now - updated
+        // knotd waits for a second by itself before it tells anybody.
+        let limit: Duration = kind == .named ? .seconds(1) : .seconds(2)
+        #expect(delay < limit, "\(delay) after the change, which took \(updated - start)")
+        let status = proxy.tell("status").output
+        #expect(
+            status.contains("alias cloud.example.com. A target=www.z.test. fresh addresses=192.0.2.77 "), "\(status)")
+        #expect(status.contains("serial=2 "), "\(status)")
+        #expect(status.contains("authority cloud.example.com. 127.0.0.1#\(server.port) serial=2 "), "\(status)")
+        // A change that nobody hears of in this way is heard of when the time is over, and not before.
+        let deaf = try ProxyUnderTest(["--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)"])
+        #expect(deaf.dig("cloud.example.com", "A") == ["192.0.2.77"])
+    }
+
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `notifications of others change nothing`() throws {
+        let server = try NameServer(.named)
+        let proxy = try ProxyUnderTest(
+            [
+                "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)", "--allow-notify", "127.0.0.2",
+                "--notify-key", server.path("k256"),
+            ])
+        #expect(proxy.dig("cloud.example.com", "A").count == 2)
+        func code(from address: String, zone: String, key: String? = nil, isStream: Bool = false) throws -> UInt16 {
+            let client = try RawClient(port: proxy.port, isStream: isStream, from: address)
+            let question = DNSQuestion(try #require(DomainName(zone)), .soa)
+            var octets = DNSMessage(id: 7, opcode: .notify, questions: [question]).encoded()
+            var session: TSIGSession?
+            if let key {
+                session = TSIGSession(
+                    TSIGKey(
+                        name: try #require(DomainName("k256")), algorithm: TSIGAlgorithm(.sha256),
+                        secret: Array("a secret of \(key) that is long enough for all".utf8)))
+                octets = session?.sign(octets, at: UInt64(Clock.realtimeNanoseconds / 1_000_000_000)) ?? []
+            }
+            client.send(octets)
+            let answer = try #require(try client.receive())
+            if try DNSMessage(answer).responseCode == .noError {
+                _ = try session?.verify(answer, at: UInt64(Clock.realtimeNanoseconds / 1_000_000_000))
+            }
+            return try DNSMessage(answer).responseCode.rawValue
+        }
+        for isStream in [false, true] {
+            #expect(try code(from: "127.0.0.1", zone: "z.test", isStream: isStream) == 5)
+            #expect(try code(from: "127.0.0.2", zone: "other.test", key: "k256", isStream: isStream) == 5)
+            #expect(try code(from: "127.0.0.2", zone: "z.test", isStream: isStream) == 5)
+            #expect(try code(from: "127.0.0.2", zone: "z.test", key: "another", isStream: isStream) == 9)
+        }
+        #expect(proxy.tell("status").output.contains("notifications=0 "))
+        #expect(try code(from: "127.0.0.2", zone: "z.test", key: "k256") == 0)
+        #expect(proxy.tell("status").output.contains("notifications=1 "))
+    }
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: NameServer.Kind.allCases)
+    func `updates go through to the primary, and the alias follows at once`(_ kind: NameServer.Kind) throws {
+        let server = try NameServer(kind)
+        let proxy = try ProxyUnderTest([
+            "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)", "--forward-updates-to",
+            // The first primary is not there.
+            "127.0.0.1:9,127.0.0.1:\(server.port)",
+        ])
+        #expect(proxy.dig("cloud.example.com", "A").count == 2)
+        let right = NameServer.secret("k256"), wrong = NameServer.secret("another")
+        let scripts = [
+            "key hmac-sha256:k256 \(right) / update add new.z.test 60 A 192.0.2.8 / send / answer",
+            "key hmac-sha256:k256 \(right) / prereq yxdomain new.z.test / prereq nxdomain new.z.test / send / answer",
+            "key hmac-sha256:k256 \(wrong) / update add new.z.test 60 A 192.0.2.9 / send / answer",
+            "key hmac-sha256:k256 \(right) / update add new.other.test 60 A 192.0.2.9 / send / answer",
+        ]
+        for script in scripts {
+            for option in [[], ["-v"]] {
+                let words = ["server 127.0.0.1 PORT", "zone z.test", script].joined(separator: " / ")
+                let direct = server.run(words.replacing("PORT", with: "\(server.port)"), option)
+                let through = server.run(words.replacing("PORT", with: "\(proxy.port)"), option)
+                #expect(through.comparable == direct.comparable, "\(script)")
+            }
+        }
+        let unsigned = server.run("server 127.0.0.1 \(proxy.port) / zone z.test / update del new.z.test / send", [])
+        #expect(unsigned.status == 2 && unsigned.errors.contains("REFUSED"))
+        let update = Self.change.replacing("ZONE", with: "server 127.0.0.1 \(proxy.port) / zone z.test")
+        #expect(server.run(update + "192.0.2.66 / send", ["-k", "k256"]).status == 0)
+        let updated = Clock.now
+        #expect(eventually { proxy.dig("cloud.example.com", "A") == ["192.0.2.66"] })
+        #expect(Clock.now - updated < .seconds(1))
+        server.stop()
+        let dead = server.run(update + "192.0.2.66 / send", ["-k", "k256"])
+        #expect(dead.status == 2 && dead.errors.contains("SERVFAIL"), "\(dead)")
+    }
+
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `the configuration is read anew, and stays where the new one is wrong`() throws {
+        let proxy = try ProxyUnderTest(
+            ["--config", "FOLDER/conf"], files: ["conf": "record one.test 60 A 192.0.2.1\n# a comment\n"])
+        let file = "\(proxy.folder.path)/conf"
+        #expect(proxy.dig("one.test", "A") == ["192.0.2.1"])
+        func load(_ text: String, _ sign: String) throws {
+            try TextFile.replace(file, with: Array(text.utf8))
+            kill(proxy.process.pid, SIGHUP)
+            #expect(eventually { proxy.process.errors.contains(sign) }, "\(proxy.process.errors)")
+        }
+        try load("record one.test 60 A 192.0.2.2\nalias a=b ask=x\n", "conf:2: 'x' is not an address")
+        #expect(proxy.dig("one.test", "A") == ["192.0.2.1"])
+        try load("record one.test 60 A 192.0.2.2\n", "read the configuration anew")
+        #expect(eventually { proxy.dig("one.test", "A") == ["192.0.2.2"] })
+        #expect(proxy.process.isRunning)
+    }
+
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `a running proxy tells how it is and what it would answer`() throws {
+        let server = try NameServer(.knotd)
+        let proxy = try ProxyUnderTest([
+            "--upstream", "127.0.0.1:\(server.port)", "--alias", "cloud.example.com=www.z.test", "--workers", "2",
+            "--query-log",
+        ])
+        // From the upstream once for each worker, and then from what is known.
+        #expect(eventually { proxy.dig("www.z.test", "A").count == 2 && proxy.process.output.contains(" known") })
+        let status = proxy.tell("status", "--json").output.split(separator: "\n")
+        #expect(
+            status.contains { $0.hasPrefix("{\"record\":\"alias\",\"name\":\"cloud.example.com.\",\"type\":\"A\"") })
+        #expect(status.contains { $0.hasPrefix("{\"record\":\"proxy\",\"queries_udp\":") })
+        let metrics = proxy.tell("status", "--metrics").output
+        #expect(metrics.contains("# TYPE qure_dnsproxy_queries_udp_total counter\nqure_dnsproxy_queries_udp_total "))
+        #expect(metrics.contains("qure_dnsproxy_alias_fresh{name=\"cloud.example.com.\",type=\"A\"} 1\n"))
+        #expect(
+            eventually { proxy.tell("explain", "cloud.example.com").output.contains("verdict: NOERROR with 2 records") }
+        )
+        #expect(proxy.tell("explain", "no.test", "--client", "192.0.2.1").output.contains("verdict: REFUSED"))
+        #expect(proxy.tell("explain", "www.z.test", "MX").output.contains("forward: asks 127.0.0.1#\(server.port)"))
+        let flushed = proxy.tell("flush", "z.test")
+        #expect(flushed.output.hasPrefix("flushed z.test. ") && flushed.output != "flushed z.test. 0\n")
+        kill(proxy.process.pid, SIGUSR1)
+        #expect(eventually { proxy.process.errors.contains("queries_udp=") })
+        #expect(proxy.process.output.contains("query 127.0.0.1 www.z.test. A udp asked\n"))
+        // A second one in the same place, and nobody in another.
+        let words = [Executables.path("qure-dnsproxy"), "--listen", "127.0.0.1:9", "--state-dir", proxy.folder.path]
+        #expect(RunningTool(words).finish().status == 1)
+        let nobody = RunningTool([Executables.path("qure-dnsproxy"), "status", "--state-dir", "/run/nobody"]).finish()
+        #expect(nobody.status == 69)
+        kill(proxy.process.pid, SIGTERM)
+        #expect(eventually { !proxy.process.isRunning })
+    }
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [
+            (["--listen", "127.0.0.1:70000"], 64, "'127.0.0.1:70000': a port is a number from 1 to 65535"),
+            (["--upstream", "example"], 64, "'example' is not an address"),
+            (["--record", "x.test 60 A 1.2.3"], 64, "'x.test 60 A 1.2.3': "),
+            (["--alias", "a.test=b.test", "--alias", "b.test=c.test"], 64, "which is an alias itself"),
+            (["--hosts", "/nowhere"], 64, "open /nowhere: No such file"),
+            (["--workers", "0"], 64, "there are 1 to 64 workers"),
+            (["--min-ttl", "2m", "--max-ttl", "1m"], 64, "min-ttl (120s) is more than max-ttl (60s)"),
+            (["--listen", "192.0.2.99:5300"], 71, "this host has no such address"),
+        ])
+    func `what is wrong is said, with a remedy`(_ options: [String], _ status: Int, _ text: String) throws {
+        try PrivateNamespace.prepare()
+        let folder = TemporaryFolder()
+        let words = [Executables.path("qure-dnsproxy"), "--state-dir", folder.path] + options
+        let result = RunningTool(words).finish()
+        #expect(result.status == status && result.output == "", "\(result)")
+        #expect(result.errors.contains(text), "\(result.errors)")
+    }
+}

@@ -1,0 +1,165 @@
+// What keeps strangers from misusing the proxy: cookies, the rate of answers, the gate of notifications; and the hash
+// beneath them.
+
+@testable import QureCore
+import Testing
+
+struct RelayGuardTests {
+    /// The vectors of the reference implementation: the message is 0, 1, 2, …, and so is the key.
+    @Test func `SipHash is that of the reference implementation`() {
+        let key: (UInt64, UInt64) = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908)
+        let expected: [UInt64] = [0x726f_db47_dd0e_0e31, 0x74f8_39c5_93dc_67fd]
+        for (count, code) in expected.enumerated() {
+            #expect(SipHash.code((0..<count).map { UInt8($0) }, key: key) == code)
+        }
+        #expect(SipHash.code((0..<15).map { UInt8($0) }, key: key) == 0xa129_ca61_49be_45e5)
+    }
+
+    /// RFC 9018 appendix A.1: a new cookie, whose secret, address and time are given there.
+    @Test func `cookies are those of RFC 9018`() throws {
+        let secret: (UInt64, UInt64) = (0xe5e9_73e5_a6b2_a43f, 0x48e7_dc84_9e37_bfcf)
+        let cookie = ServerCookie(secret: (secret.0.byteSwapped, secret.1.byteSwapped))
+        let client: [UInt8] = [0x24, 0x64, 0xc4, 0xab, 0xcf, 0x10, 0xc9, 0x57]
+        let address = try #require(IPAddress("198.51.100.100"))
+        let octets = cookie.octets(for: client, address, at: 1_559_731_985)
+        #expect(octets.map(\.hexadecimal).joined() == "010000005cf79f111f8130c3eee29480")
+        func isValid(_ server: [UInt8], from address: IPAddress, after seconds: Int) throws -> Bool {
+            var edns = EDNS()
+            edns.cookie = DNSCookie(client: client, server: server)
+            let query = DNSMessage(id: 1, questions: [DNSQuestion(.root, .ns)], edns: edns).encoded()
+            guard let plain = PlainQuery(query.span) else { return false }
+            return cookie.isValid(query.span, plain, address, at: UInt32(1_559_731_985 + seconds))
+        }
+        #expect(try isValid(octets, from: address, after: 0))
+        #expect(try isValid(octets, from: address, after: 3600) && isValid(octets, from: address, after: -300))
+        #expect(try !isValid(octets, from: address, after: 3601) && !isValid(octets, from: address, after: -301))
+        #expect(try !isValid(octets, from: #require(IPAddress("198.51.100.101")), after: 0))
+        #expect(try !isValid([], from: address, after: 0))
+        for index in octets.indices where !(1..<4).contains(index) {
+            var wrong = octets
+            wrong[index] ^= 1
+            #expect(try !isValid(wrong, from: address, after: 0), "octet \(index)")
+        }
+        let other = ServerCookie(secret: (1, 2)).octets(for: client, address, at: 1_559_731_985)
+        #expect(try !isValid(other, from: address, after: 0))
+    }
+
+    /// The cookie that is put behind a known answer is the one that the relay puts into a new one.
+    @Test func `answers have the same cookie on both ways`() throws {
+        var bench = RelayBench { $0.cookie = ServerCookie(secret: (3, 4)) }
+        var edns = EDNS()
+        edns.cookie = DNSCookie(client: 1...8)
+        let first = bench.ask("a.test", edns: edns)
+        let slow = try #require(RelayBench.told(try bench.answer(first, ["a.test. 60 A 192.0.2.1"])).first)
+        let query = DNSMessage(
+            id: slow.id, flags: .recursionDesired, questions: [DNSQuestion(try #require(DomainName("a.test")), .a)],
+            edns: edns
+        ).encoded()
+        let audience = bench.relay.configuration.audiences.audience(of: RelayBench.client.address)
+        guard let plain = PlainQuery(query.span, audience: audience) else {
+            Issue.record("not plain")
+            return
+        }
+        var room = [UInt8](repeating: 0, count: 1232)
+        var output = room.mutableSpan
+        let found = bench.relay.cache.find(query.span, plain, limit: 1232, at: bench.now, into: &output)
+        guard case .answer(let length, _) = found else {
+            Issue.record("not known")
+            return
+        }
+        let cookie = try #require(bench.relay.configuration.cookie)
+        let whole = cookie.append(
+            to: &output, length: length, limit: 1232, for: query.span, plain, RelayBench.client.address,
+            at: 1_700_000_000)
+        #expect(try DNSMessage(Array(room.prefix(whole))) == slow)
+        #expect(slow.edns?.cookie?.server.count == 16)
+        // Where there is no room for it the answer goes the long way.
+        var small = room.mutableSpan
+        #expect(
+            cookie.append(
+                to: &small, length: length, limit: length + 27, for: query.span, plain, RelayBench.client.address, at: 0
+            )
+                == 0)
+    }
+
+    @Test func `a network gets its answers, then short ones, and after a while its answers again`() throws {
+        var rate = ResponseRate(perSecond: 10, key: (1, 2))
+        var now = Instant(nanoseconds: 1_000_000_000)
+        let neighbours = ["192.0.2.1", "192.0.2.200"].compactMap { IPAddress($0) }
+        var verdicts: [ResponseRate.Verdict] = []
+        for number in 0..<30 { verdicts.append(rate.judge(neighbours[number % 2], at: now)) }
+        #expect(verdicts.prefix(10).allSatisfy { $0 == .answer })
+        #expect(verdicts.dropFirst(10).count { $0 == .truncate } == 10)
+        #expect(verdicts.dropFirst(10).count { $0 == .drop } == 10)
+        #expect(rate.judge(try #require(IPAddress("198.51.100.1")), at: now) == .answer)
+        now += .milliseconds(500)
+        #expect((0..<10).count { _ in rate.judge(neighbours[0], at: now) == .answer } == 5)
+        let six = try #require(IPAddress("2001:db8::1")), neighbour = try #require(IPAddress("2001:db8:0:ff::1"))
+        for _ in 0..<10 { #expect(rate.judge(six, at: now) == .answer) }
+        #expect(rate.judge(neighbour, at: now) != .answer)
+        var none = ResponseRate(perSecond: 0, key: (1, 2))
+        for _ in 0..<1000 { #expect(none.judge(six, at: now) == .answer) }
+    }
+
+    @Test func `ten thousand notifications a second make two looks and then one a second`() throws {
+        var gate = NotifyGate()
+        var rule = NotifyGate.Rule()
+        rule.sources = ["192.0.2.0/24"].compactMap { Prefix($0) }
+        let zone = try #require(DomainName("z.test"))
+        let request = DNSMessage(id: 1, opcode: .notify, questions: [DNSQuestion(zone, .soa)])
+        let source = try #require(IPAddress("192.0.2.1"))
+        var now = Instant(nanoseconds: 1_000_000_000)
+        let start = now
+        var looks: [Instant] = []
+        for _ in 0..<50_000 {
+            let verdict = gate.judge(
+                request.encoded(), request, from: source, rule, isKnown: true, at: now, time: 0)
+            if case .answer(_, let look?) = verdict { looks.append(look) }
+            now += .microseconds(100)
+        }
+        #expect((6...8).contains(looks.count), "\(looks.count)")
+        #expect(looks.prefix(2).allSatisfy { $0 - start < .milliseconds(1) })
+        // The last change is seen, too: somebody looks after it.
+        let last = try #require(looks.last)
+        #expect(last >= now - .milliseconds(1100))
+    }
+
+    @Test func `an alias within a zone of ours is answered with authority`() throws {
+        let alias = try Alias(setting: "cloud.example=dyn.test")
+        let zone = try DelegatedZone(setting: "cloud.example ns=ns1.test,ns2.test ttl=120s")
+        var bench = RelayBench {
+            $0.aliases = [alias]
+            _ = $0.local.addZone(zone.records)
+        }
+        let first = bench.ask("cloud.example", by: RelayBench.stranger)
+        let told = RelayBench.told(try bench.answer(first, ["dyn.test. 30 A 192.0.2.1"]))
+        #expect(told.first?.flags == [.response, .recursionDesired, .authoritative])
+        let soa = RelayBench.told(bench.ask("cloud.example", .soa, by: RelayBench.stranger)).first
+        #expect(
+            soa?.answers.map(\.description) == [
+                "cloud.example. 120 IN SOA ns1.test. hostmaster.cloud.example. 1 3600 600 86400 60"
+            ])
+        #expect(RelayBench.told(bench.ask("cloud.example", .ns, by: RelayBench.stranger)).first?.answers.count == 2)
+        let below = RelayBench.told(bench.ask("x.cloud.example", by: RelayBench.stranger)).first
+        #expect(below?.responseCode == .nameError && below?.authorities.first?.type == .soa)
+        #expect(RelayBench.told(bench.ask("example", by: RelayBench.stranger)).first?.responseCode == .refused)
+        let mail = RelayBench.told(bench.ask("cloud.example", .mx, by: RelayBench.stranger)).first
+        #expect(mail?.responseCode == .noError && mail?.authorities.first?.ttl == 60)
+    }
+
+    @Test func `clients of a view see what is there for them`() throws {
+        let alias = try Alias(setting: "cloud.example=dyn.test")
+        let view = try Audiences.View(setting: "10.1.0.0/16 cloud.example A 10.1.0.5")
+        var bench = RelayBench {
+            $0.aliases = [alias]
+            $0.audiences.add(view)
+        }
+        var inside = RelayBench.client
+        inside.address = try #require(IPAddress("10.1.2.3"))
+        let told = RelayBench.told(bench.ask("cloud.example", by: inside)).first
+        #expect(told?.answers.map(\.description) == ["cloud.example. 60 IN A 10.1.0.5"])
+        #expect(RelayBench.told(bench.ask("cloud.example", .aaaa, by: inside)).first?.answers == [])
+        #expect(RelayBench.asked(bench.ask("other.example", by: inside)).count == 1)
+        #expect(RelayBench.told(bench.ask("cloud.example")).isEmpty, "the others wait for the target")
+    }
+}
