@@ -1,5 +1,6 @@
 // The echo (echo.h), as plain as it can be: one thread, recvmmsg that waits, sendmmsg.
 #define _GNU_SOURCE
+#include <stddef.h>
 #include "echo.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
