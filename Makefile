@@ -8,7 +8,8 @@ SECONDS = 60
 # How many clusters `simulate` plays.
 SEEDS = 1000
 
-.PHONY: help deps build check demo demo-simple lab bench figures simulate units tidy fuzz sanitize install uninstall clean
+.PHONY: help deps build check demo demo-simple lab bench figures simulate units tidy fuzz sanitize \
+    install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
