@@ -107,6 +107,61 @@ struct RegisterServerTests {
     }
 }
 
+extension RegisterServerTests {
+    /// What the tool sends on its way to the server, for somebody who listens and sends it again.
+    private func overhear(_ name: RegisteredName, _ command: String, _ arguments: [String]) throws -> [[UInt8]] {
+        let relay = try ScriptedServer(), beyond = socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0)
+        defer { close(beyond) }
+        let place = "127.0.0.1#\(name.server.port)"
+        let words = name.words(command, arguments).map { $0 == place ? "127.0.0.1#\(relay.port)" : $0 }
+        let tool = RunningTool(words)
+        var updates: [[UInt8]] = []
+        while tool.isRunning {
+            guard relay.hasDatagram else { continue }
+            let request = try relay.receive()
+            if try DNSMessage(request).opcode == .update { updates.append(request) }
+            relay.send(ask(name.server, request, by: beyond))
+        }
+        let result = tool.finish()
+        #expect(result.status == 0, "\(result)")
+        return updates
+    }
+
+    /// The server's answer to these very octets.
+    private func ask(_ server: NameServer, _ request: [UInt8], by descriptor: CInt) -> [UInt8] {
+        let target = SocketAddress(IPAddress("127.0.0.1")!, port: UInt16(server.port))
+        _ = target.withSockaddr { sendto(descriptor, request, request.count, 0, $0, $1) }
+        var buffer = [UInt8](repeating: 0, count: 65535)
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&waiting, 1, 5000) == 1 else { return [] }
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return Array(buffer.prefix(max(0, count)))
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
+    func `an update that somebody has overheard and sends again does nothing`(_ kind: NameServer.Kind) throws {
+        let name = RegisteredName(try NameServer(kind), "cloud")
+        let box = ["--site", "box", "--allow-private"]
+        let descriptor = socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0)
+        defer { close(descriptor) }
+        var updates: [[UInt8]] = []
+        for (command, address) in [
+            ("register", "192.0.2.7"), ("register", "192.0.2.8"), ("register", "192.0.2.7"), ("deregister", ""),
+        ] {
+            let more = address.isEmpty ? ["--site", "box"] : box + ["--address", address]
+            updates += try overhear(name, command, more)
+            let records = name.server.records()
+            for update in updates {
+                let answer = ask(name.server, update, by: descriptor)
+                #expect(try DNSMessage(answer).responseCode != .noError)
+            }
+            #expect(name.server.records() == records, "after \(command) \(address)")
+        }
+        #expect(updates.count == 4)
+        #expect(name.addresses == [])
+    }
+}
+
 /// Servers that misbehave.
 struct RegisterFaultTests {
     private static let missing = DNSUpdateTests.missing

@@ -135,6 +135,18 @@ struct RegistrationFaultTests {
         #expect(authority.addresses(Bench.name) == [Self.one])
     }
 
+    @Test func `sources are asked again as often as ever, whatever the authority was asked`() throws {
+        var bench = Bench("box") { $0.stays = true }
+        bench.take(.register)
+        for _ in 0..<20 {
+            let due = try #require(bench.machine.nextDeadline)
+            #expect(due - bench.now <= .seconds(75))
+            bench.now = due
+            bench.take(.deadlinePassed)
+        }
+        #expect(bench.message == nil && bench.reports.count == 20)
+    }
+
     @Test func `a family that nothing is known of stays, also when the other one moves`() throws {
         for isSole in [false, true] {
             var authority = Self.authority()

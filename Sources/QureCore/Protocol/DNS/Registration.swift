@@ -338,7 +338,10 @@ package struct Registration: Sendable {
             return [.report(.trouble(trouble, retryIn: nil)), .ended(trouble)]
         }
         let shortest = trouble.passesSoon ? Self.shortestWait : Self.shortestLongWait
-        let pause = min(max(shortest, (wait ?? .zero) * 2), Self.longestWait)
+        // Sources cost nobody else anything: they are asked again as often as when all is well.
+        var longest = Self.longestWait
+        if case .noAddress = trouble { longest = min(longest, max(shortest, configuration.interval)) }
+        let pause = min(max(shortest, (wait ?? .zero) * 2), longest)
         wait = pause
         verifyBy = nil
         // Its servers may have moved.
