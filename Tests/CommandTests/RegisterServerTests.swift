@@ -7,7 +7,7 @@ import QureCore
 import Testing
 
 struct RegisterServerTests {
-    private static let missing = DNSUpdateTests.missing
+    private static let missing = RegisteredName.missing
     private static let register = ["--site", "box", "--allow-private", "--address", "192.0.2.7"]
 
     /// A run whose wall clock is years behind, and no other clock.
@@ -164,7 +164,7 @@ extension RegisterServerTests {
 
 /// Servers that misbehave.
 struct RegisterFaultTests {
-    private static let missing = DNSUpdateTests.missing
+    private static let missing = RegisteredName.missing
     private static let secret = [UInt8](repeating: 7, count: 32)
     private static let key = TSIGKey(name: DomainName("k")!, algorithm: TSIGAlgorithm(.sha256), secret: secret)
 

@@ -17,6 +17,13 @@ struct RegisteredName {
         name = "\(label).z.test"
     }
 
+    /// What is missing for these tests, as one sentence; nil: nothing.
+    static let missing: String? = {
+        if let missing = DNSUpdateTests.missing { return missing }
+        let programs = ["pdns_server", "pdnsutil", "sqlite3", "faketime"]
+        return programs.first { !Toolbox.isInstalled($0) }.map { "needs \($0): make deps" }
+    }()
+
     /// The words of a run: a command, and what every run has in common.
     func words(_ command: String, _ arguments: [String], key: String? = "k256") -> [String] {
         let keyed = key.map { ["-k", server.path($0)] } ?? []
@@ -49,7 +56,7 @@ struct RegisteredName {
 }
 
 struct RegisterTests {
-    private static let missing = DNSUpdateTests.missing
+    private static let missing = RegisteredName.missing
 
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
     func `a site registers, moves and leaves, and another one keeps what it has`(_ kind: NameServer.Kind) throws {

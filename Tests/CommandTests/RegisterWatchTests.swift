@@ -7,7 +7,7 @@ import QureCore
 import Testing
 
 struct RegisterWatchTests {
-    private static let missing = DNSUpdateTests.missing
+    private static let missing = RegisteredName.missing
 
     /// The address in a file, for `--address command:`.
     private static func source(_ server: NameServer, _ file: String) -> [String] {
@@ -124,12 +124,12 @@ struct RegisterWatchTests {
         #expect(name.addresses == ["192.0.2.7"])
     }
 
-    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
     func `twenty sites share a name, and half of them die`(_ kind: NameServer.Kind) throws {
         let name = RegisteredName(try NameServer(kind), "cloud")
         func address(_ site: Int, _ turn: Int) -> String { "10.\(turn).0.\(site)" }
         for site in 0..<20 { name.server.write("address\(site)", address(site, 0)) }
-        let lease = ["--lease", "30s", "--interval", "150ms", "--verify", "2s"]
+        let lease = ["--lease", "30s", "--interval", "300ms", "--verify", "2s"]
         var tools: [RunningTool] = []
         for site in 0..<20 {
             let source = Self.source(name.server, "address\(site)")
@@ -183,7 +183,7 @@ final class TypedInput {
 }
 
 struct RegisterFollowTests {
-    private static let missing = DNSUpdateTests.missing
+    private static let missing = RegisteredName.missing
 
     private static func follow(_ name: RegisteredName, _ machine: String, _ input: TypedInput) -> RunningTool {
         name.start(

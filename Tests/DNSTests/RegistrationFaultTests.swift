@@ -234,6 +234,25 @@ struct RegistrationFaultTests {
         #expect(bench.end == .some(.notAuthority))
     }
 
+    @Test(arguments: [30, 60, 700, 1000, 1500, 7200])
+    func `a lease never ends while its site looks, however the times of both fit together`(_ lease: Int) throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") {
+            $0.stays = true
+            $0.spread = .zero
+            $0.interval = .seconds(36_000)
+            $0.lease = .seconds(lease)
+        }
+        bench.run(.register, with: &authority)
+        let marker = Bench.names("box").marker
+        for _ in 0..<50 {
+            let until = try #require(authority.data(marker, .txt).first.flatMap { SiteMarker($0) }?.until)
+            try bench.pass(with: &authority)
+            #expect(authority.time <= until)
+        }
+        #expect(authority.serial > 2)
+    }
+
     @Test func `a lease is renewed before it ends, and a dead site is swept by another`() throws {
         var authority = Self.authority()
         func lease(_ configuration: inout Registration.Configuration) {

@@ -154,13 +154,15 @@ package struct Registration: Sendable {
     /// The marker that this process saw last, and the one that it tried to write last.
     var known: SiteMarker?
     var attempted: SiteMarker?
+    /// What the authority's marker says of the lease, by the authority's clock.
+    var leaseLeft: Duration?
     /// Told once, until it changes.
     var toldTTL: UInt32?
 
     /// When `deadlinePassed` is due.
     package private(set) var nextDeadline: Instant?
 
-    /// A registration that has not begun; the zone is found otherwise.
+    /// A registration that has not begun.
     package init(_ configuration: Configuration) { self.configuration = configuration }
 
     /// Whether the addresses are to be under the name.
@@ -195,8 +197,7 @@ package struct Registration: Sendable {
             (.sweeping, .clock(let server, let own)):
             return setClock(server, own, at: now, using: &random)
         case (.observing, .trouble(let trouble)), (.finding, .trouble(let trouble)),
-            (.reading, .trouble(let trouble)),
-            (.updating, .trouble(let trouble)):
+            (.reading, .trouble(let trouble)), (.updating, .trouble(let trouble)):
             return fail(trouble, at: now, using: &random)
         case (.sweeping, .trouble): return rest(at: now, using: &random)
         default: return []
@@ -220,9 +221,7 @@ package struct Registration: Sendable {
     }
 
     /// Begins a round.
-    private mutating func begin(at now: Instant, using random: inout some RandomNumberGenerator)
-        -> [Output]
-    {
+    private mutating func begin(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         nextDeadline = nil
         isStale = false
         conflicts = 0
@@ -268,8 +267,7 @@ package struct Registration: Sendable {
     ) -> [Output] {
         guard configuration.names.name.isWithin(zone) else {
             return fail(
-                .noZone("the name is not within the zone \(zone.relativeDescription)"), at: now,
-                using: &random)
+                .noZone("the name is not within the zone \(zone.relativeDescription)"), at: now, using: &random)
         }
         self.zone = zone
         return read(after: nil)
@@ -302,25 +300,22 @@ package struct Registration: Sendable {
     }
 
     /// The round is over, and all is as it should be.
-    mutating func rest(
-        at now: Instant, using random: inout some RandomNumberGenerator
-    ) -> [Output] {
+    mutating func rest(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         wait = nil
         guard configuration.stays else {
             state = .ended
             return [.ended(nil)]
         }
-        // With a lease: when four fifths of it are over; otherwise a tenth around the time, for not all to ask at once.
+        // A tenth around the time, for not all to ask at once; a lease is renewed when four fifths of it are over.
         let regular = configuration.verify * Double.random(in: 0.9...1.1, using: &random)
-        let renewal = configuration.lease.map { $0 * Double.random(in: 0.80...0.85, using: &random) }
+        let reserve = (configuration.lease ?? .zero) * Double.random(in: 0.15...0.20, using: &random)
+        let renewal = leaseLeft.map { max($0 - reserve, Self.shortestWait) }
         verifyBy = now + min(regular, renewal ?? regular)
         return pause(at: now, using: &random)
     }
 
     /// Waits for the next look at the addresses.
-    private mutating func pause(
-        at now: Instant, using random: inout some RandomNumberGenerator
-    ) -> [Output] {
+    private mutating func pause(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         if isStale { return begin(at: now, using: &random) }
         state = .waiting
         guard goal == .register else { return [] }

@@ -158,6 +158,9 @@ extension Registration {
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         known = view.marker
+        leaseLeft = view.marker?.until.flatMap { until in
+            view.serverTime.map { .seconds(Int64(clamping: until) - Int64(clamping: $0)) }
+        }
         guard doing == .register else {
             return report(.withdrawn(plan?.removed ?? []), at: now, &random)
         }
