@@ -81,6 +81,7 @@ let package = Package(
         tool("qure-dnsproxy"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
         .target(name: "Echo", path: "Tests/Echo"),
+        .target(name: "Allocations", path: "Tests/Allocations"),
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "Echo", "QureCore", argumentParser], path: "Tests/LabTool",
             swiftSettings: toolSettings, linkerSettings: toolLinking),
@@ -89,7 +90,7 @@ let package = Package(
         tests("DNSTests", ["QureCore", "Simulator", "Lab"], exclude: ["witness.py"]),
         tests("AuthenticationTests", ["QureCore"]),
         tests("ProtocolTests", ["QureCore", "Simulator"]),
-        tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux"]),
+        tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux", "Allocations"]),
         tests("CommandTests", ["QureCore", "Lab"], exclude: ["gateway.py"]),
         tests("LabTests", ["QureCore", "Lab"]),
         tests("TidyTests", ["QureCore"]),

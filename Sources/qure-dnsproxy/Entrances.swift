@@ -4,21 +4,46 @@ import QureCore
 
 /// Where a worker listens.
 final class Entrances: Sendable {
-    /// One address, by UDP and TCP.
-    final class Entrance: Sendable {
-        let datagrams: DatagramListener
-        let streams: StreamListener
-
-        init(_ address: DNSEndpoint, isShared: Bool) throws {
-            datagrams = try DatagramListener(address, isShared: isShared)
-            streams = try StreamListener(address, isShared: isShared)
-        }
+    /// A socket for datagrams.
+    final class Datagrams: Sendable {
+        let listener: DatagramListener
+        init(_ listener: consuming DatagramListener) { self.listener = listener }
     }
 
-    let all: [Entrance]
+    /// A socket for connections.
+    final class Streams: Sendable {
+        let listener: StreamListener
+        init(_ listener: consuming StreamListener) { self.listener = listener }
+    }
 
+    let datagrams: [Datagrams]
+    let streams: [Streams]
+
+    /// Sockets of its own at these addresses.
     init(_ addresses: [DNSEndpoint], isShared: Bool) throws {
-        all = try addresses.map { try Entrance($0, isShared: isShared) }
+        datagrams = try addresses.map { Datagrams(try DatagramListener($0, isShared: isShared)) }
+        streams = try addresses.map { Streams(try StreamListener($0, isShared: isShared)) }
+    }
+
+    /// Sockets that the service manager has opened; all workers have the same ones.
+    init(adopting numbers: [CInt]) throws {
+        var datagrams: [Datagrams] = []
+        var streams: [Streams] = []
+        for number in numbers {
+            let name = "socket \(number) of the service manager"
+            let original = FileDescriptor(owning: number)
+            let socket = try original.duplicate()
+            original.leaveOpen()
+            if socket.isSocket(of: .datagram) {
+                datagrams.append(Datagrams(try DatagramListener(adopting: socket, name: name)))
+            } else if socket.isSocket(of: .stream) {
+                streams.append(Streams(try StreamListener(adopting: socket, name: name)))
+            } else {
+                throw Failure(.usage, "\(name) is neither for datagrams nor for streams")
+            }
+        }
+        self.datagrams = datagrams
+        self.streams = streams
     }
 }
 

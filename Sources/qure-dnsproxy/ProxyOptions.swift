@@ -111,6 +111,9 @@ struct ProxyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Threads that answer.", valueName: "count"))
     var workers = 1
 
+    @Option(help: ArgumentHelp("Go on as this user when the sockets are open.", valueName: "name"))
+    var user: String?
+
     @Flag(help: "Print each query on standard output; what nobody reads is lost.")
     var queryLog = false
 
@@ -162,6 +165,7 @@ extension ProxyOptions {
         }
         for zone in authority { _ = relay.local.addZone(zone.records) }
         relay.strangerRate = rateLimit
+        _ = try hostUser()
         relay.cookie = Self.cookie
         relay.cacheSize = cacheSize
         relay.minimumTTL = minTtl.map(Self.seconds) ?? 0
@@ -208,6 +212,15 @@ extension ProxyOptions {
             throw Failure(
                 .usage, "\(file): a zone begins with its SOA record; give it names that end in a dot, or $ORIGIN")
         }
+    }
+
+    /// Whom to go on as; nil: as who we are.
+    func hostUser() throws -> HostUser? {
+        guard let user else { return nil }
+        guard let found = HostUser(user, in: try Self.read("/etc/passwd")) else {
+            throw Failure(.usage, "no user '\(user)' in /etc/passwd")
+        }
+        return found
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.

@@ -27,10 +27,17 @@ final class ProxyRun {
         try poller.add(notices.descriptor, token: Token.notices)
         let count = options.workers
         var entrances: [Entrances] = []
-        for _ in 0..<count { entrances.append(try Self.open(options, isShared: count > 1)) }
+        let adopted = try service.takeListeners()
+        for _ in 0..<count {
+            entrances.append(
+                try adopted.isEmpty
+                    ? Self.open(options, isShared: count > 1) : Entrances(adopting: adopted))
+        }
         workers = try entrances.map { _ in try Mailbox() }
         control = try ControlDoor(options.place.path)
         try poller.add(control.descriptor, token: Token.control)
+        // What needs privileges is done.
+        try options.hostUser()?.become()
         watchdog = Watchdog(service, at: Clock.now)
         for (number, entrances) in entrances.enumerated() {
             let log = options.queryLog ? QueryLog(json: options.common.json) : nil

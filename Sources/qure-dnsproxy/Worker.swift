@@ -49,9 +49,11 @@ final class Worker {
         self.diagnostics = diagnostics
         poller = try Poller()
         try poller.add(orders.descriptor, token: WorkerToken.orders.number)
-        for (index, entrance) in entrances.all.enumerated() {
-            try poller.add(entrance.datagrams.descriptor, token: WorkerToken.datagrams(index).number)
-            try poller.add(entrance.streams.descriptor, token: WorkerToken.listener(index).number)
+        for (index, entrance) in entrances.datagrams.enumerated() {
+            try poller.add(entrance.listener.descriptor, token: WorkerToken.datagrams(index).number)
+        }
+        for (index, entrance) in entrances.streams.enumerated() {
+            try poller.add(entrance.listener.descriptor, token: WorkerToken.listener(index).number)
         }
     }
 
@@ -118,19 +120,19 @@ final class Worker {
 
     // MARK: Clients
 
-    private func serveDatagrams(_ entrance: Int) throws {
+    private func serveDatagrams(_ number: Int) throws {
         for _ in 0..<Self.batches {
             let now = Clock.now
-            let listener = entrances.all[entrance]
+            let entrance = entrances.datagrams[number]
             let count: Int
-            do { count = try batch.receive(from: listener.datagrams) } catch {
+            do { count = try batch.receive(from: entrance.listener) } catch {
                 // The error of a datagram that was sent before, such as a port that was closed: the socket is well.
                 return
             }
             report.datagrams += UInt64(count)
             let time = UInt32(truncatingIfNeeded: Clock.realtimeNanoseconds / 1_000_000_000)
-            for index in 0..<count where !isDealtWith(index, at: now, time: time) { askRelay(index, entrance) }
-            report.lost += UInt64(batch.send(through: listener.datagrams))
+            for index in 0..<count where !isDealtWith(index, at: now, time: time) { askRelay(index, number) }
+            report.lost += UInt64(batch.send(through: entrance.listener))
             if count < DatagramBatch.size { return }
         }
     }
@@ -186,7 +188,7 @@ final class Worker {
 
     private func acceptStreams(_ entrance: Int) throws {
         for _ in 0..<DatagramBatch.size {
-            guard let connection = try entrances.all[entrance].streams.accept() else { return }
+            guard let connection = try entrances.streams[entrance].listener.accept() else { return }
             let audience = relay.configuration.audiences.audience(of: connection.source.address)
             streams.add(connection, isLocal: Audiences.isLocal(audience), poller, at: Clock.now)
         }
@@ -240,7 +242,7 @@ final class Worker {
             return streams.flush(stream, poller)
         }
         let source = SocketAddress(client.address, port: client.port, scope: client.scope)
-        entrances.all[client.entrance].datagrams.send(octets, to: DatagramOrigin(source, local: client.local))
+        entrances.datagrams[client.entrance].listener.send(octets, to: DatagramOrigin(source, local: client.local))
     }
 
     private func say(_ report: Relay.Report) {

@@ -10,6 +10,7 @@ struct InstallTests {
     static let scripts = Repository.names("scripts/qure-*")
     static let units = Repository.names("systemd/*.service")
     static let timers = Repository.names("systemd/*.timer")
+    static let sockets = Repository.names("systemd/*.socket")
     static let isBuilt = tools.allSatisfy { shell("test -x '\(Repository.path)/build/bin/\($0)'").status == 0 }
     static let hasSystemd = Repository.has("systemd-analyze")
 
@@ -68,7 +69,7 @@ struct InstallTests {
         files.insert("share/doc/qure/qure-election.lua")
         files.formUnion(Repository.names("man/*.7").map { "share/man/man7/\($0)" })
         files.formUnion(Repository.names("man/*.8").map { "share/man/man8/\($0)" })
-        files.formUnion((units + timers).map { "lib/systemd/system/\($0)" })
+        files.formUnion((units + timers + sockets).map { "lib/systemd/system/\($0)" })
         files.formUnion(Repository.names("contrib/examples/*").map { "share/doc/qure/examples/\($0)" })
         return files
     }
@@ -135,6 +136,10 @@ struct InstallTests {
             let complaint = shell("systemd-analyze verify --man=no '\(spoilt)' 2>&1").output
             #expect(complaint.contains(kind == ".timer" ? "OnBotSec" : "NoNewPrivilege"))
         }
+        for socket in Self.sockets {
+            let path = "\(folder.path)/lib/systemd/system/\(socket)"
+            #expect(shell("systemd-analyze verify --man=no '\(path)' 2>&1").output == "")
+        }
     }
 
     @Test(.enabled(if: hasSystemd, "needs systemd-analyze: make deps"))
@@ -146,14 +151,19 @@ struct InstallTests {
             #expect(result.status == 0, "\(result.output.split(separator: "\n").last ?? "")")
             let text = Repository.text("systemd/\(unit)")
             // What asks servers and gateways needs no privilege at all.
-            let capabilities = unit.hasPrefix("qure-dnsupdate") ? "" : "CAP_NET_ADMIN CAP_NET_RAW"
+            let capabilities =
+                switch unit {
+                case "qure-dnsproxy.service": "CAP_NET_BIND_SERVICE"
+                case let unit where unit.hasPrefix("qure-dnsupdate"): ""
+                default: "CAP_NET_ADMIN CAP_NET_RAW"
+                }
             #expect(text.contains("\nCapabilityBoundingSet=\(capabilities)\n"))
             #expect(text.contains("\nNoNewPrivileges=yes\n") && text.contains("\nProtectSystem=strict\n"))
         }
     }
 
     @Test func `the pages that the units name are in the manual`() {
-        for unit in Self.units + Self.timers {
+        for unit in Self.units + Self.timers + Self.sockets {
             let lines = Repository.text("systemd/\(unit)").split(separator: "\n")
             let line = lines.first { $0.hasPrefix("Documentation=") }
             let pages = line?.dropFirst("Documentation=".count).split(separator: " ") ?? []

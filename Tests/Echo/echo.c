@@ -4,6 +4,7 @@
 #include "echo.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 enum { BATCH = 32, LENGTH = 4096 };

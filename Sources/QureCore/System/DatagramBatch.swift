@@ -122,6 +122,21 @@ package struct DatagramListener: ~Copyable {
         name = address.description
     }
 
+    /// A socket that somebody else has opened and bound. `name`: for messages. Nothing is known of where else it is
+    /// bound to, so that our address is asked for with each datagram.
+    package init(adopting socket: consuming FileDescriptor, name: String) throws(SystemError) {
+        try socket.setNonBlocking()
+        // One of the two is of the other family.
+        do {
+            try socket.setOption(CInt(IPPROTO_IP), IP_PKTINFO, CInt(1), called: "IP_PKTINFO")
+        } catch {
+            try socket.setOption(CInt(IPPROTO_IPV6), IPV6_RECVPKTINFO, CInt(1), called: "IPV6_RECVPKTINFO")
+        }
+        try? socket.setOption(CInt(IPPROTO_IPV6), IPV6_RECVPKTINFO, CInt(1), called: "IPV6_RECVPKTINFO")
+        self.socket = socket
+        self.name = name
+    }
+
     /// For the poller.
     package var descriptor: CInt { socket.number }
 

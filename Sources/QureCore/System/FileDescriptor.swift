@@ -55,6 +55,23 @@ package struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Gives the ownership up without closing it.
+    package consuming func leaveOpen() { discard self }
+
+    /// Another descriptor of the same file, which is not inherited by programs.
+    package func duplicate() throws(SystemError) -> FileDescriptor {
+        let number = number
+        return FileDescriptor(owning: try check("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) })
+    }
+
+    /// Whether it is a socket of that type.
+    package func isSocket(of type: SocketType) -> Bool {
+        var value: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        guard unsafe getsockopt(number, SOL_SOCKET, SO_TYPE, &value, &length) == 0 else { return false }
+        return value == type.rawValue
+    }
+
     /// Makes reads and writes return at once. Descriptors that came from outside (standard input) keep the change
     /// after this process, so it is for those whose reading end is ours alone.
     package func setNonBlocking() throws(SystemError) {

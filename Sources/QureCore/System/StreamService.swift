@@ -27,6 +27,13 @@ package struct StreamListener: ~Copyable {
         name = address.description
     }
 
+    /// A socket that somebody else has opened, and that listens.
+    package init(adopting socket: consuming FileDescriptor, name: String) throws(SystemError) {
+        try socket.setNonBlocking()
+        self.socket = socket
+        self.name = name
+    }
+
     /// For the poller.
     package var descriptor: CInt { socket.number }
 

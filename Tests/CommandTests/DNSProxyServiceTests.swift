@@ -1,0 +1,99 @@
+// qure-dnsproxy as a service: the set-ups of its manual, sockets that the service manager has opened, and the user that
+// it goes on as.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+struct DNSProxyServiceTests {
+    /// The configuration files in the manual.
+    private static var setUps: [String] {
+        var files: [String] = []
+        var rest = ManualPage("qure-dnsproxy.8").section("SET-UPS")
+        while let start = rest.firstIndex(where: { $0.hasPrefix(".Bd -literal") }) {
+            let lines = rest[(start + 1)...].prefix { $0 != ".Ed" }
+            files.append(lines.joined(separator: "\n") + "\n")
+            rest = rest[lines.endIndex...]
+        }
+        return files
+    }
+
+    @Test func `the set-ups of the manual are right as they are written`() throws {
+        try PrivateNamespace.prepare()
+        let folder = TemporaryFolder()
+        let file = "\(folder.path)/conf"
+        #expect(Self.setUps.count == 3)
+        for text in Self.setUps {
+            try TextFile.replace(file, with: Array(text.utf8))
+            let words = [Executables.path("qure-dnsproxy"), "--config", file, "--check-config"]
+            let result = RunningTool(words).finish()
+            #expect(result.status == 0 && result.errors == "", "\(text): \(result)")
+        }
+        // The check itself.
+        try TextFile.replace(file, with: Array((Self.setUps[0] + "alais a=b\n").utf8))
+        let lines = Self.setUps[0].split(separator: "\n").count + 1
+        let result = RunningTool([Executables.path("qure-dnsproxy"), "--config", file, "--check-config"]).finish()
+        #expect(result.status == 64 && result.errors.contains("conf:\(lines): "), "\(result)")
+        #expect(result.errors.contains("did you mean '--alias'?"))
+    }
+
+    /// The set-up beside the primary, with other addresses and ports.
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `the set-up beside the primary works`() throws {
+        let port = NameServer.nextPort()
+        let server = try NameServer(.named, notifying: port)
+        let text = Self.setUps[0].replacing("listen 192.0.2.53\n", with: "").replacing("5300", with: "\(server.port)")
+            .replacing("cloudns.example.com", with: "www.z.test").replacing("zone=example.com", with: "zone=z.test")
+            .replacing("forward example.com", with: "forward z.test")
+        let proxy = try ProxyUnderTest(["--config", "FOLDER/conf"], files: ["conf": text], port: port)
+        #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
+        #expect(proxy.dig("www.z.test", "TXT") == ["\"there\""])
+        let update = "server 127.0.0.1 \(port) / zone z.test / update del www.z.test A / update add www.z.test 300 A "
+        #expect(server.run(update + "192.0.2.55 / send", ["-k", "k256"]).status == 0)
+        #expect(eventually { proxy.dig("cloud.example.com", "A") == ["192.0.2.55"] })
+    }
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        .enabled(if: Toolbox.isInstalled("systemd-socket-activate"), "needs systemd-socket-activate: make deps"))
+    func `sockets of the service manager are used`() throws {
+        try PrivateNamespace.prepare()
+        for option in ["--datagram", ""] {
+            let port = NameServer.nextPort(), folder = TemporaryFolder()
+            let words =
+                ["systemd-socket-activate", "-l", "127.0.0.1:\(port)"] + (option.isEmpty ? [] : [option]) + [
+                    Executables.path("qure-dnsproxy"), "--record", "is.there 60 A 192.0.2.255", "--state-dir",
+                    folder.path, "--workers", "2",
+                ]
+            let process = try LabProcess(words)
+            let way = option.isEmpty ? "+tcp" : "+notcp"
+            let isThere = eventually {
+                let words = ["dig", "@127.0.0.1", "-p", "\(port)", "+short", way, "+time=1", "+tries=1", "is.there"]
+                return RunningTool(words).finish().output == "192.0.2.255\n"
+            }
+            #expect(isThere, "\(process.errors)")
+        }
+    }
+
+    /// Whether there are other users in this namespace.
+    private static let hasUsers: Bool = {
+        let words = ((try? TextFile.read("/proc/self/uid_map")) ?? []).split(separator: UInt8(ascii: " "))
+        return words.count > 2 && words[2].count > 5
+    }()
+
+    @Test(.enabled(if: hasUsers && getuid() == 0, "needs root, and other users"))
+    func `privileges end when the sockets are open`() throws {
+        let proxy = try ProxyUnderTest(["--user", "nobody"])
+        let status = try TextFile.read("/proc/\(proxy.process.pid)/status")
+        let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+        #expect(lines.contains("Uid:\t65534\t65534\t65534\t65534") && lines.contains("CapEff:\t0000000000000000"))
+        #expect(lines.contains { $0.hasPrefix("Groups:") && !$0.contains { $0.isNumber } })
+    }
+
+    @Test func `users are known by name and number`() {
+        let passwd = Array("root:x:0:0:root:/root:/bin/sh\nbroken\nqure:x:990:991::/:/bin/false\n".utf8)
+        #expect(HostUser("qure", in: passwd)?.user == 990 && HostUser("990", in: passwd)?.group == 991)
+        #expect(HostUser("root", in: passwd)?.user == 0 && HostUser("nobody", in: passwd) == nil)
+    }
+}
