@@ -256,7 +256,8 @@ final class Worker {
             diagnostics.say(.information, "\(client): \(zone) has changed")
             notices.post(.changed(zone, by: number))
         case .loop(let question):
-            diagnostics.say(.warning, "\(question.name): its aliases lead back to an alias of ours, or to each other")
+            diagnostics.say(
+                .warning, "\(question.name): a loop: an upstream asks us what we ask it, or aliases lead to each other")
         }
     }
 

@@ -258,11 +258,17 @@ extension AnswerCache {
         _ source: Span<UInt8>, from start: Int, count: Int, to output: inout MutableSpan<UInt8>
     ) {
         precondition(start + count <= source.count && count <= output.count, "a copy beyond the end")
-        unsafe source.withUnsafeBufferPointer { source in
-            unsafe output.withUnsafeMutableBufferPointer { output in
-                guard let from = source.baseAddress, let to = output.baseAddress else { return }
-                unsafe to.update(from: from + start, count: count)
-            }
+        let from = unsafe source.bytes
+        var to = unsafe output.mutableBytes
+        var done = 0
+        while done + 8 <= count {
+            let word = unsafe from.unsafeLoadUnaligned(fromByteOffset: start + done, as: UInt64.self)
+            to.storeBytes(of: word, toByteOffset: done, as: UInt64.self)
+            done += 8
+        }
+        while done < count {
+            to.storeBytes(of: source[start + done], toByteOffset: done, as: UInt8.self)
+            done += 1
         }
     }
 

@@ -11,10 +11,7 @@ extension Relay {
         guard !servers.isEmpty else { return fail(waiter, ExtendedError.notReady) }
         guard !failures.isFailing(question, at: now) else { return failOrStale(waiter, at: now) }
         let key = ForwardKey(waiter.request, question)
-        if let number = numbers[.forward(key)] {
-            join(number, waiter)
-            return []
-        }
+        if let number = numbers[.forward(key)] { return join(number, waiter) }
         guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
         return begin(
             .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random
@@ -42,15 +39,21 @@ extension Relay {
             || waiter.client.map { waiting[$0.address] ?? 0 >= Self.maximumOfClient } ?? false
     }
 
-    /// Waits for what is being asked already. A datagram that was sent again is answered once.
-    mutating func join(_ number: Int, _ waiter: Waiter) {
-        guard var work = works[number], !isOverdrawn(waiter) else { return }
+    /// Waits for what is being asked already. A datagram that was sent again is answered once. Our own question that
+    /// comes back to us, because an upstream is this very proxy, is refused, so that the next one is asked at once.
+    mutating func join(_ number: Int, _ waiter: Waiter) -> [Output] {
+        guard var work = works[number], !isOverdrawn(waiter) else { return [] }
+        if let client = waiter.client, let own = work.exchange.query, own == waiter.request {
+            counters.refused += 1
+            return [.report(.loop(waiter.question)), .answer(own.response(.refused).encoded(), client)]
+        }
         let isThere = work.waiters.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
-        guard !isThere else { return }
+        guard !isThere else { return [] }
         counters.joined += 1
         count(waiter, 1)
         work.waiters.append(waiter)
         works[number] = work
+        return []
     }
 
     /// Our own question: nothing of the client's message but what the answer depends on.

@@ -70,8 +70,7 @@ extension Relay {
             let outputs = askDue(due, at: now, time: time, using: &random)
             if joinRound(key, waiter) { return outputs }
             guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, ExtendedError.notReady) }
-            join(number, waiter)
-            return outputs
+            return outputs + join(number, waiter)
         }
     }
 
