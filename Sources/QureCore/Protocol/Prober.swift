@@ -114,6 +114,9 @@ package struct Prober: Sendable {
     static let memory = 0.75
     /// Probes whose answers can still be timed.
     static let remembered = 64
+    /// A link that has just come up loses what is sent on it until the kernels and the switches at both ends pass it on:
+    /// for so long, silence on it proves nothing.
+    static let settling = Duration.milliseconds(300)
     /// Hosts kept for one address; who forges more gains nothing.
     static let maximumHosts = 16
 
@@ -142,6 +145,8 @@ package struct Prober: Sendable {
     private var isExtended = false
     /// The first probe since the link was there.
     private var firstProbe = 0
+    /// When the link came back, until something has been heard on it.
+    private var restoredAt: Instant?
 
     private enum State { case idle, asking, paused, finished }
 
@@ -181,6 +186,7 @@ package struct Prober: Sendable {
     // MARK: The rows of the table
 
     private mutating func begin(at now: Instant) -> [Output] {
+        restoredAt = state == .paused ? now : nil
         state = .asking
         firstProbe = probes
         if case .once = configuration.mode { startedAt = now } else if probes == 0 { startedAt = now }
@@ -247,6 +253,7 @@ package struct Prober: Sendable {
         slowest = max((slowest ?? .zero) * Self.memory, took ?? .zero)
         if roundTrip == nil { roundTrip = took }
         unansweredInRow = 0
+        restoredAt = nil
         switch configuration.mode {
         case .once(_, _, let listensToEnd):
             Self.note(mac, in: &macs)
@@ -304,6 +311,7 @@ package struct Prober: Sendable {
         guard !judged else { return [] }
         judged = true
         answeredInRow = 0
+        if let restoredAt, now - restoredAt < Self.settling { return [] }
         unansweredInRow += 1
         return unansweredInRow >= fall && verdict != .silent ? become(.silent, at: now) : []
     }
