@@ -1,5 +1,5 @@
 // qure-dnsupdate and nsupdate side by side: the same scripts at two servers that are alike. Both must end the same way,
-// say the same, and leave the same zone. The servers are named and knotd.
+// say the same, and leave the same zone. The servers are named, knotd and PowerDNS.
 
 import Glibc
 import Lab
@@ -77,7 +77,9 @@ struct DNSUpdateTests {
         ([], "server 127.0.0.1 5299 / add no.z.test 60 A 192.0.2.1 / send / answer"),
     ]
 
-    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
+    private static let missingOne = RegisteredName.missing
+
+    @Test(.enabled(if: missingOne == nil, "\(missingOne ?? "")"), arguments: NameServer.Kind.every)
     func `the same scripts do the same and say the same`(_ kind: NameServer.Kind) throws {
         let ours = try NameServer(kind), theirs = try NameServer(kind)
         for (arguments, script) in Self.scripts {

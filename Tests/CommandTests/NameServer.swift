@@ -13,7 +13,7 @@ final class NameServer {
     enum Kind: String, Sendable {
         case named, knotd, pdns
 
-        /// Those that know BADTIME, and that nsupdate is compared with.
+        /// Those that prove their clock (BADTIME).
         static let allCases = [Kind.named, .knotd]
         /// All three.
         static let every = allCases + [.pdns]
