@@ -65,6 +65,16 @@ final class ScriptedServer {
         return poll(&request, 1, 0) == 1
     }
 
+    /// The port that the latest datagram came from.
+    var clientPort: UInt16 { UInt16(bigEndian: client.sin_port) }
+
+    /// Sends a datagram to a port of this host.
+    func send(_ octets: [UInt8], toPort port: UInt16) {
+        let there = SocketAddress(IPAddress("127.0.0.1")!, port: port)
+        let count = there.withSockaddr { sendto(datagrams, octets, octets.count, 0, $0, $1) }
+        #expect(count == octets.count)
+    }
+
     /// Answers the latest datagram.
     func send(_ octets: [UInt8]) {
         let count = withUnsafePointer(to: client) {

@@ -248,3 +248,52 @@ struct RelayTests {
         #expect(RelayBench.asked(bench.ask("again.test")).count == 1)
     }
 }
+
+struct ServerRankingTests {
+    private static let servers = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].compactMap { DNSEndpoint($0) }
+    private static let start = Instant(nanoseconds: 1_000_000_000)
+
+    @Test func `whoever answers soonest is asked first, and the others now and then`() {
+        var ranking = ServerRanking()
+        let times: [Duration] = [.milliseconds(30), .milliseconds(10), .milliseconds(50)]
+        #expect(ranking.order(Self.servers, at: Self.start) == Self.servers)
+        var firsts = [0, 0, 0]
+        for _ in 0..<1000 {
+            let first = ranking.order(Self.servers, at: Self.start)[0]
+            let index = Self.servers.firstIndex(of: first) ?? 0
+            firsts[index] += 1
+            ranking.succeed(first, after: times[index])
+        }
+        #expect(firsts[1] > 800 && firsts[0] > 3 && firsts[2] > 3, "\(firsts)")
+    }
+
+    @Test func `whoever does not answer is spared, longer each time`() {
+        var ranking = ServerRanking()
+        var now = Self.start
+        for server in Self.servers { ranking.succeed(server, after: .milliseconds(10)) }
+        for pause: Int64 in [1, 2, 4, 8, 16, 32, 60, 60] {
+            ranking.fail(Self.servers[0], at: now)
+            now += .seconds(pause) - .nanoseconds(1)
+            #expect(ranking.order(Self.servers, at: now).last == Self.servers[0])
+            now += .nanoseconds(1)
+            // It is as good as the others again; they have faded less.
+            #expect(ranking.order(Self.servers, at: now).contains(Self.servers[0]))
+        }
+        ranking.succeed(Self.servers[0], after: .milliseconds(1))
+        #expect(ranking.order(Self.servers, at: now)[0] == Self.servers[0])
+        // Where all have failed, the one whose time is over soonest comes first.
+        for (index, server) in Self.servers.enumerated() { ranking.fail(server, at: now - .milliseconds(Int64(index))) }
+        #expect(ranking.order(Self.servers, at: now)[0] == Self.servers[2])
+    }
+
+    /// The first of two upstreams is dead: one client waits for it, and the next ones do not.
+    @Test func `a dead upstream holds one client up and no more`() throws {
+        var bench = RelayBench { $0.upstreams = [RelayBench.upstream, RelayBench.authority].compactMap { $0 } }
+        let first = bench.ask("a.test")
+        #expect(RelayBench.asked(first).first?.server == RelayBench.upstream)
+        let second = try bench.pass()
+        #expect(RelayBench.asked(second).first?.server == RelayBench.authority)
+        #expect(RelayBench.told(try bench.answer(second, ["a.test. 60 A 192.0.2.1"])).count == 1)
+        #expect(RelayBench.asked(bench.ask("b.test")).first?.server == RelayBench.authority)
+    }
+}

@@ -40,7 +40,7 @@ package struct Audiences: Equatable, Sendable {
     package func audience(of client: IPAddress) -> UInt8 {
         let client = client.unmapped
         var isLocal = false
-        for prefix in recursion where prefix.contains(client) {
+        for index in recursion.indices where recursion[index].contains(client) {
             isLocal = true
             break
         }

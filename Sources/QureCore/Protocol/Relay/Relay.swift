@@ -140,6 +140,8 @@ package struct Relay: Sendable {
         var ttl = UInt32.max
         /// The serial of the zone that is asked about.
         var serial: UInt32?
+        /// When the present server was asked.
+        var sent: Instant?
     }
 
     /// How long a client waits: less than a resolver's library does (5 s).
@@ -160,6 +162,7 @@ package struct Relay: Sendable {
     /// What has been counted.
     package internal(set) var counters = Counters()
     var failures = FailureCache()
+    var ranking = ServerRanking()
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
     var waiting: [IPAddress: Int] = [:]
@@ -248,6 +251,7 @@ package struct Relay: Sendable {
         timing.total = .seconds(2)
         timing.perTry = .milliseconds(1200)
         timing.tries = 1
+        let servers = ranking.order(servers, at: now)
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let exchange = DNSExchange(
             message, key: nil, servers: tried, timing: timing,
@@ -279,12 +283,15 @@ package struct Relay: Sendable {
         for output in work.exchange.step(input, at: now, time: time, using: &random) {
             switch output {
             case .sendDatagram(let octets, let server):
+                work.sent = now
                 outputs.append(.sendDatagram(octets, to: server, exchange: number))
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
-            case .failed: break
-            case .finished(let answer): verdict = .some(answer)
+            case .failed(let server, _): ranking.fail(server, at: now)
+            case .finished(let answer):
+                ranking.succeed(answer.server, after: work.sent.map { now - $0 } ?? .zero)
+                verdict = .some(answer)
             case .exhausted: verdict = .some(nil)
             }
         }

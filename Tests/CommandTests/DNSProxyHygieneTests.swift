@@ -1,0 +1,102 @@
+// What qure-dnsproxy sends to its upstreams, and what it believes of what comes back: real datagrams, with an upstream
+// that the test plays. And what nobody may notice: that the configuration is read anew while clients ask.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+struct DNSProxyHygieneTests {
+    /// Every question has a port and a number that nobody can foresee (Kaminsky; CVE-2025-40780).
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `questions come from ports and have numbers that differ`() throws {
+        let upstream = try ScriptedServer()
+        let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(upstream.port)"])
+        let client = try RawClient(port: proxy.port, isStream: false)
+        var ports: Set<UInt16> = [], numbers: Set<UInt16> = []
+        var bits = [Int](repeating: 0, count: 16)
+        let count = 600
+        for number in 0..<count {
+            let name = try #require(DomainName("n\(number).test"))
+            client.send(
+                DNSMessage(id: 1, flags: .recursionDesired, questions: [DNSQuestion(name, .a)]).encoded())
+            let query = try DNSMessage(upstream.receive())
+            ports.insert(upstream.clientPort)
+            numbers.insert(query.id)
+            for bit in 0..<16 { bits[bit] += Int(query.id >> UInt16(bit) & 1) }
+            #expect(query.edns == EDNS() && query.flags == .recursionDesired)
+            var response = query.response()
+            response.answers = [DNSRecord(name, ttl: 60, .address(.v4(IPv4Address(rawValue: 1))))]
+            upstream.send(response.encoded())
+            #expect(try DNSMessage(#require(try client.receive())).answers.count == 1)
+        }
+        #expect(ports.count > count * 9 / 10, "\(ports.count) ports")
+        #expect(numbers.count > count * 98 / 100, "\(numbers.count) numbers")
+        #expect(bits.allSatisfy { (count * 2 / 5...count * 3 / 5).contains($0) }, "\(bits)")
+    }
+
+    /// Thousands of wrong answers, and then the right one: the client gets the right one.
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `forged answers are passed over`() throws {
+        let upstream = try ScriptedServer()
+        let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(upstream.port)"])
+        let client = try RawClient(port: proxy.port, isStream: false)
+        let name = try #require(DomainName("a.test"))
+        let question = DNSMessage(id: 1, flags: .recursionDesired, questions: [DNSQuestion(name, .a)]).encoded()
+        client.send(question)
+        let query = try DNSMessage(upstream.receive())
+        func response(_ id: UInt16, _ name: DomainName, _ address: UInt32) -> [UInt8] {
+            var response = query.response()
+            response.id = id
+            response.questions[0].name = name
+            response.answers = [DNSRecord(name, ttl: 60, .address(.v4(IPv4Address(rawValue: address))))]
+            return response.encoded()
+        }
+        for step in 1...2000 { upstream.send(response(query.id &+ UInt16(step), name, 0x0a00_0001)) }
+        upstream.send(response(query.id, try #require(DomainName("b.test")), 0x0a00_0001))
+        upstream.send(Array(response(query.id, name, 0x0a00_0001).dropLast(2)))
+        upstream.send(query.encoded())
+        upstream.send([])
+        // From the right address, and another port.
+        let other = try ScriptedServer()
+        other.send(response(query.id, name, 0x0a00_0001), toPort: upstream.clientPort)
+        upstream.send(response(query.id, name, 0xc000_0201))
+        let answer = try DNSMessage(#require(try client.receive()))
+        #expect(answer.answers.map(\.data.address) == [IPAddress("192.0.2.1")])
+        // It is what is remembered, too.
+        client.send(question)
+        #expect(try DNSMessage(#require(try client.receive())) == answer)
+        #expect(!upstream.hasDatagram)
+    }
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        .enabled(if: Toolbox.isInstalled("dnsperf"), "needs dnsperf: make deps"))
+    func `no query is lost while the configuration is read anew`() throws {
+        let good = "alias c.test=d.test\nrecord one.test 60 A 192.0.2.1\n"
+        let proxy = try ProxyUnderTest(
+            ["--config", "FOLDER/conf", "--workers", "2"], files: ["conf": good, "q": "one.test A\nis.there A\n"])
+        let file = "\(proxy.folder.path)/conf"
+        let load = try LabProcess([
+            "dnsperf", "-s", "127.0.0.1", "-p", "\(proxy.port)", "-d", "\(proxy.folder.path)/q", "-l", "4", "-Q",
+            "4000",
+        ])
+        var rounds = 0
+        while load.isRunning {
+            rounds += 1
+            let isBroken = rounds % 2 == 0
+            let text = isBroken ? "alias x\n" : good + "record r\(rounds).test 60 A 192.0.2.2\n"
+            try TextFile.replace(file, with: Array(text.utf8))
+            kill(proxy.process.pid, SIGHUP)
+            let sign = isBroken ? "stays as it was" : "anew"
+            let wanted = (rounds + 1) / 2
+            let isRead = eventually(within: .seconds(5)) {
+                proxy.process.errors.split(separator: "\n").count { $0.contains(sign) } >= wanted
+            }
+            #expect(isRead, "round \(rounds)")
+        }
+        #expect(rounds > 4)
+        #expect(load.output.contains("Queries lost:         0 (0.00%)"), "\(load.output)")
+        #expect(load.output.contains("NOERROR") && !load.output.contains("SERVFAIL"), "\(load.output)")
+    }
+}
