@@ -39,7 +39,8 @@ extension InTheLab {
             elector.remove("ill")
             #expect(elector.becomes("master"), "\(elector.said)")
             let lines = elector.process.errors.split(separator: "\n")
-            let said = lines.map { $0.dropFirst("qure-elect: --health: ".count) }
+            let prefix = "qure-elect: --health: "
+            let said = lines.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
             #expect(
                 said == [
                     "healthy", "the command ended with status 1, asking again",

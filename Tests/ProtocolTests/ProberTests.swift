@@ -173,8 +173,15 @@ private typealias ProberRow = Row<Prober.Input>
             [
                 .init(0, .start, "probe 0"), .init(200, "probe 1"), .init(400, "probe 2"), .init(500, .linkLost),
                 .init(700, .linkRestored, "probe 3"), .init(900, "probe 4"), .init(1100, "probe 5"),
-                .init(1300, "changed silent; probe 6"),
-            ], deadline: 1500),
+                .init(1300, "probe 6"), .init(1500, "changed silent; probe 7"),
+            ], deadline: 1700),
+        ProberRow(
+            "once something is heard on the link that is back, silence counts at once",
+            [
+                .init(0, .start, "probe 0"), .init(100, .linkLost), .init(200, .linkRestored, "probe 1"),
+                .init(201, answer(1), "changed alive 1"), .init(400, "probe 2"), .init(430), .init(600, "probe 3"),
+                .init(630), .init(800, "probe 4"), .init(830, "changed silent 1"),
+            ], deadline: 1000),
         ProberRow(
             "a link restored that was not lost",
             [.init(0, .start, "probe 0"), .init(50, .linkRestored)], deadline: 200),

@@ -114,8 +114,8 @@ package struct Prober: Sendable {
     static let memory = 0.75
     /// Probes whose answers can still be timed.
     static let remembered = 64
-    /// A link that has just come up loses what is sent on it until the kernels and the switches at both ends pass it on:
-    /// for so long, silence on it proves nothing.
+    /// A link that has just come up loses what is sent on it until the kernels and the switches at both ends pass it
+    /// on: for so long, silence on it proves nothing.
     static let settling = Duration.milliseconds(300)
     /// Hosts kept for one address; who forges more gains nothing.
     static let maximumHosts = 16
