@@ -130,6 +130,11 @@ struct ProxyOptions: ParsableArguments {
         if let minTtl, let maxTtl, minTtl > maxTtl {
             throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
         }
+        if !upstream.isEmpty, allowRecursion.contains(where: { $0.network.length == 0 }) {
+            throw ValidationError(
+                "allow-recursion with every address and an upstream would be an open resolver, which others abuse: "
+                    + "name your networks, or leave 'upstream' out and 'forward' your domains")
+        }
         let names = alias.map(\.name)
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw ValidationError("'\(twice)' is an alias twice")
