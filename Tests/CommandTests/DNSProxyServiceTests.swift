@@ -43,7 +43,8 @@ struct DNSProxyServiceTests {
     func `the set-up beside the primary works`() throws {
         let port = NameServer.nextPort()
         let server = try NameServer(.named, notifying: port)
-        let text = Self.setUps[0].replacing("listen 192.0.2.53\nlisten 127.0.0.1\n", with: "").replacing("5300", with: "\(server.port)")
+        let text = Self.setUps[0].replacing("listen 192.0.2.53\nlisten 127.0.0.1\n", with: "")
+            .replacing("5300", with: "\(server.port)")
             .replacing("cloudns.example.com", with: "www.z.test").replacing("zone=example.com", with: "zone=z.test")
             .replacing("forward example.com", with: "forward z.test")
         let proxy = try ProxyUnderTest(["--config", "FOLDER/conf"], files: ["conf": text], port: port)

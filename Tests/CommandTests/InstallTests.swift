@@ -83,7 +83,7 @@ struct InstallTests {
     }
 
     @Test func `make help lists every target, each with its line`() {
-        let text = Repository.text("Makefile")
+        let text = Repository.text("Makefile").replacing("\\\n", with: "")
         let line = text.split(separator: "\n").first { $0.hasPrefix(".PHONY:") }
         let phony = line?.split(separator: " ").dropFirst() ?? []
         let help = Self.make("help")
