@@ -114,6 +114,7 @@ extension Bench {
                 module-config: "iterator"
                 do-daemonize: no
                 do-not-query-localhost: no
+                local-zone: "test." nodefault
             remote-control:
                 control-enable: no
             forward-zone:
