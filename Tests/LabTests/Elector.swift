@@ -53,6 +53,13 @@ final class Elector {
     /// Removes a file of the folder.
     func remove(_ name: String) { unlink("\(folder)/\(name)") }
 
+    /// What it, or a hook, has complained of: all on standard error but since when it is master.
+    var complaints: String {
+        let news = ["master of term ", "no longer master: ", "handed over: "].map { "qure-elect: \($0)" }
+        let lines = process.errors.split(separator: "\n").filter { line in !news.contains { line.hasPrefix($0) } }
+        return lines.map { "\($0)\n" }.joined()
+    }
+
     /// All that it has said, for the message of a failed expectation.
     var said: String { process.output + process.errors }
 }

@@ -67,7 +67,7 @@ extension InTheLab {
                 lab, 1, "--health", "sleep 1000 & wait", "--health-timeout", "150ms")
             #expect(elector.becomes("fault"), "\(elector.said)")
             let report = "--health: the command did not end within 150ms and was killed: unhealthy until it passes\n"
-            #expect(elector.process.errors == "qure-elect: \(report)")
+            #expect(elector.complaints == "qure-elect: \(report)")
             #expect(elector.process.stop() == 0)
             #expect(eventually { lab.host(1).processes(named: "sleep").isEmpty })
         }

@@ -30,7 +30,7 @@ extension InTheLab {
             #expect(last.contains("QURE_ROLE=goodbye\n") && last.contains("QURE_OLD_ROLE=master\n"), "\(last)")
             #expect(last.contains("QURE_REASON=stopped\n") && elector.text("fault") == "")
             // The stream is for followers: what hooks say goes to standard error.
-            #expect(!elector.process.output.contains("said") && elector.process.errors == "said by a hook\n")
+            #expect(!elector.process.output.contains("said") && elector.complaints == "said by a hook\n")
             #expect(elector.process.lines.last?.hasPrefix("goodbye ") == true)
         }
 
@@ -56,7 +56,7 @@ extension InTheLab {
             let lab = try Lab(hosts: 1, responders: false)
             let elector = try Self.elector(lab, "--on-master", "\(Elector.adds); exit 3")
             let report = "qure-elect: --on-master: the command ended with status 3, going on\n"
-            #expect(eventually { elector.process.errors == report }, "\(elector.process.errors)")
+            #expect(eventually { elector.complaints == report }, "\(elector.process.errors)")
             #expect(elector.becomes("master"))
         }
 
