@@ -44,7 +44,7 @@ extension InTheLab {
             #expect(!elector.process.errors.contains("--on-master"))
             #expect(
                 eventually {
-                    elector.process.errors
+                    elector.complaints
                         == "qure-elect: --on-master: the command did not end within 700ms and was killed, going on\n"
                 }, "\(elector.process.errors)")
             #expect(eventually { lab.host(1).processes(named: "sleep").isEmpty })
