@@ -13,7 +13,7 @@ final class ElectSession {
 
     let options: MemberOptions
     private(set) var election: Election
-    private let keys: KeyRing
+    private var keys: KeyRing
     private let link: Link
     private(set) var poller: Poller
     private var cluster: ClusterSocket
@@ -127,6 +127,7 @@ final class ElectSession {
         let events = try poller.wait(until: earlier(election.nextDeadline, others))
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
+        for case .signal(SIGHUP) in events { readKeysAgain() }
         heedNotices(events)
         if events.contains(.ready(Token.changes)), try changes.read().contains(where: isNews) { try lookAtHost() }
         if events.contains(.ready(Token.link)) { try hearNeighbours() }
@@ -159,6 +160,15 @@ final class ElectSession {
     private func stop() {
         if hasEnded { hooks.abandon() }
         step(.leave(reason: "stopped"))
+    }
+
+    private func readKeysAgain() {
+        do {
+            keys = try options.readKeys()
+            diagnostics.say(.notice, "the keys are read anew")
+        } catch {
+            diagnostics.say(.warning, "\(error); the keys stay as they were")
+        }
     }
 
     /// The address that this member speaks from.

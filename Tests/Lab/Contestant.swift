@@ -73,6 +73,15 @@ package final class Cluster: Contestant {
     @discardableResult
     package func stop(_ host: Int) -> Int? { members[host]?.stop() }
 
+    /// Gives all members another key file, and tells them.
+    package func setKeys(_ text: String) {
+        shell("printf '%s' '\(text)' > '\(folder)/key'")
+        for member in members.values { member.send(SIGHUP) }
+    }
+
+    /// The key file of all members.
+    package var keys: String { shell("cat '\(folder)/key'").output }
+
     /// Asks the elector of a host: `status`, `resign` and the like.
     package func ask(_ host: Int, _ request: String) -> CommandResult {
         guard let tool = try? Toolbox.path(of: "qure-elect") else { return CommandResult(status: 71, output: "") }

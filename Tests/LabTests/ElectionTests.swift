@@ -124,6 +124,25 @@ extension InTheLab {
             #expect(cluster.isHeldOnly(by: next) && cluster.isMaster(next))
         }
 
+        @Test func `the key is changed on the go, and a wrong key file changes nothing`() throws {
+            let site = try ElectedSite(hosts: 2)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            #expect(eventually { site.cluster.members(knownTo: master) == 2 })
+            let old = site.cluster.keys
+            let new = "7 \(String(repeating: "5a", count: 32))\n"
+            var told = 0
+            for keys in ["nonsense\n", old + new, new + old, new] {
+                site.cluster.setKeys(keys)
+                told += 2
+                let count = { site.said.split(separator: "\n").count { $0.contains("keys") } }
+                #expect(eventually { count() == told }, "\(site.said)")
+            }
+            // Each hears the other with the new key alone.
+            #expect(!eventually(within: .seconds(1)) { !site.isMaster(master) || site.isMaster(3 - master) })
+            #expect(site.cluster.members(knownTo: master) == 2 && site.cluster.members(knownTo: 3 - master) == 2)
+            #expect(site.said.contains("the keys stay as they were"))
+        }
+
         @Test func `maintenance keeps a host out until it is over`() throws {
             let cluster = try ElectedSite(hosts: 2)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
