@@ -58,9 +58,11 @@ struct AddressOptions: ParsableArguments {
         return AddressJudge(configuration)
     }
 
-    /// Begins to ask the sources; `interface` is the one whose gateway is meant, unless nil.
-    func search(interface: String?) throws -> AddressSearch {
-        var search = try AddressSearch(until: Clock.now + addressTimeout.duration)
+    /// Begins to ask the sources; `interface` is the one whose gateway is meant, unless nil. They have the time of the
+    /// option, and not beyond `deadline`.
+    func search(interface: String?, by deadline: Instant? = nil) throws -> AddressSearch {
+        let limit = Clock.now + addressTimeout.duration
+        var search = try AddressSearch(until: earlier(limit, deadline) ?? limit)
         try search.ask(address.isEmpty ? [.auto] : address, for: families, interface: interface)
         return search
     }

@@ -15,11 +15,13 @@ struct Check: ParsableCommand {
 
     func run() throws {
         if site.common.checkConfig { return }
+        let deadline = Clock.now + site.timeout.duration
         var diagnostics = site.common.diagnostics("qure-dnsupdate")
         let key = try site.key(&diagnostics)
-        var run = try CheckRun(site, key)
-        let here = try SiteAddresses(address, interface: site.common.interface, hold: .zero).observe()
-        try run.run(here)
+        var run = try CheckRun(site, key, by: deadline)
+        let source = SiteAddresses(address, interface: site.common.interface, hold: .zero)
+        source.deadline = deadline
+        try run.run(try source.observe())
     }
 }
 
@@ -33,10 +35,11 @@ private struct CheckRun: ~Copyable {
     private let output: RecordWriter
     private var talk: ServerTalk
 
-    init(_ site: SiteOptions, _ key: TSIGKey?) throws {
+    init(_ site: SiteOptions, _ key: TSIGKey?, by deadline: Instant) throws {
         let names = try site.siteNames()
         let search = try AuthoritySearch(site, key: key)
         talk = try ServerTalk()
+        talk.deadline = deadline
         self.names = names
         self.search = search
         self.key = key

@@ -40,7 +40,9 @@ struct Register: ParsableCommand {
                 configuration, site, isDry: dry.isDry, diagnostics: diagnostics, observation: source.observe)
         }
         guard watch else {
-            return try session { _ in }.runOnce(.register, within: site.timeout.duration)
+            let deadline = Clock.now + site.timeout.duration
+            source.deadline = deadline
+            return try session { _ in }.runOnce(.register, by: deadline)
         }
         let loop = try RegistrationLoop(following: nil, diagnostics) { _ in try session(stay.apply) }
         try loop.watch(keeps: keep)
@@ -115,7 +117,7 @@ struct Deregister: ParsableCommand {
         let session = try RegistrationSession(
             configuration, site, isDry: dry.isDry, diagnostics: site.common.diagnostics("qure-dnsupdate"),
             observation: { .observed([], keeping: []) })
-        try session.runOnce(.withdraw, within: site.timeout.duration)
+        try session.runOnce(.withdraw, by: Clock.now + site.timeout.duration)
     }
 }
 
@@ -170,8 +172,8 @@ extension RecordOptions {
 
 extension RegistrationSession {
     /// Runs to the end; a trouble is what the command fails with.
-    func runOnce(_ input: Registration.Input, within limit: Duration) throws {
-        guard let trouble = try run(input, within: limit) else { return }
+    func runOnce(_ input: Registration.Input, by deadline: Instant) throws {
+        guard let trouble = try run(input, by: deadline) else { return }
         throw trouble.failure(configuration.names)
     }
 }

@@ -88,8 +88,9 @@ final class RegistrationLoop {
     /// Takes the site's addresses off the name.
     private func leave() throws {
         guard let session else { return }
-        try session.take(.withdraw)
         let limit = Clock.now + Self.leaving
+        session.hurry(by: limit)
+        try session.take(.withdraw)
         while !session.machine.isGone {
             guard Clock.now < limit else {
                 throw Failure(

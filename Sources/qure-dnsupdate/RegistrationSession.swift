@@ -54,19 +54,26 @@ final class RegistrationSession {
     /// When `turn` has something to do even so.
     var nextDeadline: Instant? { earlier(machine.nextDeadline, exchange?.nextDeadline) }
 
-    /// Runs to the end, within `limit`; the trouble that it ended with.
-    func run(_ input: Registration.Input, within limit: Duration) throws -> RegistrationTrouble? {
-        let deadline = Clock.now + limit
+    /// Runs to the end, by `deadline`; the trouble that it ended with.
+    func run(_ input: Registration.Input, by deadline: Instant) throws -> RegistrationTrouble? {
+        talk.deadline = deadline
         var poller = try Poller()
         try poller.add(descriptor, token: 0)
         try take(input)
         while true {
             if let end { return end }
-            guard Clock.now < deadline else { return .unreachable("not done within \(limit.text)") }
+            guard Clock.now < deadline else { return .unreachable(Self.late(failures)) }
             _ = try poller.wait(until: earlier(nextDeadline, deadline))
             try turn()
         }
     }
+
+    private static func late(_ failures: [String]) -> String {
+        "not done in the time that there is (-w)" + (failures.isEmpty ? "" : ": \(failures.joined(separator: "; "))")
+    }
+
+    /// From now on nobody is waited for beyond `limit`.
+    func hurry(by limit: Instant) { talk.deadline = limit }
 
     /// Goes on, where something has come or a deadline is over.
     func turn() throws {

@@ -26,6 +26,8 @@ struct ServerTalk: ~Copyable {
     var local: DNSEndpoint?
     /// What a server has proved that this host's clock is behind by, in seconds.
     var clockOffset: Int64 = 0
+    /// When nobody is waited for any longer, whatever the exchanges allow; nil: they decide.
+    var deadline: Instant?
     private var poller: Poller
     private var random = SystemRandomNumberGenerator()
     private var line: Line?
@@ -59,7 +61,12 @@ struct ServerTalk: ~Copyable {
             switch end {
             case .answered(let answer): return answer
             case .exhausted: return nil
-            case nil: end = try goOn(&exchange, watch)
+            case nil:
+                if let deadline, deadline <= Clock.now {
+                    if let latest { try watch(.failed(latest, "no answer in the time that there is"), exchange) }
+                    return nil
+                }
+                end = try goOn(&exchange, watch)
             }
         }
     }
@@ -82,7 +89,7 @@ struct ServerTalk: ~Copyable {
     mutating func goOn(
         _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void
     ) throws -> End? {
-        for input in try wait(until: exchange.nextDeadline) {
+        for input in try wait(until: earlier(exchange.nextDeadline, deadline)) {
             if case .datagram(let octets) = input { try watch(.trace("<- udp \(octets.count) octets"), exchange) }
             if case .message(let octets) = input { try watch(.trace("<- tcp \(octets.count) octets"), exchange) }
             let outputs = exchange.step(input, at: Clock.now, time: time, using: &random)

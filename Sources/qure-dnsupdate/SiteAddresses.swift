@@ -6,9 +6,14 @@ import QureCore
 
 /// The sources, asked again and again.
 final class SiteAddresses {
+    /// Sources that a complaint names.
+    private static let shownFailures = 3
+
     private let options: AddressOptions
     private let interface: String?
     private var judge: AddressJudge
+    /// When the sources are not waited for any longer, though they might be.
+    var deadline: Instant?
 
     init(_ options: AddressOptions, interface: String?, hold: Duration) {
         self.options = options
@@ -18,7 +23,7 @@ final class SiteAddresses {
 
     /// Asks the sources; waits for them as long as they may take.
     func observe() throws -> Registration.Input {
-        var search = try options.search(interface: interface)
+        var search = try options.search(interface: interface, by: deadline)
         let readings = options.wanted(try search.finish())
         let verdicts = options.families.map { ($0, judge.judge(readings, $0, at: Clock.now)) }
         let addresses = verdicts.compactMap(\.1.address)

@@ -93,6 +93,38 @@ struct RegisterServerTests {
         #expect(named.status == 0, "\(named)")
     }
 
+    /// Whatever is waited for: the zone, the server's address, the sources, the answers.
+    @Test(arguments: [
+        "register --address 192.0.2.7 --server SILENT", "check --address 192.0.2.7 --server SILENT",
+        "register --address 192.0.2.7 --server SILENT --zone z.test", "deregister --server SILENT",
+        "register --address 192.0.2.7 --server ns.z.test", "register --address command:sleep_9 --server SILENT",
+        "check --address 192.0.2.7",
+    ])
+    func `the time that was given is for all of it`(_ line: String) throws {
+        let silent = try ScriptedServer()
+        let folder = TemporaryFolder()
+        shell("echo nameserver 127.0.0.1 > \(folder.path)/resolv.conf")
+        let words = line.split(separator: " ").map { word in
+            String(word).replacing("SILENT", with: "127.0.0.1#\(silent.port)").replacing("_", with: " ")
+        }
+        let more = ["-w", "1s", "-p", "\(silent.port)", "--resolv-conf", "\(folder.path)/resolv.conf"]
+        let labs = words[0] == "deregister" ? [] : ["--allow-private"]
+        let options: [String] = words.dropFirst() + more + labs
+        let began = Clock.now
+        let result = RunningTool([Executables.path("qure-dnsupdate"), words[0], "cloud.z.test"] + options).finish()
+        let time = Clock.now - began
+        #expect(result.status == 69 && time > .milliseconds(900) && time < .seconds(3), "\(time) \(result)")
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a primary that cannot write its journal is told what it may want`() throws {
+        let name = RegisteredName(try NameServer(.named), "cloud")
+        must("mkdir \(name.server.path("z.db.jnl"))")
+        let result = RunningTool(name.words("register", Self.register)).finish()
+        #expect(result.status == 75 && result.errors.contains("SERVFAIL to an update"), "\(result)")
+        #expect(result.errors.contains("write its journal"), "\(result)")
+    }
+
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
     func `a server that shows its zone to the key alone is asked with it`() throws {
         let shown = try NameServer(.named, statement: "allow-query { key k256; 127.0.0.2; };")
