@@ -22,7 +22,7 @@ struct RegistrationDescription {
         case .withdrawn(let old): (word, removed) = ("withdrawn", old)
         case .swept(let other, let old): (word, site, removed) = ("swept", other, old)
         case .takenOver: word = "elsewhere"
-        case .otherTTL, .clockOffset, .trouble: word = "trouble"
+        case .otherTTL, .clockOffset, .held, .trouble: word = "trouble"
         }
         func list(_ addresses: [IPAddress]) -> String {
             addresses.isEmpty ? "-" : addresses.map(\.description).joined(separator: ",")

@@ -183,6 +183,9 @@ final class RegistrationSession {
                 .notice,
                 "the server's clock is \(offset) s ahead of this one's, proved by its signature; signing by it"
             )
+        case .held(let addresses):
+            let list = addresses.map(\.description).joined(separator: ", ")
+            diagnostics.say(.notice, "\(name): the site is alive, and its lease for \(list) is renewed")
         case .current(_, let added, let removed):
             let line = describe.record(report, server: server, zone: authority?.zone)
             let isNew = status != line.text || !added.isEmpty || !removed.isEmpty

@@ -124,6 +124,31 @@ struct RegisterWatchTests {
         #expect(name.addresses == ["192.0.2.7"])
     }
 
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a site whose sources fail renews its lease, and another one does not sweep it`() throws {
+        let name = RegisteredName(try NameServer(.named), "cloud")
+        name.server.write("address", "192.0.2.7\n")
+        let lease = ["--lease", "30s", "--interval", "500ms", "--verify", "2s"]
+        let tool = Self.watch(name, "box", Self.source(name.server, "address") + lease)
+        let other = Self.watch(name, "other", ["--address", "192.0.2.9", "--allow-private"] + lease)
+        #expect(name.becomes("192.0.2.7", "192.0.2.9"), "\(tool.errors)")
+        name.server.write("address", "")
+        #expect(tool.complains("printed nothing"), "\(tool.errors)")
+        // Twice takes longer than the lease.
+        for _ in 0..<2 {
+            let marker = name.server.query("box._qure.cloud.z.test", "TXT")
+            let isRenewed = eventually(within: .seconds(30)) {
+                name.server.query("box._qure.cloud.z.test", "TXT") != marker
+            }
+            #expect(isRenewed, "\(tool.errors)")
+            #expect(name.addresses == ["192.0.2.7", "192.0.2.9"])
+        }
+        #expect(tool.complains("its lease for 192.0.2.7 is renewed"), "\(tool.errors)")
+        let result = other.end()
+        #expect(result.status == 0 && !result.output.contains("swept"), "\(result)")
+        #expect(tool.end().status == 0)
+    }
+
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
     func `twenty sites share a name, and half of them die`(_ kind: NameServer.Kind) throws {
         let name = RegisteredName(try NameServer(kind), "cloud")

@@ -253,6 +253,65 @@ struct RegistrationFaultTests {
         #expect(authority.serial > 2)
     }
 
+    /// Whatever fails, the sources or for a while the authority, too.
+    @Test(arguments: [30, 60, 600, 7200], [true, false])
+    func `a lease is renewed in time for what the site holds, though its sources fail`(
+        _ lease: Int, _ isAuthorityAway: Bool
+    ) throws {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") {
+            $0.stays = true
+            $0.spread = .zero
+            $0.interval = .seconds(2)
+            $0.lease = .seconds(lease)
+        }
+        bench.run(.register, with: &authority)
+        bench.addresses = []
+        let marker = Bench.names("box").marker, serial = authority.serial
+        var reach = 0
+        while authority.serial < serial + 5 {
+            let until = try #require(authority.data(marker, .txt).first.flatMap { SiteMarker($0) }?.until)
+            let due = max(bench.now, try #require(bench.machine.nextDeadline))
+            #expect(due - bench.now <= .seconds(lease))
+            authority.time += UInt64((due - bench.now).components.seconds)
+            bench.now = due
+            try #require(authority.time < until, "the lease is over")
+            bench.take(.deadlinePassed)
+            // Every other question is not answered.
+            reach += bench.message == nil ? 0 : 1
+            if isAuthorityAway, bench.message != nil, reach % 2 == 1 {
+                bench.message = nil
+                bench.take(.trouble(.unreachable("silence")))
+            }
+            bench.settle(with: &authority)
+        }
+        #expect(authority.addresses(Bench.name) == [Self.one])
+        #expect(bench.reports.contains(.held([Self.one])))
+        // The sources speak again.
+        bench.addresses = [Self.two]
+        while authority.addresses(Bench.name) != [Self.two] { try bench.pass(with: &authority) }
+        #expect(bench.reports.last == .current([Self.two], added: [Self.two], removed: [Self.one]))
+    }
+
+    @Test func `who sees nothing holds only what is its own`() throws {
+        for isTaken in [true, false] {
+            var authority = Self.authority()
+            var bench = Bench("box", "192.0.2.7", machine: 1) {
+                $0.stays = true
+                $0.spread = .zero
+                $0.lease = .seconds(600)
+                $0.adopts = true
+            }
+            bench.run(.register, with: &authority)
+            bench.addresses = []
+            var other = Bench("box", "192.0.2.8", machine: 2, seed: 2) { $0.adopts = true }
+            other.run(isTaken ? .register : .withdraw, with: &authority)
+            let records = authority.records
+            for _ in 0..<100 { try bench.pass(with: &authority) }
+            #expect(authority.records == records)
+        }
+    }
+
     @Test func `a lease is renewed before it ends, and a dead site is swept by another`() throws {
         var authority = Self.authority()
         func lease(_ configuration: inout Registration.Configuration) {

@@ -16,6 +16,7 @@
 //             | a condition has failed   | reading   | the same, RETRIES times
 //             | NOTZONE                  | finding   | find, once
 //   any       | trouble                  | waiting   | report; ended, unless it stays; backs off
+//   observing | trouble, a lease is due  | finding   | as from observed, for what is there; then as for any trouble
 //   any       | clock                    | the same  | the clock's offset, and the same message again, once
 //   waiting   | deadline, recheck        | observing | as from idle
 //
@@ -99,6 +100,8 @@ package struct Registration: Sendable {
         case withdrawn([IPAddress])
         /// Another machine has taken the site over: there is nothing to withdraw.
         case takenOver(by: NodeID)
+        /// The lease of what the site holds has been renewed, though its sources say nothing.
+        case held([IPAddress])
         /// The addresses of a site whose lease is over are gone.
         case swept(site: String, [IPAddress])
         /// Other sites' records have this time to live, which is kept.
@@ -124,6 +127,12 @@ package struct Registration: Sendable {
     static let shortestWait = Duration.seconds(1)
     static let shortestLongWait = Duration.seconds(60)
     static let longestWait = Duration.seconds(900)
+    /// What is left of a lease at least when it is renewed: sources and servers take their time.
+    static let shortestReserve = Duration.seconds(10)
+    /// With so many seconds left a lease is due, however short it is.
+    static let longestShortReserve: UInt64 = 15
+    /// With a lease, waits after a trouble that passes are this part of it at most.
+    static let waitsInLease = 10
     /// A burst of changes is waited for.
     static let settling = Duration.milliseconds(200)
     /// Clocks that are further off than this are nobody's: ten years.
@@ -151,6 +160,10 @@ package struct Registration: Sendable {
     private var wait: Duration?
     /// Until then the authority need not be asked, if the addresses are the same; nil: it is to be.
     private var verifyBy: Instant?
+    /// When the lease is to be renewed; nil: there is none that this process knows of.
+    private var renewBy: Instant?
+    /// Why nothing is known of the addresses in this round, which only renews the lease.
+    var blindness: RegistrationTrouble?
     /// The marker that this process saw last, and the one that it tried to write last.
     var known: SiteMarker?
     var attempted: SiteMarker?
@@ -196,7 +209,8 @@ package struct Registration: Sendable {
         case (.reading, .clock(let server, let own)), (.updating, .clock(let server, let own)),
             (.sweeping, .clock(let server, let own)):
             return setClock(server, own, at: now, using: &random)
-        case (.observing, .trouble(let trouble)), (.finding, .trouble(let trouble)),
+        case (.observing, .trouble(let trouble)): return hold(despite: trouble, at: now, using: &random)
+        case (.finding, .trouble(let trouble)),
             (.reading, .trouble(let trouble)), (.updating, .trouble(let trouble)):
             return fail(trouble, at: now, using: &random)
         case (.sweeping, .trouble): return rest(at: now, using: &random)
@@ -211,6 +225,7 @@ package struct Registration: Sendable {
         self.goal = goal
         wait = nil
         verifyBy = nil
+        renewBy = nil
         if state == .idle, configuration.stays, goal == .register, configuration.spread > .zero {
             state = .waiting
             nextDeadline = now + configuration.spread * Double.random(in: 0...1, using: &random)
@@ -227,6 +242,7 @@ package struct Registration: Sendable {
         conflicts = 0
         hasSearchedAgain = false
         hasSetClock = false
+        blindness = nil
         doing = goal
         switch goal {
         case .nothing:
@@ -249,6 +265,21 @@ package struct Registration: Sendable {
         addresses = found.sorted()
         guard isSame, let verifyBy, now < verifyBy else { return search() }
         return pause(at: now, using: &random)
+    }
+
+    /// The sources say nothing to be believed. The site is alive all the same, and what it holds it goes on holding:
+    /// when the lease is due it is renewed, or another site would take the address off.
+    private mutating func hold(
+        despite trouble: RegistrationTrouble, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard let renewBy, now >= renewBy, let known, !known.addresses.isEmpty else {
+            return fail(trouble, at: now, using: &random)
+        }
+        blindness = trouble
+        observed = []
+        keeping = Set(AddressFamily.allCases)
+        addresses = known.addresses
+        return search()
     }
 
     /// Of the addresses that are there, those stay that nothing is known of.
@@ -306,12 +337,19 @@ package struct Registration: Sendable {
             state = .ended
             return [.ended(nil)]
         }
-        // A tenth around the time, for not all to ask at once; a lease is renewed when four fifths of it are over.
+        // A tenth around the time, for not all to ask at once.
         let regular = configuration.verify * Double.random(in: 0.9...1.1, using: &random)
-        let reserve = (configuration.lease ?? .zero) * Double.random(in: 0.15...0.20, using: &random)
-        let renewal = leaseLeft.map { max($0 - reserve, Self.shortestWait) }
-        verifyBy = now + min(regular, renewal ?? regular)
+        planRenewal(at: now, using: &random)
+        verifyBy = earlier(now + regular, renewBy)
         return pause(at: now, using: &random)
+    }
+
+    /// A lease is renewed when about four fifths of it are over.
+    mutating func planRenewal(at now: Instant, using random: inout some RandomNumberGenerator) {
+        renewBy = nil
+        guard doing == .register, let lease = configuration.lease, let leaseLeft else { return }
+        let reserve = max(lease * 0.15, Self.shortestReserve) + lease * Double.random(in: 0...0.05, using: &random)
+        renewBy = now + max(leaseLeft - reserve, Self.shortestWait)
     }
 
     /// Waits for the next look at the addresses.
@@ -335,6 +373,9 @@ package struct Registration: Sendable {
         let shortest = trouble.passesSoon ? Self.shortestWait : Self.shortestLongWait
         // Sources cost nobody else anything: they are asked again as often as when all is well.
         var longest = Self.longestWait
+        if trouble.passesSoon, let lease = configuration.lease {
+            longest = min(longest, lease / Self.waitsInLease)
+        }
         if case .noAddress = trouble { longest = min(longest, max(shortest, configuration.interval)) }
         let pause = min(max(shortest, (wait ?? .zero) * 2), longest)
         wait = pause
@@ -344,7 +385,8 @@ package struct Registration: Sendable {
         state = .waiting
         // What was asked for meanwhile is tried at once, as the first time.
         let jittered = isStale ? Self.settling : pause * Double.random(in: 0.75...1.25, using: &random)
-        nextDeadline = now + jittered
-        return [.report(.trouble(trouble, retryIn: jittered))]
+        let due = earlier(now + jittered, renewBy.flatMap { $0 > now ? $0 : nil }) ?? now + jittered
+        nextDeadline = due
+        return [.report(.trouble(trouble, retryIn: due - now))]
     }
 }

@@ -75,6 +75,10 @@ extension Registration {
             known = marker
             return fail(.duplicate, at: now, using: &random)
         }
+        if let blindness, view.marker?.machine != configuration.machine || view.marker?.addresses.isEmpty != false {
+            // There is nothing left to hold, and nothing is known to put there.
+            return fail(blindness, at: now, using: &random)
+        }
         var view = view
         let marker = view.marker
         keep(marker?.addresses ?? [])
@@ -119,8 +123,8 @@ extension Registration {
         guard let lease = configuration.lease else { return present.until != nil }
         guard let until = present.until, let time = view.serverTime else { return true }
         // Who comes by only now and then does not know when the next time is.
-        let tenths: UInt64 = configuration.stays ? 3 : 9
-        return until < time + UInt64(clamping: lease.components.seconds) * tenths / 10
+        let seconds = UInt64(clamping: lease.components.seconds)
+        return until < time + (configuration.stays ? max(seconds * 3 / 10, Self.longestShortReserve) : seconds * 9 / 10)
     }
 
     private mutating func execute(
@@ -163,6 +167,11 @@ extension Registration {
         }
         guard doing == .register else {
             return report(.withdrawn(plan?.removed ?? []), at: now, &random)
+        }
+        if let blindness {
+            planRenewal(at: now, using: &random)
+            let held: [Output] = plan == nil ? [] : [.report(.held(addresses))]
+            return held + fail(blindness, at: now, using: &random)
         }
         var outputs: [Output] = [
             .report(.current(addresses, added: plan?.added ?? [], removed: plan?.removed ?? []))
