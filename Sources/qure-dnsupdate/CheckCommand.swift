@@ -68,7 +68,8 @@ private struct CheckRun: ~Copyable {
         let wanted = Set(own), present = Set(marked.filter { !keeping.contains(AddressFamily($0)) })
         let isThere = wanted.allSatisfy { view.addresses[$0] != nil }
         if isMine, isThere, wanted == present { return try conclude("current") }
-        try conclude(isMine ? "different" : view.marker == nil ? "absent" : "elsewhere")
+        // A site that has left leaves a marker without addresses.
+        try conclude(marked.isEmpty ? "absent" : isMine ? "different" : "elsewhere")
         throw Failure(.no, "")
     }
 

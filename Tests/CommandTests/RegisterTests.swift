@@ -216,6 +216,10 @@ struct RegisterTests {
         #expect(name.server.run(script, ["-k", "k256"]).status == 0)
         let robbed = check("192.0.2.7")
         #expect(robbed.status == 1 && robbed.output.hasSuffix("different cloud.z.test\n"), "\(robbed)")
+        // A site that has left leaves a marker.
+        #expect(name.run("deregister", "--site", "box", "--machine-id", "one").status == 0)
+        let left = check("192.0.2.7")
+        #expect(left.status == 1 && left.output.hasSuffix("absent cloud.z.test\n"), "\(left)")
         name.server.stop()
         #expect(check("192.0.2.7").status == 69)
     }
