@@ -136,8 +136,12 @@ struct AuthoritySearch {
 
 extension RegistrationTrouble {
     /// What it means that no server has answered, of which so much is known.
-    init(failures: [String]) {
-        let text = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
+    init(failures: [String], isUpdate: Bool = false) {
+        var text = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
+        if isUpdate, failures.contains(where: { $0.hasSuffix(": SERVFAIL") }) {
+            text += " to an update (the server's log says why; BIND must be able to write its journal beside the "
+                + "zone's file)"
+        }
         let isAnswered = failures.contains { $0.hasSuffix(": SERVFAIL") || $0.hasSuffix(": NOTIMP") }
         self = isAnswered ? .temporary(text) : .unreachable(text)
     }

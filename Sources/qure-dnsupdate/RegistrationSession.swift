@@ -145,9 +145,10 @@ final class RegistrationSession {
         switch end {
         case nil: return
         case .exhausted:
+            let isUpdate = exchange?.query?.opcode == .update
             exchange = nil
             try talk.abandon()
-            try take(.trouble(RegistrationTrouble(failures: failures)))
+            try take(.trouble(RegistrationTrouble(failures: failures, isUpdate: isUpdate)))
         case .answered(let answer):
             exchange = nil
             try talk.abandon()

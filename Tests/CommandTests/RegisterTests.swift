@@ -135,6 +135,13 @@ struct RegisterTests {
         // Another zone than the server's.
         let zone = run("cloud", "--zone", "test")
         #expect(zone.status == 1 || zone.status == 77, "\(zone)")
+        let below = run("cloud", "--zone", "cloud.z.test")
+        if kind == .named {
+            let words = "NOTAUTH: the server is not authoritative for the zone cloud.z.test"
+            #expect(below.status == 1 && below.errors.contains(words), "\(below)")
+        } else {
+            #expect(below.errors.contains("the server has no such zone") || below.status == 1, "\(below)")
+        }
         #expect(run("cloud", "--zone", "other.test").errors.contains("is not within the zone"))
         #expect(server.records() == before)
         server.stop()

@@ -27,7 +27,7 @@ struct RegistrationFaultTests {
 
     @Test(arguments: [
         (DNSResponseCode.refused, true, RegistrationTrouble.Kind.no), (.refused, false, .permission),
-        (.notAuthorized, false, .permission), (.serverFailure, true, .temporary),
+        (.notAuthorized, false, .permission), (.notAuthorized, true, .no), (.serverFailure, true, .temporary),
         (.notInZone, true, .no),
         (.formatError, true, .temporary),
     ])

@@ -39,6 +39,9 @@ extension Registration {
             hasSearchedAgain = true
             zone = nil
             return search()
+        case .notAuthorized where message.signature != nil:
+            // The key is good, or the answer would not be signed: it is the zone (RFC 2136 section 3.1.2).
+            return fail(zone.map { .notServed($0) } ?? .notAuthority, at: now, using: &random)
         case .refused, .notAuthorized:
             return fail(.refused(code, isSigned: message.signature != nil), at: now, using: &random)
         case .notInZone: return fail(.notAuthority, at: now, using: &random)

@@ -41,6 +41,8 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
     case delegated(DomainName)
     /// The server does not speak for the zone.
     case notAuthority
+    /// The server takes the key, and has no such zone to update.
+    case notServed(DomainName)
     /// The server said that it was done, and it is not so.
     case vanished([IPAddress])
     /// The zone cannot be found; why, and what to do.
@@ -54,8 +56,8 @@ package enum RegistrationTrouble: Error, Equatable, Sendable {
         case .unreachable: .unreachable
         case .refused(_, let isSigned): isSigned ? .no : .permission
         case .rejected, .clock, .unprovedClock: .permission
-        case .otherMachine, .duplicate, .foreignMarker, .alias, .delegated, .notAuthority, .vanished,
-            .noZone:
+        case .otherMachine, .duplicate, .foreignMarker, .alias, .delegated, .notAuthority, .notServed,
+            .vanished, .noZone:
             .no
         }
     }
@@ -77,6 +79,7 @@ extension RegistrationTrouble: CustomStringConvertible {
                 ? "\(code): the server knows the key and does not let it do this (update-policy, acl); it needs "
                     + "A, AAAA and TXT of the name and of what is below it, or with --sole A and AAAA of the name"
                 : "\(code) without a reason: the key is missing (-k) or not known there, or this host's clock is off"
+                    + (code == .notAuthorized ? ", or the server has no such zone" : "")
         case .rejected(let rejection): rejection.explanation
         case .clock(let seconds):
             "the server's clock is \(seconds.magnitude) s \(seconds < 0 ? "behind" : "ahead of") this one's, too far "
@@ -95,6 +98,9 @@ extension RegistrationTrouble: CustomStringConvertible {
         case .delegated(let zone):
             "the name is in a zone of its own, \(zone.relativeDescription): leave --zone out, or name that one"
         case .notAuthority: "the server does not speak for the zone: name the primary with --server"
+        case .notServed(let zone):
+            "NOTAUTH: the server is not authoritative for the zone \(zone.relativeDescription): leave --zone out, or "
+                + "name the zone's primary with --server"
         case .vanished(let addresses):
             "the server said NOERROR, and \(addresses.map(\.description).joined(separator: ", ")) is not there"
         }
