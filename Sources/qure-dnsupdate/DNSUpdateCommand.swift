@@ -37,10 +37,13 @@ struct DNSUpdateCommand: Tool {
         if !isNsupdate, let first = arguments.first {
             if first.hasPrefix("--"), first != "--" { return nil }
             // A script of such a name can be given as ./address.
-            if configuration.subcommands.contains(where: { $0._commandName == first }) { return nil }
+            if commandNames.contains(first) { return nil }
         }
         return { _ in Glibc.exit(ScriptRun.run(arguments, calledAs: invokedName)) }
     }
+
+    /// What comes first of those that are not nsupdate's.
+    static var commandNames: [String] { configuration.subcommands.map { $0._commandName } }
 
     /// The name that the user knows us by.
     private static var invokedName: String {

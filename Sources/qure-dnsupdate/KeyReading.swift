@@ -9,6 +9,8 @@ enum KeyReading {
     struct Result {
         var key: TSIGKey?
         var complaints: [String] = []
+        /// Why there is no key in a file; nil: there is.
+        var problem: String?
     }
 
     /// The key that named makes for its own host (named.conf, session-keyfile).
@@ -37,9 +39,9 @@ enum KeyReading {
             }
         } catch {
             let isMissing = (error as? SystemError)?.errno == .noEntry
-            result.complaints = [
-                "could not read key from \(base).{private,key}: \(isMissing ? "file not found" : "\(error)")"
-            ]
+            let problem = isMissing ? "file not found" : "\(error)"
+            result.problem = problem
+            result.complaints = ["could not read key from \(base).{private,key}: \(problem)"]
         }
         if result.key != nil, TextFile.isOpenToOthers(secretFile) {
             result.complaints.append("warning: others can read the key in \(secretFile); its mode should be 0600")

@@ -23,6 +23,7 @@ struct Register: ParsableCommand {
     var keep = false
 
     mutating func validate() throws {
+        if site.sole, record.adopt { throw SiteOptions.excludes("--adopt") }
         if watch && dry.isDry { throw ValidationError("only one of --watch and --dry-run is allowed") }
         if keep && !watch { throw ValidationError("--keep goes with --watch: otherwise the address stays anyway") }
     }
@@ -64,6 +65,10 @@ struct Follow: ParsableCommand {
         help: "How long the address stays when the stream no longer says so. (default: \(Self.usualLinger))",
         transform: ArgumentText.duration)
     var linger = Self.usualLinger
+
+    mutating func validate() throws {
+        if site.sole, record.adopt { throw SiteOptions.excludes("--adopt") }
+    }
 
     private static let usualLinger = DurationArgument(.seconds(2))
     /// What a line is worth that names no lease.
@@ -107,6 +112,10 @@ struct Deregister: ParsableCommand {
             "Remove the site's marker, too, which otherwise keeps a late copy of an update from bringing the address "
                 + "back."))
     var forget = false
+
+    mutating func validate() throws {
+        if site.sole, adopt || forget { throw SiteOptions.excludes(adopt ? "--adopt" : "--forget") }
+    }
 
     func run() throws {
         if site.common.checkConfig { return }

@@ -77,11 +77,21 @@ struct ScriptRun: ~Copyable {
         return result.key
     }
 
+    /// What somebody may have meant who does not know that words are names of scripts; nsupdate has no commands.
+    private func hint(_ word: String) -> String? {
+        guard name != "nsupdate" else { return nil }
+        let hint = UsageHint(commands: DNSUpdateCommand.commandNames, options: { _ in [] }).complaint(about: [word])
+        return hint.map { "\(name): \($0)" }
+    }
+
     private mutating func runScript() throws -> Int32 {
         var input: ScriptInput
         do { input = try ScriptInput(options.file) } catch {
             let why = error.errno == .noEntry ? "file not found" : "\(error.errno)"
-            throw Fatal(line: "could not open '\(error.object)': \(why)")
+            let line = "could not open '\(error.object)': \(why)"
+            guard let hint = hint(error.object) else { throw Fatal(line: line) }
+            complain(line)
+            throw Fatal(line: hint)
         }
         let isForgiving = options.isInteractive || options.file == nil && input.isTerminal
         while let line = try input.next() {

@@ -30,7 +30,7 @@ final class SiteAddresses {
         // Where the sources contradict each other nothing changes, whatever the other family says.
         let isDoubtful = verdicts.contains { if case .held = $0.1 { false } else { $0.1.isContradiction } }
         guard !addresses.isEmpty, !isDoubtful else {
-            return .trouble(.noAddress(Self.reason(verdicts), Self.kind(verdicts.map(\.1))))
+            return .trouble(.noAddress(Self.reason(verdicts, readings), Self.kind(verdicts.map(\.1))))
         }
         let hasFailed = readings.contains { $0.address == nil && $0.problem != nil }
         let keeping = verdicts.filter { family, verdict in
@@ -44,9 +44,17 @@ final class SiteAddresses {
         return .observed(addresses, keeping: Set(keeping.map(\.0)))
     }
 
-    private static func reason(_ verdicts: [(AddressFamily, AddressJudge.Verdict)]) -> String {
+    private static func reason(
+        _ verdicts: [(AddressFamily, AddressJudge.Verdict)], _ readings: [AddressReading]
+    ) -> String {
         let known = verdicts.filter { if case .unknown = $0.1 { false } else { $0.1.address == nil } }
-        guard !known.isEmpty else { return "no source names an address (see 'qure-dnsupdate address')" }
+        guard !known.isEmpty else {
+            let failures = readings.compactMap { reading in
+                reading.problem.map { Diagnostics.printable("\(reading.source) \($0)") }
+            }
+            let causes = failures.prefix(Self.shownFailures).joined(separator: ", ")
+            return "no source names an address\(causes.isEmpty ? "" : ": \(causes)") (see 'qure-dnsupdate address')"
+        }
         return known.map { "\($0): \($1.reason)" }.joined(separator: "; ")
     }
 

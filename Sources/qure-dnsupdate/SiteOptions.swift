@@ -64,8 +64,14 @@ struct SiteOptions: ParsableArguments {
             throw ValidationError("'\(name)' is no name: \(error)")
         }
         if let zone, DomainName(zone) == nil { throw ValidationError("--zone: '\(zone)' is no name") }
+        if sole, site != nil { throw Self.excludes("--site") }
         if let site { _ = try names(site: site) }
         for text in server { _ = try Self.server(text, port: port) }
+    }
+
+    /// What has no sense for a name that is one site's alone.
+    static func excludes(_ other: String) -> ValidationError {
+        ValidationError("--sole excludes \(other), for nothing is marked")
     }
 
     /// A server as it was given: `ADDR:PORT` and `ADDR#PORT` have a port of their own.
@@ -116,7 +122,7 @@ struct SiteOptions: ParsableArguments {
         guard let keyFile else { return nil }
         let result = KeyReading.file(keyFile)
         guard let key = result.key else {
-            throw Failure(.usage, result.complaints.joined(separator: "; "))
+            throw Failure(.usage, "no key in \(keyFile): \(result.problem ?? "it cannot be read")")
         }
         for complaint in result.complaints {
             diagnostics.say(.warning, complaint.replacing("warning: ", with: ""))

@@ -53,7 +53,7 @@ struct ClaimInput {
         ("show -i averyverylongname", "'averyverylongname' \(name)"),
         ("add -i lo 10.9.0.50/24", "lo: not an Ethernet interface, so there is no link to announce an address on"),
         ("add 10.77.0.50/24", "10.77.0.50: no interface's on-link route covers it: name one with --interface"),
-        ("add --lease 0 10.9.0.50/24", "'0' \(durationAdvice)"),
+        ("add --lease 0 10.9.0.50/24", "'0' \(durationAdvice), longer than nothing"),
         ("hold --lease 1x 10.9.0.50/24", "'1x' \(durationAdvice)"),
         ("follow --lease _ 10.9.0.50/24", "'' \(durationAdvice)"),
         ("add --lease=-1 10.9.0.50/24", "'-1' \(durationAdvice)"),

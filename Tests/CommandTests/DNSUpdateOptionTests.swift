@@ -66,6 +66,14 @@ struct DNSUpdateOptionTests {
         #expect(other.status == 1 && other.errors.hasPrefix("nsupdate: illegal option -- -\n"))
     }
 
+    @Test func `a command that is misspelt is no script, unless it is called nsupdate`() {
+        let words = ["regster", "home.example.com"]
+        let line = "could not open 'regster': file not found\n"
+        let hint = "qure-dnsupdate: no command 'regster'; did you mean 'register'?\n"
+        #expect(Self.run(words) == ToolResult(1, errors: line + hint))
+        #expect(Self.runAsNsupdate(words) == ToolResult(1, errors: line))
+    }
+
     @Test func `errors do not end a script with -i`() {
         let folder = TemporaryFolder()
         shell("printf 'exit\\nadd a 60 A 192.0.2.1\\nshow\\n' > \(folder.path)/script")

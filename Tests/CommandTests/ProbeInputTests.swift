@@ -70,7 +70,7 @@ import Testing
         Row(
             "--method dns 10.1.0.2",
             "The value 'dns' is invalid for '--method <method>'. Please provide one of 'auto', 'arp', 'ndp' or 'icmp'"),
-        Row("--interval 0 10.1.0.2", "'0' \(durationRule)"),
+        Row("--interval 0 10.1.0.2", "'0' \(durationRule), longer than nothing"),
         Row("--interval 5y 10.1.0.2", "'5y' \(durationRule)"),
         Row("--interval 101h0 10.1.0.2", "'101h0' \(durationRule)"),
         Row("-w 1e3 10.1.0.2", "'1e3' \(durationRule)"),

@@ -122,7 +122,9 @@ struct RegisterTests {
                     1,
                     errors: "qure-dnsupdate: alias.z.test: alias.z.test is an alias of www.z.test: addresses cannot "
                         + "stand beside it\n"))
-        #expect(run("alias", "--sole").status == 1)
+        let alone = RegisteredName(server, "alias").run(
+            "register", "--sole", "--allow-private", "--address", "192.0.2.7")
+        #expect(alone.status == 1)
         // Without a key, with one that the server does not know, with a wrong secret.
         let unsigned = run("cloud", key: nil)
         #expect(unsigned.status == 77 && unsigned.errors.contains("the key is missing"), "\(unsigned)")
@@ -166,7 +168,18 @@ struct RegisterTests {
         // Sources that contradict each other.
         #expect(status("--address", "192.0.2.7", "--address", "192.0.2.8", "--allow-private") == 75)
         // Usage.
-        #expect(status("--address", "192.0.2.7", "--allow-private", key: "nosuch") == 64)
+        #expect(status("--address", "192.0.2.7", "--sole") == 64)
+        #expect(name.run("check", "-w", "0").errors.contains("write it like 250ms, 2s or 1m, longer than nothing"))
+        let keyless = name.run("check", key: "nosuch.key")
+        let complaint = "qure-dnsupdate: no key in \(name.server.path("nosuch.key")): file not found\n"
+        #expect(keyless == ToolResult(64, errors: complaint))
+        for words in [["register", "--adopt"], ["deregister", "--adopt"], ["deregister", "--forget"]] {
+            let result = name.run(words[0], "--sole", words[1])
+            #expect(result.status == 64 && result.errors.contains("--sole excludes \(words[1])"), "\(result)")
+        }
+        // A source that fails is named with its cause.
+        let failed = name.run("register", "--address", "command:exit 3")
+        #expect(failed.status == 69 && failed.errors.contains("command:exit 3 ended with status 3"), "\(failed)")
         #expect(status("--address", "nonsense") == 64)
         #expect(status("--address", "192.0.2.7", "--ttl", "4294967295") == 64)
         #expect(status("--address", "192.0.2.7", "--lease", "5s") == 64)

@@ -74,7 +74,9 @@ extension ArgumentText {
     /// A positive duration.
     package static func duration(_ text: String) throws -> DurationArgument {
         if let argument = DurationArgument(argument: text) { return argument }
-        throw ValidationError("'\(text)' is not a duration; write it like 250ms, 2s or 1m")
+        let isZero = Duration(text: text) == .zero
+        throw ValidationError(
+            "'\(text)' is not a duration; write it like 250ms, 2s or 1m\(isZero ? ", longer than nothing" : "")")
     }
 }
 
