@@ -117,6 +117,32 @@ struct DNSProxyChangeTests {
         #expect(dead.status == 2 && dead.errors.contains("SERVFAIL"), "\(dead)")
     }
 
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: ["--forward-updates-to 127.0.0.1:9,SERVER", "--forward z.test=SERVER"])
+    func `signed questions go through, and so a site registers by the proxy`(_ way: String) throws {
+        let server = try NameServer(.named)
+        let to = "127.0.0.1:\(server.port)"
+        let more = way.hasPrefix("--forward ") ? ["--forward-updates-to", "\(to) zone=z.test"] : []
+        let proxy = try ProxyUnderTest(way.replacing("SERVER", with: to).split(separator: " ").map(String.init) + more)
+        let key = ["-k", server.path("k256")]
+        let words = [
+            Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "--server", "127.0.0.1#\(proxy.port)",
+            "--resolv-conf", "/dev/null", "--site", "box", "--allow-private", "--address", "192.0.2.7",
+        ]
+        let result = RunningTool(words + key).finish()
+        #expect(result.status == 0 && result.output.hasPrefix("registered cloud.z.test 192.0.2.7 "), "\(result)")
+        #expect(server.query("cloud.z.test", "A") == "192.0.2.7\n")
+        for way in ["+tcp", "+notcp"] {
+            let answer = proxy.ask(way, "-k", server.path("k256"), "cloud.z.test", "A")
+            #expect(answer.status == "NOERROR" && !answer.text.contains("verify"), "\(answer.text)")
+            #expect(answer.flags.split(separator: " ").contains("aa") && answer.section("ANSWER").count == 1)
+        }
+        // Nothing is kept.
+        #expect(server.run("ZONE / update del cloud.z.test A / send", ["-k", "k256"]).status == 0)
+        #expect(proxy.ask("-k", server.path("k256"), "cloud.z.test", "A").section("ANSWER").isEmpty)
+    }
+
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
     func `the configuration is read anew, and stays where the new one is wrong`() throws {
         let proxy = try ProxyUnderTest(

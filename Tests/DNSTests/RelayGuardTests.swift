@@ -124,6 +124,41 @@ struct RelayGuardTests {
         #expect(last >= now - .milliseconds(1100))
     }
 
+    /// It goes as it is to the server of its domain, and nowhere else: here nobody has the key.
+    @Test func `a signed question is passed on untouched, if there is somebody who may have the key`() throws {
+        let rule = try RelayConfiguration.Forward(setting: "z.test=192.0.2.54")
+        var bench = RelayBench { $0.forwards = [rule] }
+        var session = TSIGSession(
+            TSIGKey(name: try #require(DomainName("k")), algorithm: TSIGAlgorithm(.sha256), secret: [1, 2, 3]))
+        func signed(_ name: String) throws -> [UInt8] {
+            let question = DNSQuestion(try #require(DomainName(name)), .a)
+            return session.sign(DNSMessage(id: 7, questions: [question]).encoded(), at: 1_700_000_000)
+        }
+        let octets = try signed("www.z.test")
+        for client in [RelayBench.client, RelayBench.stranger] {
+            let other = RelayBench.told(bench.step(.request(try signed("www.test"), client))).first
+            #expect(other?.responseCode == .notAuthorized)
+        }
+        #expect(
+            RelayBench.told(bench.step(.request(octets, RelayBench.stranger))).first?.responseCode == .notAuthorized)
+        let outputs = bench.step(.request(octets, RelayBench.client))
+        guard case .sendDatagram(let sent, let server, let number) = outputs.first, outputs.count == 1 else {
+            Issue.record("\(outputs)")
+            return
+        }
+        #expect(server == RelayBench.authority && sent.dropFirst(2) == octets.dropFirst(2))
+        // It is lost, and sent once more; what comes back goes back as it is, whatever is in it.
+        let again = try bench.pass()
+        #expect(again == [.close(exchange: number), .sendDatagram(sent, to: server, exchange: number)])
+        let answer = Array(sent.prefix(2)) + [0x84, 9] + [UInt8](repeating: 0xee, count: 20)
+        let end = bench.step(.exchange(number, .datagram(answer)))
+        #expect(end == [.close(exchange: number), .answer([0, 7] + answer.dropFirst(2), RelayBench.client)])
+        // Silence.
+        _ = bench.step(.request(octets, RelayBench.client))
+        #expect(try RelayBench.asked(bench.pass()).count == 1)
+        #expect(RelayBench.told(try bench.pass()).first?.responseCode == .serverFailure)
+    }
+
     @Test func `an alias within a zone of ours is answered with authority`() throws {
         let alias = try Alias(setting: "cloud.example=dyn.test")
         let zone = try DelegatedZone(setting: "cloud.example ns=ns1.test,ns2.test ttl=120s")

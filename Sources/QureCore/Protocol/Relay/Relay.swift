@@ -10,6 +10,7 @@
 //   of a stranger, or without RD   | REFUSED
 //   that failed a moment ago       | SERVFAIL (RFC 9520)
 //   that somebody else waits for   | when that one is
+//   with a signature               | by the server of its domain, or NOTAUTH
 //   any other                      | when the upstreams have been asked
 //
 // Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for,
@@ -150,7 +151,8 @@ package struct Relay: Sendable {
     static let maximumWork = 4096, maximumOfClient = 64
     /// Servers that are asked for one answer, the same ones again where there are fewer.
     static let tries = 3
-    /// Updates under way, at most, and how long their answers are kept for datagrams that are sent again.
+    /// Updates under way, at most, and as many signed questions; how long answers to updates are kept for datagrams
+    /// that are sent again.
     static let maximumUpdates = 64, updateMemory = Duration.seconds(10)
 
     /// As configured.

@@ -1,6 +1,6 @@
-// What a relay does when something changes: notifications, updates that it passes on, and the rounds in which the
-// authorities of an alias are asked for the serial of their zone before they are asked for addresses. Of several
-// authorities one may lag behind: whoever has a serial that is older than what is known is not asked.
+// What a relay does when something changes: notifications, updates (and signed questions) that it passes on, rounds
+// in which the authorities of an alias are asked for the serial of their zone before they are asked for addresses.
+// Of several authorities one may lag behind: whoever has a serial that is older than what is known is not asked.
 
 extension Relay {
     /// A round of questions to the authorities of an alias.
@@ -43,13 +43,7 @@ extension Relay {
         _ octets: [UInt8], _ request: DNSMessage, _ zone: DomainName, _ client: RelayClient, at now: Instant,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        let rule = configuration.updates.filter { zone.isWithin($0.domain) }
-            .max { $0.domain.labelCount < $1.domain.labelCount }
-        let source = client.address.unmapped
-        let isAllowed =
-            rule?.sources?.contains { $0.contains(source) }
-            ?? Audiences.isLocal(configuration.audiences.audience(of: client.address))
-        guard let rule, isAllowed, rule.takesUnsigned || request.signature != nil else {
+        guard let rule = updateRule(for: zone, client), rule.takesUnsigned || request.signature != nil else {
             counters.refused += 1
             return [.answer(request.response(.refused).encoded(), client)]
         }
@@ -57,14 +51,51 @@ extension Relay {
         if let known = recentUpdates.first(where: { $0.client == client && $0.octets == octets }), now < known.until {
             return [.answer(known.answer, client)]
         }
+        return passOn(octets, request, zone, client, to: rule.primaries, at: now, using: &random)
+    }
+
+    /// The rule of the closest domain, if it lets this client through.
+    private func updateRule(for name: DomainName, _ client: RelayClient) -> UpdateRule? {
+        let rule = configuration.updates.filter { name.isWithin($0.domain) }
+            .max { $0.domain.labelCount < $1.domain.labelCount }
+        let source = client.address.unmapped
+        let isAllowed =
+            rule?.sources?.contains { $0.contains(source) }
+            ?? Audiences.isLocal(configuration.audiences.audience(of: client.address))
+        return isAllowed ? rule : nil
+    }
+
+    /// A signed question goes to whoever may have the key: the servers of its domain, else the primary of its zone.
+    /// Where there are none, nobody here knows the key (RFC 8945 section 5.2.1).
+    mutating func passOnSigned(
+        _ octets: [UInt8], _ request: DNSMessage, _ question: DNSQuestion, _ client: RelayClient, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        let isLocal = Audiences.isLocal(configuration.audiences.audience(of: client.address))
+        let forward = isLocal ? configuration.forward(for: question.name) : nil
+        guard let servers = forward?.servers ?? updateRule(for: question.name, client)?.primaries else {
+            counters.refused += 1
+            var response = request.response(.notAuthorized)
+            if request.edns != nil { response.edns = EDNS() }
+            return [.answer(response.encoded(), client)]
+        }
+        return passOn(octets, request, question.name, client, to: servers, at: now, using: &random)
+    }
+
+    private mutating func passOn(
+        _ octets: [UInt8], _ request: DNSMessage, _ name: DomainName, _ client: RelayClient,
+        to servers: [DNSEndpoint], at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
         guard !updates.values.contains(where: { $0.client == client && $0.octets == octets }) else { return [] }
-        guard updates.count < Self.maximumUpdates else {
+        let update = UpdateForwarding(
+            octets, name, client, servers, id: .random(in: .min ... .max, using: &random))
+        // Questions take nothing from the room of updates.
+        guard updates.values.count(where: { $0.isQuery == update.isQuery }) < Self.maximumUpdates else {
             return [.answer(request.response(.serverFailure).encoded(), client)]
         }
-        counters.updates += 1
+        if update.isQuery { counters.asked += 1 } else { counters.updates += 1 }
         let number = takeNumber()
-        updates[number] = UpdateForwarding(
-            octets, zone, client, rule.primaries, id: .random(in: .min ... .max, using: &random))
+        updates[number] = update
         return advanceUpdate(number, .start, at: now)
     }
 
@@ -73,11 +104,14 @@ extension Relay {
         var outputs: [Output] = []
         for output in update.step(input, at: now) {
             switch output {
+            case .sendDatagram(let octets, let server):
+                outputs.append(.sendDatagram(octets, to: server, exchange: number))
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
             case .finished(let answer):
                 updates[number] = nil
+                guard !update.isQuery else { return outputs + [.answer(answer, update.client)] }
                 if answer[3] & 0xf == 0 {
                     hearChange(of: update.zone, at: now)
                     outputs.append(.report(.changed(update.zone, by: update.client.address)))

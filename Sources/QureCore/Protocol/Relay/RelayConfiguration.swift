@@ -55,9 +55,11 @@ package struct RelayConfiguration: Equatable, Sendable {
     package init() {}
 
     /// Whom to ask about a name: those of the closest domain, else the upstreams.
-    package func servers(for name: DomainName) -> [DNSEndpoint] {
-        let closest = forwards.filter { name.isWithin($0.domain) }.max { $0.domain.labelCount < $1.domain.labelCount }
-        return closest?.servers ?? upstreams
+    package func servers(for name: DomainName) -> [DNSEndpoint] { forward(for: name)?.servers ?? upstreams }
+
+    /// The closest domain that others know; nil: the name is in none.
+    package func forward(for name: DomainName) -> Forward? {
+        forwards.filter { name.isWithin($0.domain) }.max { $0.domain.labelCount < $1.domain.labelCount }
     }
 }
 

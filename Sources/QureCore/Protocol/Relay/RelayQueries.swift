@@ -18,6 +18,8 @@ extension Relay {
                 octets: octets, request: request, question: question, client: client,
                 audience: configuration.audiences.audience(of: client.address))
             return resolve(waiter, at: now, time: time, using: &random)
+        case .signedQuery(let request, let question):
+            return passOnSigned(octets, request, question, client, at: now, using: &random)
         case .notify(let request, _): return hearNotify(octets, request, client, at: now, time: time)
         case .update(let request, let zone):
             return passOn(octets, request, zone.name, client, at: now, using: &random)

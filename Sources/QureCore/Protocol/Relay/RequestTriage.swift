@@ -11,6 +11,7 @@
 //   EDNS of another version                     | BADVERS
 //   class CH and others; class ANY              | REFUSED; FORMERR
 //   AXFR, IXFR: by datagram; by stream          | FORMERR; REFUSED
+//   a query with a signature                    | for whoever has the key, if there is anybody
 //   octets behind the end                       | as if they were not there, but never kept or passed on
 
 /// What is to be done with a message.
@@ -21,6 +22,8 @@ package enum RequestTriage: Equatable, Sendable {
     case reject(DNSMessage)
     /// A query of one question.
     case query(DNSMessage, DNSQuestion)
+    /// The same with a signature: there is no key here that it could be checked with.
+    case signedQuery(DNSMessage, DNSQuestion)
     /// A primary says that a zone has changed (RFC 1996).
     case notify(DNSMessage, DNSQuestion)
     /// Somebody wants a zone changed (RFC 2136).
@@ -73,8 +76,7 @@ package enum RequestTriage: Equatable, Sendable {
         }
         switch question.type {
         case .axfr, .ixfr: return reject(isStream ? .refused : .formatError)
-        // There is no key here that a signature could be made with.
-        case _ where message.signature != nil: return reject(.notAuthorized)
+        case _ where message.signature != nil: return .signedQuery(message, question)
         case .any: return .query(message, question)
         case _ where question.type.isMeta || question.type.rawValue == 0: return reject(.formatError)
         default: return .query(message, question)

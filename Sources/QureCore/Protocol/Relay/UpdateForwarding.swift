@@ -1,9 +1,12 @@
-// UpdateForwarding: an update on its way to a primary (RFC 2136 section 6): octets that nobody here changes but for the
-// ID, so that a signature in them stays right, over a stream. What a primary answers is given back as it is, whatever
-// it says. Only where it says nothing, fails or does not know updates at all, the next one is asked.
+// UpdateForwarding: an update on its way to a primary (RFC 2136 section 6), or a signed question: octets that nobody
+// here changes but for the ID, so that a signature in them stays right. What a primary answers is given back as it is,
+// whatever it says. Only where it says nothing, fails or does not know updates at all, the next one is asked.
+//
+// An update goes by a stream. A question goes as it came: a signed answer that is too long for a datagram must be cut
+// by whoever signs it.
 //
 //   state   | input                  | becomes | does
-//   idle    | start                  | asking  | opens a stream to the first primary
+//   idle    | start                  | asking  | asks the first primary
 //   asking  | an answer              | done    | closes, finished
 //           | SERVFAIL, NOTIMP       | asking  | closes, the next primary; the last one's answer is given back
 //           | anything else          | asking  | nothing
@@ -42,9 +45,10 @@ package struct UpdateRule: Equatable, Sendable {
     }
 }
 
-/// One update that is passed on.
+/// One update, or one signed question, that is passed on.
 struct UpdateForwarding: Sendable {
     enum Output: Equatable, Sendable {
+        case sendDatagram([UInt8], to: DNSEndpoint)
         case openStream([UInt8], to: DNSEndpoint)
         case close
         /// The answer, with the client's ID.
@@ -52,13 +56,16 @@ struct UpdateForwarding: Sendable {
         case exhausted
     }
 
-    /// How long a primary may take.
-    static let patience = Duration.seconds(3)
+    /// How long a primary may take; for a datagram, which is sent twice because it may be lost.
+    static let patience = Duration.seconds(3), datagramPatience = Duration.milliseconds(1200)
 
     let octets: [UInt8]
     let zone: DomainName
     let client: RelayClient
+    /// Whether it is a question.
+    let isQuery: Bool
     private let primaries: [DNSEndpoint]
+    private let isStream: Bool
     private let id: UInt16
     private var position = 0
     private var last: [UInt8]?
@@ -68,16 +75,18 @@ struct UpdateForwarding: Sendable {
         self.octets = octets
         self.zone = zone
         self.client = client
-        self.primaries = primaries
+        isQuery = octets[2] >> 3 & 0xf == DNSOpcode.query.rawValue
+        isStream = !isQuery || client.stream != nil
+        self.primaries = isStream ? primaries : primaries.flatMap { [$0, $0] }
         self.id = id
     }
 
     mutating func step(_ input: DNSExchange.Input, at now: Instant) -> [Output] {
         switch input {
         case .start: return ask(at: now)
-        case .message(let answer):
+        case .message(let answer), .datagram(let answer):
             guard answer.count >= DNSHeader.length, answer[0] == UInt8(id >> 8), answer[1] == UInt8(id & 0xff),
-                answer[2] >> 7 == 1, answer[2] >> 3 & 0xf == DNSOpcode.update.rawValue
+                answer[2] >> 7 == 1, answer[2] >> 3 & 0xf == octets[2] >> 3 & 0xf
             else { return [] }
             let back = octets[0..<2] + answer[2...]
             let code = DNSResponseCode(rawValue: UInt16(answer[3] & 0xf))
@@ -89,7 +98,6 @@ struct UpdateForwarding: Sendable {
             return next(at: now)
         case .failed: return next(at: now)
         case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now) : []
-        case .datagram: return []
         }
     }
 
@@ -103,8 +111,9 @@ struct UpdateForwarding: Sendable {
             nextDeadline = nil
             return [last.map { .finished($0) } ?? .exhausted]
         }
-        nextDeadline = now + Self.patience
-        let message = [UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...]
-        return [.openStream(Array(message), to: primaries[position])]
+        nextDeadline = now + (isStream ? Self.patience : Self.datagramPatience)
+        let message = Array([UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...])
+        let server = primaries[position]
+        return [isStream ? .openStream(message, to: server) : .sendDatagram(message, to: server)]
     }
 }
