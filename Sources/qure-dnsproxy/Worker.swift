@@ -255,6 +255,9 @@ final class Worker {
         case .changed(let zone, let client):
             diagnostics.say(.information, "\(client): \(zone) has changed")
             notices.post(.changed(zone, by: number))
+        case .disbelieved(let zone, let client, let why):
+            let what = "\(client): says that \(zone) has changed, but \(why.rawValue)"
+            diagnostics.say(.notice, "\(what); ignoring, for a minute silently")
         case .loop(let question):
             diagnostics.say(
                 .warning, "\(question.name): a loop: an upstream asks us what we ask it, or aliases lead to each other")

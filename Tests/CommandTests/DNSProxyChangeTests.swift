@@ -74,7 +74,10 @@ struct DNSProxyChangeTests {
             #expect(try code(from: "127.0.0.2", zone: "z.test", isStream: isStream) == 5)
             #expect(try code(from: "127.0.0.2", zone: "z.test", key: "another", isStream: isStream) == 9)
         }
-        #expect(proxy.tell("status").output.contains("notifications=0 "))
+        let status = proxy.tell("status").output
+        #expect(status.contains("notifications=0 ") && status.contains(" refused=8 "), "\(status)")
+        #expect(eventually { proxy.process.errors.contains("says that z.test. has changed, but it is in no network") })
+        #expect(proxy.process.errors.split(separator: "\n").count { $0.contains("says that") } == 1)
         #expect(try code(from: "127.0.0.2", zone: "z.test", key: "k256") == 0)
         #expect(proxy.tell("status").output.contains("notifications=1 "))
     }

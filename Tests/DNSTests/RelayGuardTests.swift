@@ -159,6 +159,31 @@ struct RelayGuardTests {
         #expect(RelayBench.told(try bench.pass()).first?.responseCode == .serverFailure)
     }
 
+    @Test func `who is not believed is counted, and spoken of once a minute`() throws {
+        let alias = try Alias(setting: "cloud.example=dyn.test")
+        var bench = RelayBench {
+            $0.aliases = [alias]
+            $0.notify.sources = ["192.0.2.0/24"].compactMap { Prefix($0) }
+        }
+        func reports(_ outputs: [Relay.Output]) -> [Relay.Report] {
+            outputs.compactMap { if case .report(let report) = $0 { report } else { nil } }
+        }
+        let zone = try #require(DomainName("dyn.test")), other = try #require(DomainName("other.test"))
+        let friend = RelayClient(try #require(IPAddress("192.0.2.1")), port: 5)
+        func notify(_ zone: DomainName, by client: RelayClient) -> [Relay.Report] {
+            let request = DNSMessage(id: 1, opcode: .notify, questions: [DNSQuestion(zone, .soa)])
+            return reports(bench.step(.request(request.encoded(), client)))
+        }
+        let stranger = RelayBench.stranger
+        #expect(notify(zone, by: stranger) == [.disbelieved(zone, by: stranger.address, .source)])
+        #expect(notify(zone, by: stranger) == [] && notify(other, by: friend) == [])
+        #expect(bench.relay.counters.refused == 3 && bench.relay.counters.notified == 0)
+        bench.now += .seconds(60)
+        #expect(notify(other, by: friend) == [.disbelieved(other, by: friend.address, .zone)])
+        #expect(notify(zone, by: friend) == [.changed(zone, by: friend.address)])
+        #expect(bench.relay.counters.refused == 4 && bench.relay.counters.notified == 1)
+    }
+
     @Test func `an alias within a zone of ours is answered with authority`() throws {
         let alias = try Alias(setting: "cloud.example=dyn.test")
         let zone = try DelegatedZone(setting: "cloud.example ns=ns1.test,ns2.test ttl=120s")

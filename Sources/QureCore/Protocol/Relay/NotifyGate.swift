@@ -23,7 +23,19 @@ package struct NotifyGate: Sendable {
     package enum Verdict: Equatable, Sendable {
         /// It is answered with this; `look`: and the zone is to be looked at then.
         case answer([UInt8], look: Instant?)
+        /// It is answered with this, and not believed.
+        case refuse([UInt8], Refusal)
     }
+
+    /// Why one is not believed, as a sentence's end.
+    package enum Refusal: String, Sendable {
+        case source = "it is in no network of --allow-notify"
+        case zone = "no alias has its target there"
+        case signature = "it is not signed by the key of --notify-key, or not now"
+    }
+
+    /// How often it is said that somebody is not believed.
+    package static let complaintInterval = Duration.seconds(60)
 
     /// How often a zone is looked at for notifications, on average and at most. Two that come together are both heard
     /// at once; a third one waits.
@@ -52,8 +64,9 @@ package struct NotifyGate: Sendable {
         _ octets: [UInt8], _ request: DNSMessage, from source: IPAddress, _ rule: Rule, isKnown: Bool, at now: Instant,
         time: UInt64
     ) -> Verdict {
-        guard rule.sources.contains(where: { $0.contains(source) }), let zone = request.question?.name, isKnown else {
-            return .answer(request.response(.refused).encoded(), look: nil)
+        let isAllowed = rule.sources.contains { $0.contains(source) }
+        guard isAllowed, isKnown, let zone = request.question?.name else {
+            return .refuse(request.response(.refused).encoded(), isAllowed ? .zone : .source)
         }
         var response = request.response()
         response.flags.insert(.authoritative)
@@ -63,13 +76,13 @@ package struct NotifyGate: Sendable {
             var refusal = request.response(error.responseCode)
             guard let record = request.signature else {
                 refusal.responseCode = .refused
-                return .answer(refusal.encoded(), look: nil)
+                return .refuse(refusal.encoded(), .signature)
             }
             if case .wrongTime = error {
                 let signed = session.signBadTime(refusal.encoded(), at: time, clientTime: record.timeSigned)
-                return .answer(signed, look: nil)
+                return .refuse(signed, .signature)
             }
-            return .answer(TSIGSession.refuse(refusal.encoded(), request: record, error), look: nil)
+            return .refuse(TSIGSession.refuse(refusal.encoded(), request: record, error), .signature)
         }
         let octets = session.sign(response.encoded(), at: time)
         return .answer(octets, look: admit(zone, at: now))

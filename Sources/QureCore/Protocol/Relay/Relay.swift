@@ -78,6 +78,8 @@ package struct Relay: Sendable {
         case loop(DNSQuestion)
         /// A notification was believed, or an update went through: the other workers are to look, too.
         case changed(DomainName, by: IPAddress)
+        /// A notification was not believed. This is said once a minute at most.
+        case disbelieved(DomainName, by: IPAddress, NotifyGate.Refusal)
     }
 
     /// What has been counted.
@@ -170,6 +172,8 @@ package struct Relay: Sendable {
     var waiting: [IPAddress: Int] = [:]
     /// Who has said that something has changed.
     package internal(set) var notifyGate = NotifyGate()
+    /// From when on it may be said again that a notification was not believed.
+    var nextComplaint: Instant?
     var updates: [Int: UpdateForwarding] = [:]
     var recentUpdates: [(client: RelayClient, octets: [UInt8], answer: [UInt8], until: Instant)] = []
     var rounds: [Int: Round] = [:]

@@ -24,14 +24,18 @@ extension Relay {
         let isKnown = aliases.aliases.contains { $0.target.isWithin(zone) }
         let verdict = notifyGate.judge(
             octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
-        guard case .answer(let answer, let look) = verdict else { return [] }
-        var outputs: [Output] = [.answer(answer, client)]
-        if let look {
+        switch verdict {
+        case .answer(let answer, nil): return [.answer(answer, client)]
+        case .answer(let answer, let look?):
             counters.notified += 1
-            outputs.append(.report(.changed(zone, by: client.address)))
             aliases.expire(below: zone, at: look)
+            return [.answer(answer, client), .report(.changed(zone, by: client.address))]
+        case .refuse(let answer, let why):
+            counters.refused += 1
+            guard now >= nextComplaint ?? now else { return [.answer(answer, client)] }
+            nextComplaint = now + NotifyGate.complaintInterval
+            return [.answer(answer, client), .report(.disbelieved(zone, by: client.address, why))]
         }
-        return outputs
     }
 
     /// A zone has changed: whoever says so, it is looked at now.
