@@ -94,7 +94,7 @@ final class Worker {
         case .changed(let zone): step(.changed(zone))
         case .report(let box): box.post(makeReport())
         case .explain(let question, let client, let box):
-            box.post(relay.explain(question, for: client, at: Clock.now))
+            box.post(relay.explain(question, for: client, at: Clock.now, using: &random))
         case .flush(let name, let box): box.post(relay.cache.remove(name, andBelow: true))
         }
     }

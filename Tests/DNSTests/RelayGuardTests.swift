@@ -205,6 +205,17 @@ struct RelayGuardTests {
         #expect(RelayBench.told(bench.ask("example", by: RelayBench.stranger)).first?.responseCode == .refused)
         let mail = RelayBench.told(bench.ask("cloud.example", .mx, by: RelayBench.stranger)).first
         #expect(mail?.responseCode == .noError && mail?.authorities.first?.ttl == 60)
+        // What is said of it beforehand is the same.
+        for type in [RecordType.a, .ns, .soa, .mx, .any] {
+            let answers = RelayBench.told(bench.ask("cloud.example", type)).first?.answers ?? []
+            let question = DNSQuestion(try #require(DomainName("cloud.example")), type)
+            let steps = bench.relay.explain(
+                question, for: RelayBench.client.address, at: bench.now, using: &bench.random)
+            let count = ["without records", "with 1 record", "with 2 records"][answers.count]
+            #expect(steps.last?.hasPrefix("verdict: NOERROR \(count),") == true, "\(type): \(steps)")
+            let told = steps.filter { $0.hasPrefix("record: ") }
+            #expect(type == .a || told == answers.map { "record: \($0)" }, "\(type): \(steps)")
+        }
     }
 
     @Test func `clients of a view see what is there for them`() throws {

@@ -1,15 +1,18 @@
 // How a relay would answer a question, in words: every step and the verdict, for who wonders why. Nothing is asked and
-// nothing is changed for it.
+// nothing is changed for it: what would be said at once is said by the relay itself, in a copy that is thrown away.
 
 extension Relay {
     /// The steps, each a line.
-    package func explain(_ question: DNSQuestion, for client: IPAddress, at now: Instant) -> [String] {
+    package func explain(
+        _ question: DNSQuestion, for client: IPAddress, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [String] {
         let audience = configuration.audiences.audience(of: client)
         let isLocal = Audiences.isLocal(audience)
         var steps = ["client \(client): \(isLocal ? "may ask for everything" : "is told of our own names only")"]
         if let view = configuration.audiences.view(of: audience) {
-            if let local = view.records.answer(question) {
-                return steps + ["view of \(view.network): has the name"] + Self.words(local)
+            if view.records.answer(question) != nil {
+                steps.append("view of \(view.network): has the name")
+                return steps + answerAtOnce(question, client, audience, at: now, using: &random)
             }
             steps.append("view of \(view.network): does not have the name")
         }
@@ -20,13 +23,14 @@ extension Relay {
                 return steps + explain(AliasTable.Key(alias: index, type: question.type), at: now)
             }
             if !alias.passesOthers {
-                return steps + ["verdict: NOERROR without records, for an alias has nothing but addresses"]
+                steps.append("type \(question.type): an alias has addresses, and what its own zone has at its name")
+                return steps + answerAtOnce(question, client, audience, at: now, using: &random)
             }
         }
-        if let local = configuration.local.answer(question) {
+        if configuration.local.answer(question) != nil {
             let zone = configuration.local.zone(of: question.name)
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
-            return steps + Self.words(local)
+            return steps + answerAtOnce(question, client, audience, at: now, using: &random)
         }
         guard isLocal else { return steps + ["verdict: REFUSED, for it is none of our names"] }
         let servers = configuration.servers(for: question.name)
@@ -60,23 +64,57 @@ extension Relay {
         if set.failures > 0 { steps.append("failures: \(set.failures) in a row") }
         switch aliases.find(key, at: now) {
         case .addresses(let addresses, let ttl, let isStale):
-            let what = addresses.isEmpty ? "NOERROR without records" : "NOERROR with \(addresses.count) records"
-            steps.append("verdict: \(what), for \(ttl)s" + (isStale ? ", old: nobody can be asked" : ""))
+            let age = isStale ? ", old: nobody can be asked" : ""
+            steps.append("verdict: NOERROR \(Self.with(addresses.count)), for \(ttl)s\(age)")
         case .wait: steps.append("verdict: asks first")
         case .lost: steps.append("verdict: SERVFAIL, for nobody can be asked")
         }
         return steps
     }
 
+    private static func query(_ question: DNSQuestion) -> DNSMessage {
+        DNSMessage(id: 0, flags: .recursionDesired, questions: [question], edns: EDNS())
+    }
+
     private func explainCache(_ question: DNSQuestion, _ audience: UInt8, at now: Instant) -> String {
-        let query = DNSMessage(id: 0, flags: .recursionDesired, questions: [question], edns: EDNS()).encoded()
-        guard let age = cache.age(query, audience: audience, at: now) else { return "verdict: what they answer" }
+        guard let age = cache.age(Self.query(question).encoded(), audience: audience, at: now) else {
+            return "verdict: what they answer"
+        }
         return "verdict: what they answered \(age.text) ago"
     }
 
-    private static func words(_ local: LocalData.Answer) -> [String] {
-        local.answers.map { "record: \($0)" }
-            + ["verdict: \(local.responseCode)" + (local.isAuthoritative ? " with authority" : "")]
+    private func answerAtOnce(
+        _ question: DNSQuestion, _ client: IPAddress, _ audience: UInt8, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [String] {
+        var copy = self
+        // The answer is kept; the large cache would be copied for that.
+        copy.cache = AnswerCache(capacity: 1, key: (0, 0))
+        let query = Self.query(question)
+        let waiter = Waiter(
+            octets: query.encoded(), request: query, question: question,
+            client: RelayClient(client, port: 0, stream: 0), audience: audience)
+        let outputs = copy.resolve(waiter, at: now, time: unixTime, using: &random)
+        return outputs.flatMap { output -> [String] in
+            guard case .answer(let octets, _) = output, let message = try? DNSMessage(octets) else { return [] }
+            return Self.words(message)
+        }
+    }
+
+    private static func words(_ message: DNSMessage) -> [String] {
+        let code = message.responseCode
+        let records = code == .noError ? " " + with(message.answers.count) : ""
+        return message.answers.map { "record: \($0)" }
+            + message.authorities.filter { $0.type == .ns }.map { "name server: \($0)" }
+            + ["verdict: \(code)\(records)" + (message.flags.contains(.authoritative) ? ", with authority" : "")]
+    }
+
+    private static func with(_ count: Int) -> String {
+        switch count {
+        case 0: "without records"
+        case 1: "with 1 record"
+        default: "with \(count) records"
+        }
     }
 }
 
