@@ -207,6 +207,7 @@ struct DNSProxyChangeTests {
             (["--record", "x.test 60 A 1.2.3"], 64, "'x.test 60 A 1.2.3': "),
             (["--alias", "a.test=b.test", "--alias", "b.test=c.test"], 64, "which is an alias itself"),
             (["--hosts", "/nowhere"], 64, "open /nowhere: No such file"),
+            (["--view", "192.168.1.0 a.test A 192.0.2.1"], 64, "write it like 192.168.1.0/24, or 192.168.1.0/32 for"),
             (["--workers", "0"], 64, "there are 1 to 64 workers"),
             (["--min-ttl", "2m", "--max-ttl", "1m"], 64, "min-ttl (120s) is more than max-ttl (60s)"),
             (["--listen", "192.0.2.99:5300"], 71, "this host has no such address"),

@@ -243,6 +243,12 @@ extension Audiences.View {
         guard parts.count == 2, let network = Prefix(String(parts[0])) else {
             throw SettingError("'\(text)' is not of the form NETWORK NAME TYPE DATA")
         }
+        guard parts[0].contains("/") else {
+            let single = network.network.length
+            throw SettingError(
+                "'\(parts[0])' is no network without its length; write it like \(parts[0])/\(single == 32 ? 24 : 64), "
+                    + "or \(parts[0])/\(single) for this client alone")
+        }
         var records = LocalData()
         do { records.add(try ZoneFile.record(String(parts[1]), ttl: 60)) } catch {
             throw SettingError("'\(text)': \(error.reason)")
