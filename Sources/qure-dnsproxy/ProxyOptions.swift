@@ -37,10 +37,13 @@ struct ProxyOptions: ParsableArguments {
         transform: Setting.record)
     var record: [DNSRecord] = []
 
-    @Option(help: ArgumentHelp("Know the names of this hosts file.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Know the names of this hosts file.", valueName: "file"), transform: Setting.file)
     var hosts: [String] = []
 
-    @Option(help: ArgumentHelp("Have the authority for the zone of this file (RFC 1035).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Have the authority for the zone of this file (RFC 1035).", valueName: "file"),
+        transform: Setting.file)
     var zone: [String] = []
 
     @Option(
@@ -67,7 +70,9 @@ struct ProxyOptions: ParsableArguments {
         transform: ArgumentText.prefix)
     var allowNotify: [Prefix] = []
 
-    @Option(help: ArgumentHelp("Believe them only if they sign with the key in this file.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Believe them only if they sign with the key in this file.", valueName: "file"),
+        transform: Setting.file)
     var notifyKey: String?
 
     @Option(
@@ -272,6 +277,12 @@ enum Setting {
         do { return try ZoneFile.record(text, ttl: 60) } catch {
             throw ValidationError("'\(text)': \(error.reason)")
         }
+    }
+
+    /// The name of a file that is there: one that is not is the fault of the line that names it.
+    static func file(_ text: String) throws -> String {
+        do { try TextFile.expectReadable(text) } catch { throw ValidationError("\(error)") }
+        return text
     }
 
     static func duration(_ text: String) throws -> Duration { try ArgumentText.duration(text).duration }

@@ -159,6 +159,9 @@ struct DNSProxyChangeTests {
         }
         try load("record one.test 60 A 192.0.2.2\nalias a=b ask=x\n", "conf:2: 'x' is not an address")
         #expect(proxy.dig("one.test", "A") == ["192.0.2.1"])
+        for option in ["hosts", "zone", "notify-key"] {
+            try load("min-ttl 1s\n\n\(option) /no\(option)\n", "conf:3: open /no\(option): No such file")
+        }
         try load("record one.test 60 A 192.0.2.2\n", "read the configuration anew")
         #expect(eventually { proxy.dig("one.test", "A") == ["192.0.2.2"] })
         #expect(proxy.process.isRunning)

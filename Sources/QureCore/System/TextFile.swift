@@ -23,6 +23,11 @@ package enum TextFile {
         }
     }
 
+    /// Fails if the file at `path` cannot be read. It is not opened: a pipe keeps what is in it.
+    package static func expectReadable(_ path: String) throws(SystemError) {
+        try check("open", path) { unsafe access(path, R_OK) }
+    }
+
     /// Replaces the file at `path`, all at once: a reader sees the old content or the new one.
     package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
         let temporary = "\(path).\(getpid())"
