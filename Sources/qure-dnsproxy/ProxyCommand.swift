@@ -21,6 +21,11 @@ struct ProxyCommand: Tool {
         defaultSubcommand: Run.self)
 
     static func main() { runMain() }
+
+    /// The file is that of `run`. Who asks a running proxy needs to know where it is, and nothing else.
+    static func concerns(_ option: String, _ command: String?) -> Bool {
+        command == nil || command == "run" || ["state-dir", "socket"].contains(option)
+    }
 }
 
 /// `qure-dnsproxy`, `qure-dnsproxy run`

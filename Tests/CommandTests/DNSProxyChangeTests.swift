@@ -157,6 +157,12 @@ struct DNSProxyChangeTests {
             kill(proxy.process.pid, SIGHUP)
             #expect(eventually { proxy.process.errors.contains(sign) }, "\(proxy.process.errors)")
         }
+        // The other commands find it by the same file.
+        try TextFile.replace(file, with: Array("listen 127.0.0.1:9\nrecord x\nstate-dir \(proxy.folder.path)\n".utf8))
+        for words in [["status"], ["explain", "one.test"], ["flush", "one.test"]] {
+            let result = RunningTool([Executables.path("qure-dnsproxy")] + words + ["--config", file]).finish()
+            #expect(result.status == 0 && result.errors == "" && result.output != "", "\(words): \(result)")
+        }
         try load("record one.test 60 A 192.0.2.2\nalias a=b ask=x\n", "conf:2: 'x' is not an address")
         #expect(proxy.dig("one.test", "A") == ["192.0.2.1"])
         for option in ["hosts", "zone", "notify-key"] {

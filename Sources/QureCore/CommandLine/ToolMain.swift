@@ -12,6 +12,9 @@ package protocol Tool: ParsableCommand {
     /// The arguments as the parser is to see them, for what it cannot express itself.
     static func prepare(_ arguments: [String]) -> [String]
 
+    /// Whether an option of a configuration file is meant for a command (nil: none is named); others pass it over.
+    static func concerns(_ option: String, _ command: String?) -> Bool
+
     /// What a plain command line asks for, read without the parser, for those that are to start at once; nil: it is the
     /// parser's to read, as everything is that is not right.
     static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)?
@@ -20,6 +23,9 @@ package protocol Tool: ParsableCommand {
 extension Tool {
     /// Nothing to prepare.
     package static func prepare(_ arguments: [String]) -> [String] { arguments }
+
+    /// A file is for the command that it is given to, all of it.
+    package static func concerns(_ option: String, _ command: String?) -> Bool { true }
 
     /// Nothing is plain.
     package static func plain(_ arguments: [String]) -> ((Diagnostics) throws -> Void)? { nil }
@@ -102,7 +108,9 @@ extension Tool {
 
     /// Parses the command line with the configuration file's options in front.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
-        guard let file = try configurationFile(of: arguments) else { return try parseQuickly(prepare(arguments)) }
+        guard var file = try configurationFile(of: arguments) else { return try parseQuickly(prepare(arguments)) }
+        let command = arguments.first.flatMap { hint.commands.contains($0) ? $0 : nil }
+        file.lines.removeAll { !concerns($0.option, command) }
         do {
             return try parseQuickly(prepare(merge(file.lines, into: arguments)))
         } catch {
