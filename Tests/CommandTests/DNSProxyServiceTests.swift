@@ -77,6 +77,31 @@ struct DNSProxyServiceTests {
         }
     }
 
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `the service manager hears when it listens, is well, reads anew and ends`() throws {
+        try PrivateNamespace.prepare()
+        let folder = TemporaryFolder(), port = NameServer.nextPort()
+        let listener = try ServiceListener("\(folder.path)/notify")
+        let words = ["--listen", "127.0.0.1:\(port)", "--record", "is.there 60 A 192.0.2.255"]
+        let process = try LabProcess(
+            [Executables.path("qure-dnsproxy"), "--state-dir", folder.path] + words,
+            environment: ["NOTIFY_SOCKET": "\(folder.path)/notify", "WATCHDOG_USEC": "200000"])
+        let ready = "READY=1\nSTATUS=listening on 127.0.0.1#\(port)"
+        #expect(eventually { !listener.messages.isEmpty } && listener.messages[0] == ready, "\(process.errors)")
+        // From then on nobody is turned away.
+        let client = try RawClient(port: port, isStream: true)
+        let question = DNSQuestion(try #require(DomainName("is.there")), .a)
+        client.send(DNSMessage(id: 1, flags: .recursionDesired, questions: [question]).encoded())
+        #expect(try DNSMessage(#require(try client.receive())).answers.count == 1)
+        #expect(eventually { listener.messages.count { $0 == "WATCHDOG=1" } >= 3 }, "\(listener.messages)")
+        kill(process.pid, SIGHUP)
+        #expect(eventually { listener.messages.contains { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") } })
+        #expect(eventually { listener.messages.contains("READY=1") }, "\(listener.messages)")
+        kill(process.pid, SIGTERM)
+        #expect(eventually { !process.isRunning && listener.messages.last == "STOPPING=1" }, "\(listener.messages)")
+        #expect(Repository.text("systemd/qure-dnsproxy.service").contains("\nType=notify\n"))
+    }
+
     /// Whether there are other users in this namespace.
     private static let hasUsers: Bool = {
         let words = ((try? TextFile.read("/proc/self/uid_map")) ?? []).split(separator: UInt8(ascii: " "))
