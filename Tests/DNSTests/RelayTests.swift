@@ -204,6 +204,13 @@ struct RelayTests {
         for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
         let told = try #require(RelayBench.told(outputs).first)
         #expect(told.answers.map(\.ttl) == [30] && told.edns?.extendedError?.code == ExtendedError.staleAnswer)
+        let question = try #require(told.question)
+        let steps = bench.relay.explain(
+            question, for: RelayBench.client.address, at: bench.now, using: &bench.random)
+        #expect(
+            steps.suffix(2) == [
+                "record: a.test. 30 IN A 192.0.2.1", "verdict: NOERROR with 1 record, old: nobody can be asked",
+            ])
         bench.now += .seconds(3600)
         outputs = bench.ask("a.test")
         for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }

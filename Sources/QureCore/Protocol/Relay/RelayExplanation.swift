@@ -38,10 +38,12 @@ extension Relay {
             return steps + ["verdict: SERVFAIL, for there is no --upstream that could be asked"]
         }
         steps.append("forward: asks " + servers.map(\.description).joined(separator: " "))
-        if failures.isFailing(question, at: now) {
-            return steps + ["verdict: SERVFAIL, for nobody answered a moment ago; it is tried again soon"]
+        if let age = cache.age(Self.query(question).encoded(), audience: audience, at: now) {
+            return steps + ["verdict: what they answered \(age.text) ago"]
         }
-        return steps + [explainCache(question, audience, at: now)]
+        guard failures.isFailing(question, at: now) else { return steps + ["verdict: what they answer"] }
+        steps.append("failure: nobody answered a moment ago; they are asked again soon")
+        return steps + answerAtOnce(question, client, audience, cache, at: now, using: &random)
     }
 
     private func explain(_ key: AliasTable.Key, at now: Instant) -> [String] {
@@ -76,20 +78,14 @@ extension Relay {
         DNSMessage(id: 0, flags: .recursionDesired, questions: [question], edns: EDNS())
     }
 
-    private func explainCache(_ question: DNSQuestion, _ audience: UInt8, at now: Instant) -> String {
-        guard let age = cache.age(Self.query(question).encoded(), audience: audience, at: now) else {
-            return "verdict: what they answer"
-        }
-        return "verdict: what they answered \(age.text) ago"
-    }
-
+    /// `cache`: what the copy knows. An answer of our own is kept in it, for which the whole large one would be copied.
     private func answerAtOnce(
-        _ question: DNSQuestion, _ client: IPAddress, _ audience: UInt8, at now: Instant,
+        _ question: DNSQuestion, _ client: IPAddress, _ audience: UInt8,
+        _ cache: AnswerCache = AnswerCache(capacity: 1, key: (0, 0)), at now: Instant,
         using random: inout some RandomNumberGenerator
     ) -> [String] {
         var copy = self
-        // The answer is kept; the large cache would be copied for that.
-        copy.cache = AnswerCache(capacity: 1, key: (0, 0))
+        copy.cache = cache
         let query = Self.query(question)
         let waiter = Waiter(
             octets: query.encoded(), request: query, question: question,
@@ -104,9 +100,12 @@ extension Relay {
     private static func words(_ message: DNSMessage) -> [String] {
         let code = message.responseCode
         let records = code == .noError ? " " + with(message.answers.count) : ""
+        let authority = message.flags.contains(.authoritative) ? ", with authority" : ""
+        let isStale = message.edns?.extendedError?.code == ExtendedError.staleAnswer
+        let age = isStale ? ", old: nobody can be asked" : ""
         return message.answers.map { "record: \($0)" }
             + message.authorities.filter { $0.type == .ns }.map { "name server: \($0)" }
-            + ["verdict: \(code)\(records)" + (message.flags.contains(.authoritative) ? ", with authority" : "")]
+            + ["verdict: \(code)\(records)\(authority)\(age)"]
     }
 
     private static func with(_ count: Int) -> String {
