@@ -80,13 +80,15 @@ struct AskingOptions: ParsableArguments {
         throw Failure(.unreachable, "the qure-dnsproxy at \(place.path) does not answer: it is stopped or hangs")
     }
 
-    /// Prints the lines that answer a request; one that begins with `no` or `error` is a failure.
+    /// Prints the lines that answer a request, all at once, so that whoever reads the first one alone (`head`) breaks
+    /// nothing; one that begins with `no` or `error` is a failure.
     func show(_ request: String) throws {
-        for line in try ask(request) {
+        let lines = try ask(request)
+        for line in lines {
             if line.hasPrefix("no ") { throw Failure(.no, String(line.dropFirst(3))) }
             if line.hasPrefix("error ") { throw Failure(.usage, String(line.dropFirst(6))) }
-            try OutputStream.writeAll(Array((line + "\n").utf8), to: 1)
         }
+        try OutputStream.writeAll(lines.flatMap { Array("\($0)\n".utf8) }, to: 1)
     }
 }
 
@@ -128,7 +130,8 @@ struct Explain: ParsableCommand {
         let from = client.map { " \($0)" } ?? ""
         let lines = try asking.ask("explain \(DomainName(name)?.description ?? name) \(type)\(from)")
         let writer = RecordWriter(json: asking.common.json)
-        for line in lines { try writer.write(Record(line, [("step", .string(line))])) }
+        let records = lines.map { Record($0, [("step", .string($0))]) }
+        try OutputStream.writeAll(records.flatMap(writer.line), to: 1)
     }
 }
 

@@ -186,6 +186,13 @@ struct DNSProxyChangeTests {
         #expect(
             status.contains { $0.hasPrefix("{\"record\":\"alias\",\"name\":\"cloud.example.com.\",\"type\":\"A\"") })
         #expect(status.contains { $0.hasPrefix("{\"record\":\"proxy\",\"queries_udp\":") })
+        // Who wants the first line alone gets it, and nobody complains.
+        for command in ["status", "explain cloud.example.com"] {
+            let call = "\(Executables.path("qure-dnsproxy")) \(command) --state-dir \(proxy.folder.path)"
+            let first = RunningTool(["bash", "-c", "set -o pipefail; \(call) | head -n 1"]).finish()
+            let isOneLine = first.output.split(separator: "\n").count == 1
+            #expect(first.status == 0 && first.errors == "" && isOneLine, "\(first)")
+        }
         let metrics = proxy.tell("status", "--metrics").output
         #expect(metrics.contains("# TYPE qure_dnsproxy_queries_udp_total counter\nqure_dnsproxy_queries_udp_total "))
         #expect(metrics.contains("qure_dnsproxy_alias_fresh{name=\"cloud.example.com.\",type=\"A\"} 1\n"))
