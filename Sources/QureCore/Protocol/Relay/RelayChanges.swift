@@ -91,6 +91,12 @@ extension Relay {
         to servers: [DNSEndpoint], at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard !updates.values.contains(where: { $0.client == client && $0.octets == octets }) else { return [] }
+        // Our own message that comes back to us.
+        if updates.values.contains(where: { $0.message == octets }) {
+            counters.refused += 1
+            let loop = request.question.map { [Output.report(.loop($0))] } ?? []
+            return loop + [.answer(request.response(.refused).encoded(), client)]
+        }
         let update = UpdateForwarding(
             octets, name, client, servers, id: .random(in: .min ... .max, using: &random))
         // Questions take nothing from the room of updates.

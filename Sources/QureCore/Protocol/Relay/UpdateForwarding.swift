@@ -97,12 +97,16 @@ struct UpdateForwarding: Sendable {
             last = Array(back)
             return next(at: now)
         case .failed: return next(at: now)
-        case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now) : []
+        case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now, afterSilence: true) : []
         }
     }
 
-    private mutating func next(at now: Instant) -> [Output] {
-        position += 1
+    /// What is sent to a primary: with a number of ours.
+    var message: [UInt8] { Array([UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...]) }
+
+    /// The next primary; after silence a datagram goes to the same one again, which a refusal would make no better.
+    private mutating func next(at now: Instant, afterSilence: Bool = false) -> [Output] {
+        position += isStream || afterSilence ? 1 : 2 - position % 2
         return [.close] + ask(at: now)
     }
 
@@ -112,7 +116,6 @@ struct UpdateForwarding: Sendable {
             return [last.map { .finished($0) } ?? .exhausted]
         }
         nextDeadline = now + (isStream ? Self.patience : Self.datagramPatience)
-        let message = Array([UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...])
         let server = primaries[position]
         return [isStream ? .openStream(message, to: server) : .sendDatagram(message, to: server)]
     }
