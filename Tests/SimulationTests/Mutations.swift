@@ -90,7 +90,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "the lease is longer than the tolerance",
             Patch(
-                "Election.swift", "configuration.tolerance - max(configuration.tolerance / 10, .milliseconds(6))",
+                "Speaking.swift", "configuration.tolerance - max(configuration.tolerance / 10, .milliseconds(6))",
                 "configuration.tolerance * ($ ? 5 : 4) / 4 - ($ ? .zero : max(configuration.tolerance / 10, "
                     + ".milliseconds(6)))")),
         Mutation(
@@ -170,7 +170,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "hellos follow each other without a pause",
             Patch(
-                "Election.swift", "timers[.hello] = now + helloInterval",
+                "Speaking.swift", "timers[.hello] = now + helloInterval",
                 "timers[.hello] = now + ($ ? .zero : helloInterval)")),
     ]
 }
