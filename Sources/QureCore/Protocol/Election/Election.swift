@@ -62,6 +62,8 @@ package struct Election: Sendable {
     var inherits = false
     var heirOf: NodeID?
     var isAddressPresent = false
+    /// Whether the address has had a second time to appear.
+    var isPresenceExtended = false
     var isHealthy = true
     /// Why not, if it is not; one word.
     var illness = ""
@@ -109,8 +111,7 @@ package struct Election: Sendable {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
             arrival = min(received, now)
-            let outputs = heard(message, at: now, using: &random)
-            return message.kind == .heartbeat ? outputs + catchUp(at: now) : outputs
+            return heard(message, at: now, using: &random)
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)
@@ -304,16 +305,6 @@ package struct Election: Sendable {
             outputs += fire(timer, at: now, using: &random)
             if role == .goodbye { break }
         }
-        return outputs + catchUp(at: now)
-    }
-
-    /// What is in no hurry, and due before the next heartbeat anyway, is done while this machine is awake: a processor
-    /// that sleeps until the next heartbeat is what an idle cluster costs.
-    private mutating func catchUp(at now: Instant) -> [Output] {
-        guard role != .goodbye else { return [] }
-        var outputs: [Output] = []
-        if let due = timers[.gateway], due - now < configuration.interval { outputs += gatewayDue(at: now) }
-        if let due = timers[.review], due - now < configuration.interval { outputs += review(at: now) }
         return outputs
     }
 

@@ -79,6 +79,7 @@ extension Election {
         // Where the address has been here all along, the kernel has nothing new to tell.
         if isAddressPresent, let last = takeOver { lastTakeOver?.claimed = now - last.since }
         timers[.presence] = now + max(configuration.tolerance, .milliseconds(100))
+        isPresenceExtended = false
         if configuration.requiresGateway { timers[.gateway] = now + Self.gatewayInterval }
         return outputs.map { withLease($0, at: now) } + beat(at: now)
     }
@@ -142,6 +143,7 @@ extension Election {
         guard isMaster else { return [] }
         if isPresent {
             timers[.presence] = nil
+            isPresenceExtended = false
             if let last = lastTakeOver, last.claimed == nil { lastTakeOver?.claimed = now - last.since }
             guard inherits, let old = inheritedFrom else { return [] }
             inherits = false
@@ -155,6 +157,12 @@ extension Election {
     mutating func missAddress(at now: Instant) -> [Output] {
         guard isMaster, !isAddressPresent else { return [] }
         if let outputs = leaveIfLeaving(at: now) { return outputs }
+        if ownLateness > configuration.interval / 4, !isPresenceExtended {
+            // This machine did not run, and so could not hear of the address; nor could its followers.
+            isPresenceExtended = true
+            timers[.presence] = now + max(configuration.tolerance, .milliseconds(100))
+            return []
+        }
         transfer = nil
         var message = message(.goodbye, at: now)
         message.reason = "no-address"
