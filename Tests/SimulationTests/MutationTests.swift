@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct MutationTests {
     /// Seeds at most that a mistake may hide from.
-    private static let seeds = 1000
+    private static let seeds = 4000
     /// Seeds that must be clean without one: that the patches as such break nothing. SimulationTests plays many more.
     private static let cleanSeeds = 50
 
