@@ -58,26 +58,12 @@ struct AskingOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
     @OptionGroup var place: PlaceOptions
 
-    /// How long a proxy may take to answer. One that lives answers at once.
-    private static let patience = Duration.seconds(3)
-
     /// The lines that answer a request; fails with status 69 where nobody runs, or nobody answers.
     func ask(_ request: String) throws -> [String] {
         if common.checkConfig { throw Failure(.yes, "") }
-        let connection: UnixConnection
-        do { connection = try UnixConnection(place.path) } catch {
-            if error.isPermission { throw Failure(.permission, "\(error) (the socket's owner and group may ask)") }
-            throw Failure(.unreachable, "no qure-dnsproxy runs here: \(error)")
-        }
-        try connection.write(Array("\(request)\n".utf8))
-        var answer: [UInt8] = []
-        while connection.awaitInput(within: Self.patience) {
-            guard let bytes = try connection.read() else {
-                return String(decoding: answer, as: UTF8.self).split(separator: "\n").map(String.init)
-            }
-            answer += bytes
-        }
-        throw Failure(.unreachable, "the qure-dnsproxy at \(place.path) does not answer: it is stopped or hangs")
+        var lines: [String] = []
+        try DaemonQuestion("qure-dnsproxy", at: place.path).ask(request) { lines.append($0) }
+        return lines
     }
 
     /// Prints the lines that answer a request, all at once, so that whoever reads the first one alone (`head`) breaks

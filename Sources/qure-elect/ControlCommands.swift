@@ -8,33 +8,12 @@ struct AskingOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
     @OptionGroup var place: PlaceOptions
 
-    /// How long an elector may take to answer. One that lives answers at once.
-    private static let patience = Duration.seconds(3)
-
-    /// The lines that answer `request`; fails with status 69 where nobody runs, or nobody answers. `forEver`: whatever
-    /// comes, until the elector ends.
+    /// Gives each line that answers `request` to `body`; fails with status 69 where nobody runs, or nobody answers.
+    /// `forEver`: whatever comes, until the elector ends.
     func ask(_ request: ControlRequest, forEver: Bool = false, _ body: (String) throws -> Void) throws {
         if common.checkConfig { throw Failure(.yes, "") }
-        let connection: UnixConnection
-        do { connection = try UnixConnection(place.path) } catch {
-            if error.isPermission { throw Failure(.permission, "\(error) (the socket's owner and group may ask)") }
-            throw Failure(.unreachable, "no qure-elect of cluster '\(place.cluster)' runs here: \(error)")
-        }
-        try connection.write(Array("\(request)\n".utf8))
-        var rest: [UInt8] = []
-        while true {
-            let hasAnswered = connection.awaitInput(within: forEver ? nil : Self.patience)
-            guard hasAnswered else {
-                let elector = "the qure-elect of cluster '\(place.cluster)'"
-                throw Failure(.unreachable, "\(elector) does not answer: it is stopped or hangs")
-            }
-            guard let bytes = try connection.read() else { return }
-            rest += bytes
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                try body(String(decoding: rest[..<end], as: UTF8.self))
-                rest.removeSubrange(...end)
-            }
-        }
+        let elector = DaemonQuestion("qure-elect of cluster '\(place.cluster)'", at: place.path)
+        try elector.ask("\(request)", forEver: forEver, body)
     }
 
     /// Asks for something to be done.
