@@ -60,12 +60,19 @@ struct RegistrationBench {
         if case .deadlinePassed = input, let next = machine.nextDeadline { #expect(next > now) }
     }
 
-    /// Exchanges messages until it rests.
-    mutating func settle(with authority: inout SimulatedAuthority) {
+    /// Exchanges messages until it rests. `update`: what is answered to an update, which then never reaches the
+    /// authority.
+    mutating func settle(
+        with authority: inout SimulatedAuthority, answering update: ((DNSMessage) -> DNSMessage)? = nil
+    ) {
         for _ in 0..<200 {
             guard let sent = message else { return }
             message = nil
-            take(.answer(authority.take(sent)))
+            if sent.opcode == .update, let update {
+                take(.answer(update(sent)))
+            } else {
+                take(.answer(authority.take(sent)))
+            }
         }
         Issue.record("it does not come to rest")
     }

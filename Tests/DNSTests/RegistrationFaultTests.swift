@@ -37,15 +37,7 @@ struct RegistrationFaultTests {
         var authority = Self.authority()
         var bench = Bench("box", "192.0.2.7")
         bench.take(.register)
-        for _ in 0..<100 where bench.message != nil {
-            let message = bench.message!
-            bench.message = nil
-            if message.opcode == .update {
-                bench.take(.answer(Self.answer(message, code, isSigned: isSigned)))
-            } else {
-                bench.take(.answer(authority.take(message)))
-            }
-        }
+        bench.settle(with: &authority) { Self.answer($0, code, isSigned: isSigned) }
         let trouble = try #require(bench.end ?? nil)
         #expect(trouble.kind == kind, "\(trouble)")
         #expect(authority.serial == 0)
@@ -222,13 +214,9 @@ struct RegistrationFaultTests {
         var authority = Self.authority()
         bench.take(.register)
         var finds = 0
-        for _ in 0..<100 where bench.message != nil {
-            let message = bench.message!
-            bench.message = nil
-            if message.opcode == .update { finds += 1 }
-            let answer =
-                message.opcode == .update ? message.response(.notInZone) : authority.take(message)
-            bench.take(.answer(answer))
+        bench.settle(with: &authority) {
+            finds += 1
+            return $0.response(.notInZone)
         }
         #expect(finds == 2)
         #expect(bench.end == .some(.notAuthority))

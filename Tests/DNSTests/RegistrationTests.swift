@@ -200,23 +200,11 @@ struct RegistrationTests {
         var authority = Self.authority()
         var bench = Bench("box", "192.0.2.7")
         bench.take(.register)
-        for _ in 0..<100 where bench.message != nil {
-            let message = bench.message!
-            bench.message = nil
-            if message.opcode == .update {
-                bench.take(.answer(message.response()))
-            } else {
-                bench.take(.answer(authority.take(message)))
-            }
-        }
+        bench.settle(with: &authority) { $0.response() }
         #expect(bench.end == .some(.contention))
         var sole = Bench("box", "192.0.2.7") { $0.isSole = true }
         sole.take(.register)
-        for _ in 0..<100 where sole.message != nil {
-            let message = sole.message!
-            sole.message = nil
-            sole.take(.answer(message.opcode == .update ? message.response() : authority.take(message)))
-        }
+        sole.settle(with: &authority) { $0.response() }
         #expect(sole.end == .some(.vanished([Self.one])))
     }
 
