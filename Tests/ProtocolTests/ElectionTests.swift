@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ElectionTests {
     /// A cluster in which h1 is master and the others stand by.
-    private static func settled(
+    static func settled(
         _ count: Int, _ change: (Int, inout Election.Configuration) -> Void = { _, _ in }
     ) throws -> SmallCluster {
         var cluster = SmallCluster(count, change)
@@ -19,7 +19,7 @@ import Testing
         return cluster
     }
 
-    private static func gatewayIsRequired(_ number: Int, _ configuration: inout Election.Configuration) {
+    static func gatewayIsRequired(_ number: Int, _ configuration: inout Election.Configuration) {
         configuration.requiresGateway = true
     }
 
