@@ -64,22 +64,30 @@ final class StreamFollowing {
         try finish()
     }
 
+    /// After a stall many lines come at once, and only the last counts: an address that one of them gives and the next
+    /// takes away again must not be announced in between.
     private func readStream() throws {
-        for item in try stream.read() {
-            switch item {
-            case .line(let line):
-                do {
-                    let event = try ClusterEvent(line)
-                    note(event)
-                    try take(.event(event))
-                } catch let malformation as ClusterEvent.Malformation {
-                    let text = String(decoding: line.prefix(80), as: UTF8.self)
-                    try take(.malformed("\(malformation) in '\(text)'"))
-                }
-            case .tooLong: try take(.malformed("a line longer than \(ClusterEvent.maximumLength) bytes"))
-            case .cutOff: try take(.malformed("the stream ended in the middle of a line"))
-            case .end: try take(.endOfStream)
+        var outputs = try stream.read().flatMap { follower.step(input($0), at: Clock.now) }
+        let isHold = { (output: LeaseFollower.Output) in if case .hold = output { true } else { false } }
+        let last = outputs.last
+        outputs.removeAll(where: isHold)
+        if let last, isHold(last) { outputs.append(last) }
+        for output in outputs { try perform(output) }
+    }
+
+    private func input(_ item: EventStream.Item) -> LeaseFollower.Input {
+        switch item {
+        case .line(let line):
+            do {
+                let event = try ClusterEvent(line)
+                note(event)
+                return .event(event)
+            } catch {
+                return .malformed("\(error) in '\(String(decoding: line.prefix(80), as: UTF8.self))'")
             }
+        case .tooLong: return .malformed("a line longer than \(ClusterEvent.maximumLength) bytes")
+        case .cutOff: return .malformed("the stream ended in the middle of a line")
+        case .end: return .endOfStream
         }
     }
 
@@ -92,20 +100,24 @@ final class StreamFollowing {
     }
 
     private func take(_ input: LeaseFollower.Input) throws {
-        for output in follower.step(input, at: Clock.now) {
-            switch output {
-            case .hold(let until, let handsOver):
-                try session.grant(until: until, handsOver: handsOver, probing: probing, peers: peers)
-            case .release(let reason):
-                try session.release()
-                if case .expired(let late) = reason {
-                    session.diagnostics.say(
-                        .error, "the lease ran out \(late.spoken) ago and no line has renewed it: address withdrawn")
-                } else if case .told(let word, let why) = reason {
-                    session.diagnostics.say(.notice, "address withdrawn: \(word)\(why.map { ", \($0)" } ?? "")")
-                }
-            case .ended(let how): end = how
+        for output in follower.step(input, at: Clock.now) { try perform(output) }
+    }
+
+    private func perform(_ output: LeaseFollower.Output) throws {
+        switch output {
+        case .hold(let until, let handsOver):
+            try session.grant(until: until, handsOver: handsOver, probing: probing, peers: peers)
+        case .release(let reason):
+            let isNothingNew = session.isIdle
+            try session.release()
+            if isNothingNew { return }
+            if case .expired(let late) = reason {
+                session.diagnostics.say(
+                    .error, "the lease ran out \(late.spoken) ago and no line has renewed it: address withdrawn")
+            } else if case .told(let word, let why) = reason {
+                session.diagnostics.say(.notice, "address withdrawn: \(word)\(why.map { ", \($0)" } ?? "")")
             }
+        case .ended(let how): end = how
         }
     }
 

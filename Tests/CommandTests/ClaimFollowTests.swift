@@ -41,6 +41,23 @@ final class ClaimFollowing {
 /// Each test in a network of its own.
 @Suite(.enabled(if: ClaimNetwork.missing == nil, "\(ClaimNetwork.missing ?? "")"))
 struct ClaimFollow {
+    @Test func `what was given and taken back while it hung is not taken, not even for a moment`() {
+        let following = ClaimFollowing()
+        let witness = Witness("arp[14:4] = 0x0a090032 or (icmp6 and ip6[40] = 136)", on: 2, of: following.network)
+        following.sync("ready")
+        following.follower.signal(SIGSTOP)
+        for line in ["master term=1 lease=60s", "alive term=1 lease=60s", "standby term=2", "after"] {
+            following.events.say(line)
+        }
+        following.follower.signal(SIGCONT)
+        #expect(following.follower.complains("'after'"))
+        following.hold()
+        // The first that anybody hears of it is of the second time.
+        #expect(eventually { witness.frames("10.9.0.50").count > 0 })
+        #expect(following.follower.output == "10.9.0.50 taken eth0\nfd09::50 taken eth0\n")
+        #expect(!following.follower.errors.contains("withdrawn"), "\(following.follower.errors)")
+    }
+
     @Test(arguments: [
         ("joining", false), ("standby term=2 master=other", false), ("suspecting", false), ("claiming term=2", true),
         ("master term=2 lease=60s", true), ("alive term=2 lease=60s", true), ("transferring term=2 lease=60s", true),

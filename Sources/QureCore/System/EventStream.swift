@@ -41,15 +41,21 @@ package struct EventStream {
         return Array(new)
     }
 
+    /// As much as a pipe holds (pipe(7)), so that one read brings all that was written until then.
+    private static let capacity = 65536
+
     /// What one read brings.
     package mutating func read() throws -> [Item] {
-        var buffer = [UInt8](repeating: 0, count: 16384)
-        let count = unsafe Glibc.read(STDIN_FILENO, &buffer, buffer.count)
+        // Not an array: filling one with zeros would be most of the cost.
+        let count = unsafe withUnsafeTemporaryAllocation(byteCount: Self.capacity, alignment: 16) { space in
+            let count = unsafe Glibc.read(STDIN_FILENO, space.baseAddress, space.count)
+            if count > 0 { unsafe rest += space[..<count] }
+            return count
+        }
         guard count > 0 else {
             if count < 0 && (errno == EAGAIN || errno == EINTR) { return [] }
             return rest.isEmpty ? [.end] : [.cutOff]
         }
-        rest += buffer.prefix(count)
         var items: [Item] = []
         while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
             items.append(.line(Array(rest[..<newline])))
