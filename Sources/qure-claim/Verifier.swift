@@ -197,10 +197,3 @@ extension Verifications.Finding {
         self.init(width: verifier.address.bitWidth, text: result.text(verifier.gateway), time: time)
     }
 }
-
-extension IPAddress {
-    /// Whether it is an IPv6 address that means something on one link only.
-    fileprivate var isLinkLocalV6: Bool {
-        if case .v6(let address) = self { address.isLinkLocal } else { false }
-    }
-}

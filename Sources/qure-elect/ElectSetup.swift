@@ -33,7 +33,7 @@ extension ElectSession {
         }
         let wantsV6 = options.group.map { $0.bitWidth == 128 } ?? options.peer.first.map { $0.bitWidth == 128 } ?? false
         if !wantsV6, let v4 = own.first(where: { $0.prefix.address.bitWidth == 32 }) { return v4.prefix.address }
-        let v6 = own.first { if case .v6(let address) = $0.prefix.address { address.isLinkLocal } else { false } }
+        let v6 = own.first(where: { $0.prefix.address.isLinkLocalV6 })
         guard let v6 else {
             throw Failure(
                 .unreachable,

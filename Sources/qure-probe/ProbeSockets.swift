@@ -89,7 +89,7 @@ final class ProbeSockets {
             let socket = try NeighborSocket(
                 interface: key.index, name: way.link?.name ?? "", mac: key.mac,
                 linkLocal: key.linkLocal ?? key.mac.linkLocal,
-                networks: networks.filter { $0.address.bitWidth == address.bitWidth })
+                networks: networks.filter { $0.address.bitWidth == address.bitWidth }, hearsClaims: false)
             for descriptor in socket.descriptors { try poller.add(descriptor, token: ProbeSession.socketToken) }
             links[key] = OnLink(socket)
         }

@@ -117,7 +117,7 @@ struct WayFinder: ~Copyable {
         let named = try namedLink(knownLink)
         if named == nil, let way = try shortWay(to: address) { return way }
         if try own(address) != nil || address.isLoopback { return try localWay(to: address, named) }
-        if named == nil, case .v6(let v6) = address, v6.isLinkLocal { return try linkLocalWay(to: address) }
+        if named == nil, address.isLinkLocalV6 { return try linkLocalWay(to: address) }
 
         let neighbor: Method = address.bitWidth == 32 ? .arp : .ndp
         if let named, method == .arp || method == .ndp { return try neighborWay(named, neighbor) }
@@ -146,14 +146,21 @@ struct WayFinder: ~Copyable {
         }
     }
 
-    /// The way to an address that the kernel routes to a link in good order: for IPv4 nothing else need be known.
-    /// nil: it is not so simple.
+    /// The way to an address that the kernel routes to a link in good order: nothing else need be known, not even all
+    /// of this host's addresses. nil: it is not so simple.
     private mutating func shortWay(to address: IPAddress) throws -> Way? {
-        guard method == .auto, source == nil, case .v4 = address else { return nil }
-        guard let route = try netlink.route(to: address), route.gateway == nil, !route.isLocal, !route.isBroadcast,
+        guard method == .auto, source == nil, !address.isLinkLocalV6,
+            let route = try netlink.route(to: address), route.gateway == nil, !route.isLocal, !route.isBroadcast,
             let link = try link(route.interface), link.hasNeighbors, link.trouble == nil
         else { return nil }
-        return Way(method: .arp, link: link)
+        if case .v4 = address { return Way(method: .arp, link: link) }
+        // What the kernel would say to all nodes of a link comes from its link-local address there, once it has one
+        // that is not tentative.
+        let group = IPAddress.v6(.allNodes)
+        guard case .v6(let linkLocal) = try netlink.route(to: group, interface: link.index)?.preferredSource,
+            linkLocal.isLinkLocal
+        else { return nil }
+        return Way(method: .ndp, link: link, linkLocal: linkLocal)
     }
 
     /// An address of this host is there, whatever its links are like. Where there is a link to ask on, others are asked

@@ -30,10 +30,11 @@ package struct NeighborSocket: ~Copyable {
     private let identity: MACAddress?
 
     /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`.
-    /// `identity` is this host's own hardware address where `mac` is one that several hosts share.
+    /// `identity` is this host's own hardware address where `mac` is one that several hosts share. Who is about to take
+    /// an IPv6 address says so to a group that a socket joins where it `hearsClaims`.
     package init(
         interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
-        identity: MACAddress? = nil
+        identity: MACAddress? = nil, hearsClaims: Bool = true
     ) throws(SystemError) {
         let v4 = networks.filter { $0.address.bitWidth == 32 }
         let v6 = networks.filter { $0.address.bitWidth == 128 }
@@ -46,7 +47,7 @@ package struct NeighborSocket: ~Copyable {
         }
         var ipv6: PacketSocket?
         if !v6.isEmpty {
-            let socket = try Self.openIPv6(v6, interface: index, name: name)
+            let socket = try Self.openIPv6(v6, interface: index, name: name, hearsClaims: hearsClaims)
             descriptors.append(socket.descriptor)
             ipv6 = .some(socket)
         }
@@ -60,10 +61,11 @@ package struct NeighborSocket: ~Copyable {
     }
 
     private static func openIPv6(
-        _ networks: [Prefix], interface index: Int, name: String
+        _ networks: [Prefix], interface index: Int, name: String, hearsClaims: Bool
     ) throws(SystemError) -> PacketSocket {
         let socket = try PacketSocket(.ipv6, interface: index, name: name, filter: .neighborMessages(about: networks))
         try socket.join(.multicast(.allNodes))
+        guard hearsClaims else { return socket }
         for case .v6(let address) in networks.filter({ $0.length == 128 }).map(\.address) {
             try socket.join(.multicast(address.solicitedNode))
         }

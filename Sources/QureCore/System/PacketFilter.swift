@@ -18,6 +18,9 @@ package struct PacketFilter: Sendable {
             self.mask = mask
             self.value = value & mask
         }
+
+        /// Instructions that it takes.
+        var length: Int { mask == .max ? 2 : 3 }
     }
 
     /// The tests of the clauses, tried in order; each must read no further than the shortest packet it is meant for.
@@ -86,10 +89,12 @@ package struct PacketFilter: Sendable {
         ]
         for clause in clauses {
             for (index, test) in clause.enumerated() {
-                // Three instructions for each test that follows, then the verdict.
-                let pastClause = UInt8((clause.count - index - 1) * 3 + 1)
+                // Past the tests that follow, and the verdict.
+                let pastClause = UInt8(clause[(index + 1)...].reduce(1) { $0 + $1.length })
                 program.append(sock_filter(code: load, jt: 0, jf: 0, k: test.offset))
-                program.append(sock_filter(code: UInt16(BPF_ALU | BPF_AND | BPF_K), jt: 0, jf: 0, k: test.mask))
+                if test.mask != .max {
+                    program.append(sock_filter(code: UInt16(BPF_ALU | BPF_AND | BPF_K), jt: 0, jf: 0, k: test.mask))
+                }
                 program.append(sock_filter(code: jumpIfEqual, jt: 0, jf: pastClause, k: test.value))
             }
             program.append(sock_filter(code: finish, jt: 0, jf: 0, k: .max))

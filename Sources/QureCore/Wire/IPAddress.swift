@@ -71,6 +71,11 @@ package enum IPAddress: Hashable, Comparable, Sendable, LosslessStringConvertibl
         }
     }
 
+    /// Whether it is an IPv6 address that means something on one link only.
+    package var isLinkLocalV6: Bool {
+        if case .v6(let address) = self { address.isLinkLocal } else { false }
+    }
+
     /// 4 or 16 octets in network order.
     package var octets: [UInt8] {
         switch self {
