@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -79,6 +80,13 @@ ssize_t qure_send_descriptor(int socket, const void *bytes, size_t length, int d
 }
 
 int qure_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
+
+int qure_unread_in_pipe(int descriptor) {
+    int count;
+    // Of a socket or a terminal it would tell what can be read here, which is something else.
+    if (fcntl(descriptor, F_GETPIPE_SZ) < 0 || ioctl(descriptor, FIONREAD, &count) < 0) return -1;
+    return count;
+}
 
 // The kernel has acted on a request by the time sendto returns.
 static void send_to_kernel(int protocol, const unsigned char *messages, size_t length) {

@@ -38,6 +38,9 @@ final class ElectSession {
     private var failure: Failure?
     /// The addresses that this host can use, as far as the kernel has told.
     private var present: Set<IPAddress> = []
+    /// Whether it is qure-claim that has put one of those of the cluster here, and not another reader of the events,
+    /// which may take its time.
+    private var isClaimed = false
     /// Whether one of those of the cluster is among them.
     var isAddressHere: Bool { !addresses.isDisjoint(with: present) }
     /// How far CLOCK_BOOTTIME was ahead of CLOCK_MONOTONIC: it grows when the machine sleeps.
@@ -123,7 +126,7 @@ final class ElectSession {
 
     private func turn() throws {
         let commands = earlier(hooks.nextDeadline, health.nextDeadline)
-        let others = earlier(earlier(commands, notices.nextDeadline), watchdog.nextDeadline)
+        let others = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
         let events = try poller.wait(until: earlier(election.nextDeadline, others))
         noticeSleep()
         for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
@@ -143,8 +146,12 @@ final class ElectSession {
         serveControl(events)
         if events.contains(.ready(Token.output)) { loseFollower("standard output") }
         flushEvents()
+        watchFollower()
         proceedWithCommands()
     }
+
+    /// When a follower that hung is looked at again.
+    private var nextLook: Instant? { health.isFollowed ? nil : Clock.now + election.configuration.interval }
 
     private func proceedWithCommands() {
         if hasEnded { health.abandon() }
@@ -297,7 +304,9 @@ final class ElectSession {
         let isUp = now.isUp && now.hasCarrier
         health.isLinkUp = isUp
         step(health.input)
-        present = Set(try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }.map(\.prefix.address))
+        let usable = try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }
+        present = Set(usable.map(\.prefix.address))
+        isClaimed = usable.contains { $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address) }
         step(.addressPresent(addresses.isSubset(of: present)))
     }
 
@@ -305,6 +314,17 @@ final class ElectSession {
         let asleep = Clock.asleep
         if asleep - sleepOffset > election.configuration.tolerance / 2 { step(.slept(asleep - sleepOffset)) }
         sleepOffset = asleep
+    }
+
+    /// A follower that hangs lets the lease run out, and this member would be master of nothing: the kernel shows the
+    /// address until its lifetime is over.
+    private func watchFollower() {
+        let now = Clock.now
+        let isFollowed = !isClaimed || !events.isReaderStalled(for: election.configuration.tolerance, at: now)
+        guard isFollowed != health.isFollowed else { return }
+        diagnostics.say(.warning, isFollowed ? "the follower reads again" : "the follower does not read the events")
+        health.isFollowed = isFollowed
+        step(health.input)
     }
 
     // MARK: What is said

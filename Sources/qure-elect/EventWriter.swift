@@ -1,5 +1,6 @@
 // EventWriter: the event stream on standard output, as text or JSON Lines. It never waits for the reader: a line that
-// cannot be written now stays for a moment; renewals of the lease are dropped first, for the next one says the same.
+// cannot be written now stays for a moment; renewals of the lease are dropped first, for the next one says the same. It
+// knows how long the reader has been behind.
 
 import QureCore
 
@@ -11,6 +12,8 @@ struct EventWriter {
     private var pending: [(line: String, isRenewal: Bool)] = []
     /// The last line that was added.
     private(set) var last = ""
+    /// When the oldest line was written that the reader may not have read.
+    private var unreadSince: Instant?
     private static let maximumPending = 256
 
     init(json: Bool, cluster: String, name: String, _ addresses: [Prefix]) {
@@ -57,9 +60,19 @@ struct EventWriter {
 
     /// Writes what can be written. A reader that is gone is an error.
     mutating func flush() throws(SystemError) {
+        guard !pending.isEmpty else { return }
+        if !OutputStream.isUnread(1) { unreadSince = nil }
         while let first = pending.first {
             guard try OutputStream.writeUnlessBlocked(Array((first.line + "\n").utf8), to: 1) else { return }
             pending.removeFirst()
+            unreadSince = unreadSince ?? Clock.now
         }
+    }
+
+    /// Whether the reader, if it is at the other end of a pipe, has had a line before it for so long and not read it.
+    mutating func isReaderStalled(for limit: Duration, at now: Instant) -> Bool {
+        guard let since = unreadSince, now - since >= limit else { return false }
+        if !OutputStream.isUnread(1) { unreadSince = nil }
+        return unreadSince != nil
     }
 }

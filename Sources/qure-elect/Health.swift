@@ -22,6 +22,8 @@ struct Health: ~Copyable {
     private var isOver = false
     /// Whether the interface is up and has a carrier.
     var isLinkUp = true
+    /// Whether the follower, if there is one, reads what it is told.
+    var isFollowed = true
 
     init(_ options: MemberOptions) {
         text = options.health
@@ -36,9 +38,11 @@ struct Health: ~Copyable {
     /// The reason of a member whose check fails, or has no result yet.
     static let checkReason = "health-check"
 
-    /// What the election is told. Without a verdict yet, a member with a check is not healthy.
+    /// What the election is told: the link comes first, for nothing else matters where it is down. Without a verdict
+    /// yet, a member with a check is not healthy.
     var input: Election.Input {
         guard isLinkUp else { return .healthy(false, reason: "link-down") }
+        guard isFollowed else { return .healthy(false, reason: "follower-stalled") }
         return .healthy(text == nil || check.isHealthy == true, reason: Self.checkReason)
     }
 

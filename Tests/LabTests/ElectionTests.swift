@@ -78,6 +78,25 @@ extension InTheLab {
             #expect(eventually { cluster.ask(master, "status").status == 69 })
         }
 
+        @Test func `a follower that hangs costs its host the address, until it goes on`() throws {
+            let site = try ElectedSite(hosts: 2)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            #expect(eventually { site.cluster.members(knownTo: master) == 2 })
+            let meter = try site.lab.startMeter()
+            #expect(meter.waitForAnswer(byOtherThan: 0) == master)
+            let followers = site.lab.host(master).processes(named: "qure-claim")
+            for process in followers { kill(process, SIGSTOP) }
+            let other = try #require(meter.waitForAnswer(byOtherThan: master), "\(site.said)")
+            #expect(eventually { site.ask(master, "status").output.hasPrefix("fault ") }, "\(site.said)")
+            for process in followers { kill(process, SIGCONT) }
+            #expect(eventually { site.ask(master, "status").output.hasPrefix("standby ") }, "\(site.said)")
+            #expect(site.isHeldOnly(by: other))
+            let witness = try site.witness.stop()
+            #expect(witness.together == .zero, "\(site.said)")
+            print("figure: follower frozen alone: without an answer for \(try meter.stop().longestOutage)")
+            #expect(site.said.contains("fault: follower-stalled"))
+        }
+
         @Test func `an elector that hangs is named, not waited for`() throws {
             let cluster = try ElectedSite(hosts: 2)
             let electors = cluster.lab.host(1).processes(named: "qure-elect")

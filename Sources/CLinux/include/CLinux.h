@@ -82,6 +82,9 @@ ssize_t qure_send_descriptor(int socket, const void *bytes, size_t length, int d
 // GNU-only: a pipe whose ends are closed on exec.
 int qure_pipe_cloexec(int descriptors[2]);
 
+// How many bytes of a pipe nobody has read yet, asked at either end; -1: it is no pipe. (ioctl is variadic.)
+int qure_unread_in_pipe(int descriptor);
+
 // What a guard sends when its parent is gone: whole netlink messages, one behind the other, for the two families.
 struct qure_guard_orders {
     const unsigned char *route;

@@ -1,6 +1,7 @@
 // OutputStream: writing to the standard streams in the two ways there are: all of it, waiting for the reader if need be
 // (results), or now or never (diagnostics, and everything a holder says while it must not stop).
 
+import CLinux
 import Glibc
 
 /// Writing to the standard streams, in the two ways there are: all of it, or now.
@@ -33,6 +34,9 @@ package enum OutputStream {
         }
         return written == line.count
     }
+
+    /// Whether there is something in this pipe that its reader has not read; false where it is no pipe.
+    package static func isUnread(_ descriptor: CInt) -> Bool { qure_unread_in_pipe(descriptor) > 0 }
 
     private static func name(_ descriptor: CInt) -> String {
         descriptor == 1 ? "standard output" : descriptor == 2 ? "standard error" : "descriptor \(descriptor)"
