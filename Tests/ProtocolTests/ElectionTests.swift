@@ -172,6 +172,16 @@ import Testing
         #expect(try #require(last.claimed) - last.confirmed == .milliseconds(6))
     }
 
+    @Test func `who claims names the term that is claimed, to the link and in the events`() throws {
+        var cluster = try Self.settled(2)
+        cluster.cuts = [[1, 2], [2, 1]]
+        cluster.run(500)
+        let said = cluster.outputs[1].compactMap { output -> UInt64? in
+            if case .event(let event) = output, event.state == .claiming { event.term } else { nil }
+        }
+        #expect(said == [2] && cluster.said(2, .claim) > 0 && cluster[2].term == 2)
+    }
+
     @Test func `a master whose address is there already is not asked for it again`() throws {
         var cluster = SmallCluster(1)
         cluster.step(1, .addressPresent(true))

@@ -252,10 +252,10 @@ extension Election {
         takeOver = TakeOver(
             since: lived, detected: (suspectedSince ?? now) - lived, confirmed: now - lived,
             reason: master == nil ? "no-master" : master?.isGone == true ? "gone" : "silent")
-        let outputs = become(.claiming, reason: nil)
+        // Before the event, which names the term that is claimed.
         standing = Standing(term: new, rank: rank, node: configuration.node)
+        let outputs = become(.claiming, reason: nil)
         claimsSent = 0
-        // The event still names the term of the master that was; what follows names the new one.
         return outputs + [.remember(term: new)] + claimAgain(at: now)
     }
 
