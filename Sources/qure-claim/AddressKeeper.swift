@@ -152,6 +152,12 @@ final class AddressKeeper {
         }
     }
 
+    /// Whether it tells that one of the addresses was taken off.
+    func isLoss(_ change: Change) -> Bool {
+        guard case .addressRemoved(let address) = change else { return false }
+        return address.interface == carrier.index && addresses.contains(address.prefix.address)
+    }
+
     /// Whether it is qure's to renew or remove.
     func isRenewable(_ address: InterfaceAddress) -> Bool {
         options.adopt || AddressMark.isOurs(address, options.registry.entry(of: address.prefix.address)?.entry)

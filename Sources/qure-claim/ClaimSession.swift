@@ -34,6 +34,7 @@ final class ClaimSession {
     private var isLinkUp: Bool
     /// Whether this turn has put an address on an interface, renewed one, or taken one off.
     private var hasChangedHost = false
+    private var hasInstalled = false
     let service = ServiceManager()
     private var watchdog: Watchdog
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
@@ -189,12 +190,13 @@ final class ClaimSession {
     }
 
     private func readChanges() throws {
-        var isConcerned = false
-        for change in try changes.read() {
-            if case .link(let link) = change { try take(link) }
-            isConcerned = isConcerned || keeper.isConcerned(by: change)
-        }
-        if isConcerned { try lookAtInterface() }
+        let news = try changes.read()
+        for case .link(let link) in news { try take(link) }
+        // A renewal may have put back what was taken off, and the link would not hear of it; an installation takes off
+        // itself what it puts there afresh.
+        let isTaken = !hasInstalled && news.contains(where: keeper.isLoss)
+        hasInstalled = false
+        if news.contains(where: keeper.isConcerned) { try lookAtInterface(isTaken: isTaken) }
     }
 
     /// The interface has another name, or another hardware address: the link has to hear of it.
@@ -211,7 +213,7 @@ final class ClaimSession {
         if isLinkUp { try step(.linkRestored) }
     }
 
-    private func lookAtInterface() throws {
+    private func lookAtInterface(isTaken: Bool) throws {
         let wasUp = isLinkUp
         isLinkUp = try keeper.isLinkUp()
         if wasUp && !isLinkUp {
@@ -221,7 +223,7 @@ final class ClaimSession {
             diagnostics.say(.notice, "\(keeper.link.name): the link is up again")
             try step(.linkRestored)
         }
-        if isHolding, isLinkUp, try !keeper.isIntact() { try step(.vanished) }
+        if isHolding, isLinkUp, try isTaken || !keeper.isIntact() { try step(.vanished) }
     }
 
     /// Evidence from the link, but not for ever: a flood must not keep the claim from renewing its lease.
@@ -286,6 +288,7 @@ final class ClaimSession {
 
     private func install() throws {
         hasChangedHost = true
+        hasInstalled = true
         try openFence()
         let former = keeper.carrier.index
         try keeper.install(leavingOthers: true)

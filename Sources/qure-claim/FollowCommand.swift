@@ -34,6 +34,8 @@ final class StreamFollowing {
     private let probing: Bool
     private var peers: [MACAddress]?
     private var end: LeaseFollower.End?
+    /// Words of the stream that are not known and were not told of yet.
+    private var newWords: [String] = []
 
     init(_ session: ClaimSession, defaultLease: Duration, probing: Bool) {
         self.session = session
@@ -73,6 +75,11 @@ final class StreamFollowing {
         outputs.removeAll(where: isHold)
         if let last, isHold(last) { outputs.append(last) }
         for output in outputs { try perform(output) }
+        // The address comes first.
+        for word in newWords {
+            session.diagnostics.say(.notice, "the stream says '\(word)', which this version does not know; ignoring it")
+        }
+        newWords = []
     }
 
     private func input(_ item: EventStream.Item) -> LeaseFollower.Input {
@@ -94,9 +101,7 @@ final class StreamFollowing {
     private func note(_ event: ClusterEvent) {
         if let named = event.peers { peers = named }
         session.diagnostics.say(.debug, "< \(event)")
-        for word in stream.newWords(of: event) {
-            session.diagnostics.say(.notice, "the stream says '\(word)', which this version does not know; ignoring it")
-        }
+        newWords += stream.newWords(of: event)
     }
 
     private func take(_ input: LeaseFollower.Input) throws {

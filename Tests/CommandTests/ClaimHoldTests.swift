@@ -124,6 +124,26 @@ struct ClaimHold {
         #expect(network.sh("ip route") == "")
     }
 
+    @Test func `put back with a word, also where the next renewal comes before the news`() {
+        let holder = network.startHold("--no-verify --lease 6s 10.9.0.50/24 fd09::50/64")
+        let witness = Witness("arp[14:4] = 0x0a090032", on: 2, of: network)
+        network.settle("10.9.0.50")
+        holder.signal(SIGSTOP)
+        network.sh("ip addr del 10.9.0.50/24 dev eth0")
+        let before = wallClock
+        // By the lifetime of the other one, a renewal is overdue.
+        let isDue = eventually {
+            ["3sec", "2sec"].contains { network.address("fd09::50")?.contains(" valid_lft \($0)") == true }
+        }
+        #expect(isDue)
+        holder.signal(SIGCONT)
+        #expect(holder.says("10.9.0.50 reinstated eth0\n"))
+        #expect(holder.complains("10.9.0.50/24: was gone from eth0, put back"))
+        #expect(eventually { witness.frames("is-at").contains { $0.time > before } })
+        #expect(holder.end().status == 0)
+        #expect(holder.output.ranges(of: "10.9.0.50 reinstated").count == 1)
+    }
+
     @Test func `put back a hundred times`() {
         let holder = network.startHold("--no-verify 10.9.0.50/24 fd09::50/64")
         network.sh(
