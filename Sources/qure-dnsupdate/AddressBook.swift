@@ -33,7 +33,7 @@ struct AddressBook {
         let listed = HostsFile.addresses(of: host, in: (try? TextFile.read("/etc/hosts")) ?? [])
         let addresses = try listed.isEmpty ? ask(host, by: &talk) : listed
         let all = addresses.filter(families.allow).map { DNSEndpoint($0, port: port) }
-        let reached = all.filter { talk.reaches($0) }
+        let reached = all.filter { ServerTalk.reaches($0, from: talk.local) }
         return Array((reached + all.filter { !reached.contains($0) }).prefix(Self.maximumAddresses))
     }
 

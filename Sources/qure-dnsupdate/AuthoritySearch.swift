@@ -28,6 +28,12 @@ struct AuthoritySearch {
         return timing
     }()
 
+    /// A question to resolvers.
+    static func recursiveExchange(_ question: DNSQuestion, _ resolvers: [DNSEndpoint]) -> DNSExchange {
+        let message = DNSMessage(id: 0, flags: .recursionDesired, questions: [question])
+        return DNSExchange(message, key: nil, servers: resolvers, timing: timing)
+    }
+
     init(_ options: SiteOptions, key: TSIGKey?) throws {
         guard let name = DomainName(options.name) else {
             throw Failure(.usage, "'\(options.name)' is no name")

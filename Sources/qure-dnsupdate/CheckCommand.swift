@@ -1,5 +1,6 @@
-// `qure-dnsupdate check`: what the authority holds under the name now, what the public sees, whether the site's own
-// record is there and is where the site is. It changes nothing.
+// `qure-dnsupdate check`: what the authorities hold under the name now, what the public sees, whether the site's own
+// record is there and is where the site is. It changes nothing. What the primary holds decides; the other authorities
+// are shown beside it.
 
 import ArgumentParser
 import QureCore
@@ -52,24 +53,26 @@ private struct CheckRun: ~Copyable {
     mutating func run(_ here: Registration.Input) throws {
         let authority = try search.run(by: &talk).get(names)
         let (view, server) = try view(authority)
-        try tell("authority", server.description, view.addresses)
+        let site = isSole ? Array(view.addresses.keys) : view.marker?.addresses ?? []
+        let check = AuthorityCheck(names: names, key: key, book: search.book, port: search.port)
+        let looks = try check.looks(authority, view, from: server, by: talk)
+        for (place, look) in looks { try output.write(place.record(look, beside: looks[0].look, site: site)) }
         if !isSole {
             let owner = view.marker.map { $0.machine == machine ? "" : " machine=\($0.machine)" } ?? ""
             try tell("site", names.site + owner, Self.addresses(view.marker?.addresses ?? [], in: view))
         }
-        for resolver in search.book.resolvers { try tell("public", resolver.description, try ask(resolver)) }
+        try tellPublic(search.book.resolvers)
         guard case .observed(let own, let keeping) = here else {
             guard case .trouble(let trouble) = here else { return }
             throw trouble.failure(names)
         }
         try tell("here", "-", Self.addresses(own, in: view))
-        let marked = isSole ? Array(view.addresses.keys) : view.marker?.addresses ?? []
         let isMine = isSole || view.marker?.machine == machine
-        let wanted = Set(own), present = Set(marked.filter { !keeping.contains(AddressFamily($0)) })
+        let wanted = Set(own), present = Set(site.filter { !keeping.contains(AddressFamily($0)) })
         let isThere = wanted.allSatisfy { view.addresses[$0] != nil }
         if isMine, isThere, wanted == present { return try conclude("current") }
         // A site that has left leaves a marker without addresses.
-        try conclude(marked.isEmpty ? "absent" : isMine ? "different" : "elsewhere")
+        try conclude(site.isEmpty ? "absent" : isMine ? "different" : "elsewhere")
         throw Failure(.no, "")
     }
 
@@ -87,17 +90,11 @@ private struct CheckRun: ~Copyable {
 
     /// A line of the report; without addresses there was no answer.
     private func tell(_ subject: String, _ who: String, _ addresses: [IPAddress: UInt32?]?) throws {
-        let sorted = (addresses ?? [:]).sorted { $0.key < $1.key }
-        let list = sorted.map { address, ttl in "\(address)" + (ttl.map { " ttl=\($0)" } ?? "") }
-        let text = addresses == nil ? "silent" : list.isEmpty ? "-" : list.joined(separator: " ")
+        let shown = ShownAddresses(addresses)
         try output.write(
             Record(
-                "\(subject) \(who) \(text)",
-                [
-                    ("record", .string(subject)), ("who", who == "-" ? .null : .string(who)),
-                    ("addresses", addresses == nil ? .null : .array(sorted.map { .string($0.key.description) })),
-                    ("ttl", (sorted.first?.value).map { .integer(Int64($0)) } ?? .null),
-                ]))
+                "\(subject) \(who) \(shown.text)",
+                [("record", .string(subject)), ("who", who == "-" ? .null : .string(who))] + shown.fields))
     }
 
     /// What the authority holds, and which of its servers said so.
@@ -128,17 +125,23 @@ private struct CheckRun: ~Copyable {
         return (view, server)
     }
 
-    /// What a resolver says, and for how long it will; nil: nothing.
-    private mutating func ask(_ resolver: DNSEndpoint) throws -> [IPAddress: UInt32?]? {
-        var found: [IPAddress: UInt32?] = [:]
-        for type in [RecordType.a, .aaaa] {
-            let question = DNSMessage(id: 0, flags: .recursionDesired, questions: [DNSQuestion(names.name, type)])
-            var exchange = DNSExchange(question, key: nil, servers: [resolver], timing: AuthoritySearch.timing)
-            guard let answer = try talk.run(&exchange, { _, _ in }) else { return nil }
-            let ttl = answer.message.answers.map(\.ttl).min()
-            for address in answer.message.answeredAddresses { found[address] = .some(ttl) }
+    /// What each resolver says, and for how long it will.
+    private func tellPublic(_ resolvers: [DNSEndpoint]) throws {
+        let questions = [DNSQuestion(names.name, .a), DNSQuestion(names.name, .aaaa)]
+        let exchanges = resolvers.flatMap { resolver in
+            questions.map { AuthoritySearch.recursiveExchange($0, [resolver]) }
         }
-        return found
+        var answers = try talk.runAll(exchanges)[...]
+        for resolver in resolvers {
+            let own = answers.prefix(questions.count).compactMap { $0?.message }
+            answers = answers.dropFirst(questions.count)
+            var found: [IPAddress: UInt32?] = [:]
+            for message in own {
+                let ttl = message.answers.map(\.ttl).min()
+                for address in message.answeredAddresses { found[address] = .some(ttl) }
+            }
+            try tell("public", resolver.description, own.count == questions.count ? found : nil)
+        }
     }
 }
 

@@ -24,15 +24,12 @@ struct RegistrationDescription {
         case .takenOver: word = "elsewhere"
         case .otherTTL, .clockOffset, .held, .trouble: word = "trouble"
         }
-        func list(_ addresses: [IPAddress]) -> String {
-            addresses.isEmpty ? "-" : addresses.map(\.description).joined(separator: ",")
-        }
         func array(_ addresses: [IPAddress]) -> JSONValue {
             .array(addresses.map { .string($0.description) })
         }
         let name = configuration.names.name.relativeDescription
         let shown = addresses.isEmpty ? removed : addresses
-        var text = "\(word) \(name) \(list(shown))"
+        var text = "\(word) \(name) \(shown.commaList)"
         if !configuration.isSole { text += " site=\(site)" }
         if let zone { text += " zone=\(zone.relativeDescription)" }
         if let server { text += " server=\(server)" }
@@ -69,4 +66,9 @@ extension RegistrationTrouble {
         case .permission: .permission
         }
     }
+}
+
+extension [IPAddress] {
+    /// With commas between them, or a dash where there are none.
+    var commaList: String { isEmpty ? "-" : map(\.description).joined(separator: ",") }
 }

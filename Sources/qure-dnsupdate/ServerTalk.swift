@@ -189,7 +189,7 @@ struct ServerTalk: ~Copyable {
     }
 
     /// Whether there is a route to an address.
-    func reaches(_ server: DNSEndpoint) -> Bool {
+    static func reaches(_ server: DNSEndpoint, from local: DNSEndpoint?) -> Bool {
         (try? DNSSocket(to: server, from: local, isStream: false)) != nil
     }
 }

@@ -219,7 +219,8 @@ struct RegisterTests {
             "register", "--site", "box", "--allow-private", "--address", "192.0.2.7", "--machine-id", "one")
         #expect(done.status == 0)
         let lines = """
-            authority 127.0.0.1#\(name.server.port) 192.0.2.7 ttl=60
+            authority 127.0.0.1#\(name.server.port) 192.0.2.7 ttl=60 primary serial=2 gives=192.0.2.7
+            authority 127.0.0.1#53 silent ns=ns.z.test
             site box 192.0.2.7 ttl=60
             public 127.0.0.1#53 silent
             here - 192.0.2.7 ttl=60
