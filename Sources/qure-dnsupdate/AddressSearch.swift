@@ -91,10 +91,16 @@ struct AddressSearch: ~Copyable {
     /// When `goOn` has something to do though nothing has come; nil: it will not wait any more.
     var nextDeadline: Instant? { waiting.reduce(nil) { earlier($0, $1.asker.nextDeadline) } }
 
+    /// The readings, if all are there.
+    mutating func end() -> [AddressReading]? {
+        for (place, asker) in waiting { results[place] += asker.readings ?? [] }
+        waiting.removeAll { $0.asker.readings != nil }
+        return waiting.isEmpty ? results.flatMap { $0 } : nil
+    }
+
     /// Waits for something to happen; the readings once all are there.
     mutating func goOn() throws -> [AddressReading]? {
-        collect()
-        guard !waiting.isEmpty else { return results.flatMap { $0 } }
+        if let readings = end() { return readings }
         for event in try poller.wait(until: nextDeadline) {
             switch event {
             case .ready(let token): askers[token / Self.stride].ready(token % Self.stride, poller)
@@ -106,13 +112,7 @@ struct AddressSearch: ~Copyable {
             case .signal: break
             }
         }
-        collect()
-        return waiting.isEmpty ? results.flatMap { $0 } : nil
-    }
-
-    private mutating func collect() {
-        for (place, asker) in waiting { results[place] += asker.readings ?? [] }
-        waiting.removeAll { $0.asker.readings != nil }
+        return end()
     }
 
     /// Waits until all readings are there.

@@ -1,6 +1,7 @@
 // AuthoritySearch: the zone that a name is in, and the servers that take its updates: those that were given, or else
 // the primary that the zone's SOA names. The question for the zone is not signed, for it goes to resolvers that know no
-// key; a server that was given and refuses it is asked again with the key.
+// key; a server that was given and refuses it is asked again with the key. It goes question by question, so that who
+// has more to wait for (RegistrationSession) is not held up by servers that are silent.
 
 import QureCore
 
@@ -12,12 +13,36 @@ struct Authority {
 
 /// The way to it.
 struct AuthoritySearch {
+    /// What comes next.
+    enum Step {
+        /// Run this, then `take`.
+        case ask(DNSExchange)
+        case ended(Result<Authority, RegistrationTrouble>)
+    }
+
+    private enum Stage {
+        /// The addresses of a server that was given.
+        case server(AddressLookup)
+        case zone
+        /// The addresses of the primary of a zone.
+        case primary(AddressLookup, DomainName, of: DomainName)
+    }
+
     let name: DomainName
     let zone: DomainName?
     let servers: [(host: String, port: UInt16)]
     let key: TSIGKey?
     let port: UInt16
     let book: AddressBook
+
+    private var stage = Stage.zone
+    /// Servers that were given and whose addresses are not known yet.
+    private var remaining: ArraySlice<(host: String, port: UInt16)> = []
+    private var chosen: [DNSEndpoint] = []
+    private var search: ZoneSearch
+    /// Whether the question for the zone has been signed, and what was answered to it that is no help.
+    private var isSigned = false
+    private var refusal: DNSMessage?
 
     /// Each question.
     static let timing: DNSExchange.Timing = {
@@ -44,56 +69,129 @@ struct AuthoritySearch {
         self.key = key
         port = options.port
         book = AddressBook(resolverFile: options.resolvConf, port: options.port, families: .init())
+        search = ZoneSearch(zone ?? name, .internet, isNamed: zone != nil)
     }
 
-    /// Finds it. Troubles are told, other errors are ours.
-    func run(by talk: inout ServerTalk) throws -> Result<Authority, RegistrationTrouble> {
-        var chosen: [DNSEndpoint] = []
-        for server in servers {
-            let endpoints = try book.endpoints(of: server.host, port: server.port, by: &talk)
-            if endpoints.isEmpty, servers.count == 1 {
-                return .failure(.unreachable("no address was found for the server \(server.host)"))
-            }
-            chosen += endpoints
-        }
-        if let zone, !chosen.isEmpty { return .success(Authority(zone: zone, servers: chosen)) }
-        var search = ZoneSearch(zone ?? name, .internet, isNamed: zone != nil)
+    /// Finds it, and waits for whoever is asked. Troubles are told, other errors are ours.
+    mutating func run(by talk: inout ServerTalk) throws -> Result<Authority, RegistrationTrouble> {
+        var step = begin()
         while true {
-            let question = search.question(isRecursive: chosen.isEmpty)
-            let answer: DNSMessage
-            switch try ask(question, chosen, by: &talk) {
-            case .success(let message): answer = message
-            case .failure(let trouble): return .failure(trouble)
-            }
-            switch search.take(answer) {
-            case .ask: continue
-            case .unsuccessful(let code):
-                return .failure(
-                    .noZone("\(code) to the question for the zone: name it with --zone and --server"))
-            case .nowhere:
-                return .failure(.noZone("no zone that \(name.relativeDescription) is in: name it with --zone"))
-            case .noSuchZone(let zone): return .failure(.noZone("there is no zone \(zone.relativeDescription)"))
-            case .found(let zone, let primary):
-                guard chosen.isEmpty else { return .success(Authority(zone: zone, servers: chosen)) }
-                return try endpoints(of: primary, of: zone, by: &talk)
+            switch step {
+            case .ended(let result): return result
+            case .ask(var exchange):
+                var failures: [String] = []
+                let answer = try talk.run(&exchange, failures: &failures)
+                step = take(answer, failures)
             }
         }
     }
 
-    private func endpoints(
-        of primary: DomainName, of zone: DomainName, by talk: inout ServerTalk
-    ) throws -> Result<Authority, RegistrationTrouble> {
-        guard !primary.isRoot else {
-            return .failure(
-                .noZone("\(zone.relativeDescription) says that it has no primary: name the server with --server"))
+    /// Begins.
+    mutating func begin() -> Step {
+        remaining = servers[...]
+        return nextServer()
+    }
+
+    /// Takes what came of the exchange; nil: nobody answered, for these reasons.
+    mutating func take(_ answer: DNSExchange.Answer?, _ failures: [String]) -> Step {
+        switch stage {
+        case .server(var lookup):
+            lookup.take(answer?.message)
+            if let question = lookup.exchange { return ask(question, .server(lookup)) }
+            chosen += lookup.endpoints
+            return nextServer()
+        case .zone: return takeZone(answer, failures)
+        case .primary(var lookup, let primary, of: let zone):
+            lookup.take(answer?.message)
+            return goOn(lookup, primary, of: zone)
         }
-        let found = try book.endpoints(of: primary.description, port: port, by: &talk)
+    }
+
+    private mutating func ask(_ exchange: DNSExchange, _ stage: Stage) -> Step {
+        self.stage = stage
+        return .ask(exchange)
+    }
+
+    private mutating func nextServer() -> Step {
+        while let server = remaining.popFirst() {
+            let lookup = book.lookup(server.host, port: server.port)
+            if let question = lookup.exchange { return ask(question, .server(lookup)) }
+            chosen += lookup.endpoints
+        }
+        guard servers.isEmpty || !chosen.isEmpty else {
+            let hosts = servers.map(\.host).joined(separator: ", ")
+            return .ended(.failure(.unreachable("no address was found for the server \(hosts)")))
+        }
+        if let zone, !chosen.isEmpty { return .ended(.success(Authority(zone: zone, servers: chosen))) }
+        return askForZone()
+    }
+
+    private mutating func askForZone() -> Step {
+        isSigned = false
+        refusal = nil
+        return ask(zoneExchange, .zone)
+    }
+
+    private var zoneExchange: DNSExchange {
+        DNSExchange(
+            search.question(isRecursive: chosen.isEmpty), key: isSigned ? key : nil,
+            servers: chosen.isEmpty ? book.resolvers : chosen, timing: Self.timing,
+            passesOver: chosen.isEmpty ? [.serverFailure, .refused] : [.serverFailure])
+    }
+
+    private mutating func takeZone(_ answer: DNSExchange.Answer?, _ failures: [String]) -> Step {
+        if let answer {
+            let isRefused = answer.message.responseCode == .refused || answer.rejection != nil
+            guard isRefused else { return judge(answer.message) }
+            refusal = answer.message
+        }
+        if !isSigned, key != nil, !chosen.isEmpty {
+            isSigned = true
+            return ask(zoneExchange, .zone)
+        }
+        if let refusal { return judge(refusal) }
+        let why = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
+        return .ended(.failure(.unreachable("the zone was not found: \(why)")))
+    }
+
+    private mutating func judge(_ answer: DNSMessage) -> Step {
+        switch search.take(answer) {
+        case .ask: return askForZone()
+        case .unsuccessful(let code):
+            return .ended(.failure(.noZone("\(code) to the question for the zone: name it with --zone and --server")))
+        case .nowhere:
+            return .ended(
+                .failure(.noZone("no zone that \(name.relativeDescription) is in: name it with --zone")))
+        case .noSuchZone(let zone):
+            return .ended(.failure(.noZone("there is no zone \(zone.relativeDescription)")))
+        case .found(let zone, let primary):
+            guard chosen.isEmpty else { return .ended(.success(Authority(zone: zone, servers: chosen))) }
+            guard !primary.isRoot else {
+                return .ended(
+                    .failure(
+                        .noZone(
+                            "\(zone.relativeDescription) says that it has no primary: name the server with --server")))
+            }
+            return goOn(book.lookup(primary.description, port: port), primary, of: zone)
+        }
+    }
+
+    private mutating func goOn(_ lookup: AddressLookup, _ primary: DomainName, of zone: DomainName) -> Step {
+        if let question = lookup.exchange { return ask(question, .primary(lookup, primary, of: zone)) }
+        return .ended(Self.authority(zone, primary, at: lookup.endpoints))
+    }
+
+    private static func authority(
+        _ zone: DomainName, _ primary: DomainName, at found: [DNSEndpoint]
+    ) -> Result<Authority, RegistrationTrouble> {
         guard !found.isEmpty else {
-            return .failure(.unreachable("no address was found for \(primary.relativeDescription), the primary of "
+            return .failure(
+                .unreachable(
+                    "no address was found for \(primary.relativeDescription), the primary of "
                         + zone.relativeDescription))
         }
         // Elsewhere such an address is another host's, which would get to see the update.
-        let reachable = found.filter { !Self.isInside($0.address) }
+        let reachable = found.filter { !isInside($0.address) }
         if reachable.isEmpty, let first = found.first?.address {
             return .failure(
                 .noZone(
@@ -109,34 +207,6 @@ struct AuthoritySearch {
         case .private, .shared, .uniqueLocal, .linkLocal: true
         default: false
         }
-    }
-
-    private func ask(
-        _ question: DNSMessage, _ chosen: [DNSEndpoint], by talk: inout ServerTalk
-    ) throws -> Result<DNSMessage, RegistrationTrouble> {
-        let asked = chosen.isEmpty ? book.resolvers : chosen
-        guard !asked.isEmpty else {
-            return .failure(
-                .unreachable("no server to ask for the zone: none is given, and resolv.conf names none"))
-        }
-        var failures: [String] = []
-        var refusal: DNSMessage?
-        for key in chosen.isEmpty || key == nil ? [nil] : [nil, key] {
-            var exchange = DNSExchange(
-                question, key: key, servers: asked, timing: Self.timing,
-                passesOver: chosen.isEmpty ? [.serverFailure, .refused] : [.serverFailure])
-            failures = []
-            let answer = try talk.run(&exchange) { event, _ in
-                if case .failed(let server, let reason) = event { failures.append("\(server): \(reason)") }
-            }
-            guard let answer else { continue }
-            guard answer.message.responseCode == .refused || answer.rejection != nil else {
-                return .success(answer.message)
-            }
-            refusal = answer.message
-        }
-        if let refusal { return .success(refusal) }
-        return .failure(.unreachable("the zone was not found: \(failures.joined(separator: "; "))"))
     }
 }
 

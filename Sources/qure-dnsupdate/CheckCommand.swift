@@ -32,7 +32,7 @@ private struct CheckRun: ~Copyable {
     private let machine: NodeID
     private let isSole: Bool
     private let key: TSIGKey?
-    private let search: AuthoritySearch
+    private var search: AuthoritySearch
     private let output: RecordWriter
     private var talk: ServerTalk
 
@@ -107,10 +107,9 @@ private struct CheckRun: ~Copyable {
             var exchange = DNSExchange(
                 query, key: key, servers: authority.servers, timing: AuthoritySearch.timing,
                 passesOver: [.serverFailure, .notImplemented])
-            let answer = try talk.run(&exchange) { event, _ in
-                if case .failed(let server, let reason) = event { failures.append("\(server): \(reason)") }
+            guard let answer = try talk.run(&exchange, failures: &failures) else {
+                throw RegistrationTrouble(failures: failures).failure(names)
             }
-            guard let answer else { throw RegistrationTrouble(failures: failures).failure(names) }
             server = answer.server
             switch answer.registrationInput(at: talk.time) {
             case .answer(let message):

@@ -38,7 +38,7 @@ struct Register: ParsableCommand {
             record.apply(to: &configuration, site)
             change(&configuration)
             return try RegistrationSession(
-                configuration, site, isDry: dry.isDry, diagnostics: diagnostics, observation: source.observe)
+                configuration, site, isDry: dry.isDry, diagnostics: diagnostics, sources: source)
         }
         guard watch else {
             let deadline = Clock.now + site.timeout.duration
@@ -89,7 +89,7 @@ struct Follow: ParsableCommand {
             configuration.adopts = true
             configuration.spread = .zero
             return try RegistrationSession(
-                configuration, site, isDry: false, diagnostics: diagnostics, observation: source.observe)
+                configuration, site, isDry: false, diagnostics: diagnostics, sources: source)
         }
         try loop.follow()
     }
@@ -125,7 +125,7 @@ struct Deregister: ParsableCommand {
         configuration.forgets = forget
         let session = try RegistrationSession(
             configuration, site, isDry: dry.isDry, diagnostics: site.common.diagnostics("qure-dnsupdate"),
-            observation: { .observed([], keeping: []) })
+            sources: nil)
         try session.runOnce(.withdraw, by: Clock.now + site.timeout.duration)
     }
 }

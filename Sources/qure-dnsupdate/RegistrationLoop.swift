@@ -1,6 +1,7 @@
 // RegistrationLoop: the loop of those that stay: `register --watch`, which registers from its start to its end, and
-// `follow`, which registers while an elector says so. It waits for the authority's answers, for changes of this host's
-// network, for the event stream, for signals and for time; the service manager is told how things are.
+// `follow`, which registers while an elector says so. It waits for what the session waits for, for changes of this
+// host's network, for the event stream, for signals and for time, all at once: nobody's silence keeps it from noticing
+// the others. The service manager is told how things are.
 
 import Glibc
 import QureCore
@@ -21,7 +22,8 @@ final class RegistrationLoop {
     private var diagnostics: Diagnostics
     private let begin: (String?) throws -> RegistrationSession
     private(set) var session: RegistrationSession?
-    private var stopBy: Instant?
+    /// Whether SIGHUP is word of a terminal that is gone, and not of somebody who wants a look.
+    private let isAtTerminal = isatty(1) != 0
 
     /// A loop that makes its session by `begin` when there is something to register; `following`: only while the stream
     /// says so, and with the name of its cluster.
@@ -29,7 +31,7 @@ final class RegistrationLoop {
         following: Following?, _ diagnostics: Diagnostics, begin: @escaping (String?) throws -> RegistrationSession
     ) throws {
         let network = try NetworkWatch()
-        poller = try Poller(signals: [SIGTERM, SIGINT])
+        poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP])
         try poller.add(network.descriptor, token: Token.network)
         self.network = network
         self.following = following
@@ -53,7 +55,7 @@ final class RegistrationLoop {
         service.notify("READY=1")
         var isStopping = false
         while !isStopping {
-            isStopping = try wait(until: nil).contains { $0 == .signal(SIGTERM) || $0 == .signal(SIGINT) }
+            isStopping = isToEnd(try wait(until: nil))
         }
         service.notify("STOPPING=1")
         if !keeps { try leave() }
@@ -67,7 +69,7 @@ final class RegistrationLoop {
         while following.end == nil {
             let deadline = isPollable ? following.nextDeadline : Clock.now
             let events = try wait(until: deadline)
-            let isAsked = events.contains { $0 == .signal(SIGTERM) || $0 == .signal(SIGINT) }
+            let isAsked = isToEnd(events)
             let isReadable = !isPollable || events.contains(.ready(Token.input))
             let wish = try following.turn(isAsked: isAsked, isReadable: isReadable, at: Clock.now, &diagnostics)
             switch wish {
@@ -85,11 +87,15 @@ final class RegistrationLoop {
         if let failure = following.failure { throw failure }
     }
 
+    private func isToEnd(_ events: [Poller.Event]) -> Bool {
+        let signals = [SIGTERM, SIGINT] + (isAtTerminal ? [SIGHUP] : [])
+        return signals.contains { events.contains(.signal($0)) }
+    }
+
     /// Takes the site's addresses off the name.
     private func leave() throws {
         guard let session else { return }
         let limit = Clock.now + Self.leaving
-        session.hurry(by: limit)
         try session.take(.withdraw)
         while !session.machine.isGone {
             guard Clock.now < limit else {
@@ -100,10 +106,17 @@ final class RegistrationLoop {
         }
     }
 
+    private func lookAgain() throws {
+        service.notify("RELOADING=1", "MONOTONIC_USEC=\(Clock.monotonicMicroseconds)")
+        try session?.lookAgain()
+        service.notify("READY=1")
+    }
+
     /// Waits until something happens, and does what does not concern the caller.
     private func wait(until deadline: Instant?) throws -> [Poller.Event] {
         let due = earlier(earlier(deadline, session?.nextDeadline), watchdog.nextDeadline)
         let events = try poller.wait(until: due)
+        if events.contains(.signal(SIGHUP)), !isAtTerminal { try lookAgain() }
         if events.contains(.ready(Token.network)), try network.hasChanged() { try session?.take(.recheck) }
         try session?.turn()
         watchdog.turn(at: Clock.now)

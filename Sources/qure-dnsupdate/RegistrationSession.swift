@@ -1,27 +1,33 @@
 // RegistrationSession: joins the Registration machine with the world: it observes the site's addresses, finds the
-// authority, exchanges messages with it, and tells what came of it. It runs once to its end (register, deregister), or
-// stays and is turned by whoever has more to wait for (RegistrationLoop.swift).
+// authority, exchanges messages with it, and tells what came of it. One of these is under way at a time, and nothing of
+// it blocks. It runs once to its end (register, deregister), or stays and is turned by whoever has more to wait for
+// (RegistrationLoop.swift).
 
 import Glibc
 import QureCore
 
 /// A registration under way.
 final class RegistrationSession {
-    /// Where the site's addresses come from.
-    typealias Observation = () throws -> Registration.Input
+    private enum Token { static let talk = 0, sources = 1 }
+    /// What is under way.
+    private enum Waiting { case nothing, sources, zone, answer }
 
     private(set) var machine: Registration
     let configuration: Registration.Configuration
     var diagnostics: Diagnostics
     private let output: RecordWriter
-    private let key: TSIGKey?
-    private let search: AuthoritySearch
-    private let observation: Observation
+    private let options: SiteOptions
+    /// Where the site's addresses come from; nil: they are not wanted.
+    private let sources: SiteAddresses?
+    private var key: TSIGKey?
+    private var search: AuthoritySearch
     /// Updates are shown, not sent.
     private let isDry: Bool
     private let describe: RegistrationDescription
     private var random = SystemRandomNumberGenerator()
+    private var poller: Poller
     private var talk: ServerTalk
+    private var waiting = Waiting.nothing
     private var authority: Authority?
     private var exchange: DNSExchange?
     private var failures: [String] = []
@@ -31,34 +37,36 @@ final class RegistrationSession {
 
     init(
         _ configuration: Registration.Configuration, _ options: SiteOptions, isDry: Bool,
-        diagnostics: Diagnostics,
-        observation: @escaping Observation
+        diagnostics: Diagnostics, sources: SiteAddresses?
     ) throws {
         var diagnostics = diagnostics
         key = try options.key(&diagnostics)
         search = try AuthoritySearch(options, key: key)
-        talk = try ServerTalk()
+        let poller = try Poller(), talk = try ServerTalk()
+        try poller.add(talk.descriptor, token: Token.talk)
+        self.poller = poller
+        self.talk = talk
+        self.options = options
+        self.sources = sources
         machine = Registration(configuration)
         output = RecordWriter(json: options.common.json)
         describe = RegistrationDescription(configuration)
         self.configuration = configuration
         self.diagnostics = diagnostics
         self.isDry = isDry
-        self.observation = observation
     }
 
     private var name: String { configuration.names.name.relativeDescription }
 
     /// Readable when `turn` has something to do.
-    var descriptor: CInt { talk.descriptor }
+    var descriptor: CInt { poller.descriptor }
     /// When `turn` has something to do even so.
-    var nextDeadline: Instant? { earlier(machine.nextDeadline, exchange?.nextDeadline) }
+    var nextDeadline: Instant? {
+        earlier(earlier(machine.nextDeadline, exchange?.nextDeadline), sources?.nextDeadline)
+    }
 
     /// Runs to the end, by `deadline`; the trouble that it ended with.
     func run(_ input: Registration.Input, by deadline: Instant) throws -> RegistrationTrouble? {
-        talk.deadline = deadline
-        var poller = try Poller()
-        try poller.add(descriptor, token: 0)
         try take(input)
         while true {
             if let end { return end }
@@ -72,30 +80,42 @@ final class RegistrationSession {
         "not done in the time that there is (-w)" + (failures.isEmpty ? "" : ": \(failures.joined(separator: "; "))")
     }
 
-    /// From now on nobody is waited for beyond `limit`.
-    func hurry(by limit: Instant) { talk.deadline = limit }
-
     /// Goes on, where something has come or a deadline is over.
     func turn() throws {
-        if var exchange {
-            var isReady = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let isDue = exchange.nextDeadline.map { $0 <= Clock.now } ?? false
-            if isDue || poll(&isReady, 1, 0) > 0 {
-                let end = try talk.goOn(&exchange, watch)
-                self.exchange = exchange
-                try finish(end)
-            }
+        switch waiting {
+        case .nothing: break
+        case .sources:
+            guard let sources, Self.isDue(sources.descriptor, sources.nextDeadline) else { break }
+            if let input = try sources.goOn() { try take(input) }
+        case .zone, .answer:
+            guard var exchange, Self.isDue(talk.descriptor, exchange.nextDeadline) else { break }
+            let end = try talk.goOn(&exchange, watch)
+            self.exchange = exchange
+            try finish(end)
         }
         if let due = machine.nextDeadline, due <= Clock.now { try take(.deadlinePassed) }
     }
 
+    private static func isDue(_ descriptor: CInt?, _ deadline: Instant?) -> Bool {
+        if let deadline, deadline <= Clock.now { return true }
+        var isReady = pollfd(fd: descriptor ?? -1, events: Int16(POLLIN), revents: 0)
+        return poll(&isReady, 1, 0) > 0
+    }
+
+    /// Everything is looked at again, also the key's file.
+    func lookAgain() throws {
+        do { key = try options.key(&diagnostics) } catch {
+            diagnostics.say(.error, "\(error); the key stays as it was")
+        }
+        try take(.lookAgain)
+    }
+
     /// Gives an input to the machine and does what it says.
     func take(_ input: Registration.Input) throws {
-        var outputs = machine.step(input, at: Clock.now, using: &random)[...]
-        while let output = outputs.popFirst() {
+        for output in machine.step(input, at: Clock.now, using: &random) {
             switch output {
-            case .observe: outputs += machine.step(try observation(), at: Clock.now, using: &random)
-            case .find: outputs += machine.step(try find(), at: Clock.now, using: &random)
+            case .observe: try observe()
+            case .find: try find()
             case .exchange(let message): try begin(message)
             case .setClock(let offset): talk.clockOffset = offset
             case .report(let report): try tell(report)
@@ -104,12 +124,34 @@ final class RegistrationSession {
         }
     }
 
-    private func find() throws -> Registration.Input {
-        switch try search.run(by: &talk) {
-        case .success(let found):
+    /// What was under way is not waited for any longer: another thing is wanted now.
+    private func abandon(for next: Waiting) throws {
+        try talk.abandon()
+        exchange = nil
+        sources?.abandon()
+        failures = []
+        waiting = next
+    }
+
+    private func observe() throws {
+        try abandon(for: .sources)
+        if let input = try sources?.begin() { return try take(input) }
+        if let descriptor = sources?.descriptor { try poller.add(descriptor, token: Token.sources) }
+    }
+
+    private func find() throws {
+        try abandon(for: .zone)
+        search = try AuthoritySearch(options, key: key)
+        try find(search.begin())
+    }
+
+    private func find(_ step: AuthoritySearch.Step) throws {
+        switch step {
+        case .ask(let exchange): try begin(exchange)
+        case .ended(.success(let found)):
             authority = found
-            return .found(zone: found.zone)
-        case .failure(let trouble): return .trouble(trouble)
+            try take(.found(zone: found.zone))
+        case .ended(.failure(let trouble)): try take(.trouble(trouble))
         }
     }
 
@@ -122,12 +164,16 @@ final class RegistrationSession {
             return
         }
         diagnostics.say(.debug, "> \(describe.short(message))")
+        try abandon(for: .answer)
+        try begin(
+            DNSExchange(
+                message, key: key, servers: authority?.servers ?? [], timing: AuthoritySearch.timing,
+                passesOver: [.serverFailure, .notImplemented]))
+    }
+
+    private func begin(_ next: DNSExchange) throws {
+        var exchange = next
         failures = []
-        // What was under way before is not waited for: another thing is wanted now.
-        try talk.abandon()
-        var exchange = DNSExchange(
-            message, key: key, servers: authority?.servers ?? [], timing: AuthoritySearch.timing,
-            passesOver: [.serverFailure, .notImplemented])
         let end = try talk.begin(&exchange, watch)
         self.exchange = exchange
         try finish(end)
@@ -142,20 +188,21 @@ final class RegistrationSession {
     }
 
     private func finish(_ end: ServerTalk.End?) throws {
-        switch end {
-        case nil: return
-        case .exhausted:
-            let isUpdate = exchange?.query?.opcode == .update
-            exchange = nil
-            try talk.abandon()
-            try take(.trouble(RegistrationTrouble(failures: failures, isUpdate: isUpdate)))
-        case .answered(let answer):
-            exchange = nil
-            try talk.abandon()
-            prefer(answer.server)
-            diagnostics.say(.debug, "< \(answer.server) \(describe.short(answer.message))")
-            try take(answer.registrationInput(at: talk.time))
+        guard let end else { return }
+        var answer: DNSExchange.Answer?
+        if case .answered(let found) = end { answer = found }
+        let isUpdate = exchange?.query?.opcode == .update
+        let isSearch = waiting == .zone, failures = failures
+        exchange = nil
+        try talk.abandon()
+        guard !isSearch else { return try find(search.take(answer, failures)) }
+        waiting = .nothing
+        guard let answer else {
+            return try take(.trouble(RegistrationTrouble(failures: failures, isUpdate: isUpdate)))
         }
+        prefer(answer.server)
+        diagnostics.say(.debug, "< \(answer.server) \(describe.short(answer.message))")
+        try take(answer.registrationInput(at: talk.time))
     }
 
     /// Whoever answers is asked first from now on: what is written is to be read where it was written.

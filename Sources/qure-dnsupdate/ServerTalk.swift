@@ -71,6 +71,13 @@ struct ServerTalk: ~Copyable {
         }
     }
 
+    /// The same for who wants to know of the failures alone: which server, and why.
+    mutating func run(_ exchange: inout DNSExchange, failures: inout [String]) throws -> DNSExchange.Answer? {
+        try run(&exchange) { event, _ in
+            if case .failed(let server, let reason) = event { failures.append("\(server): \(reason)") }
+        }
+    }
+
     /// Begins an exchange, without waiting for anything.
     mutating func begin(
         _ exchange: inout DNSExchange, _ watch: (Event, DNSExchange) throws -> Void

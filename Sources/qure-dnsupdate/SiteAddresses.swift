@@ -12,6 +12,7 @@ final class SiteAddresses {
     private let options: AddressOptions
     private let interface: String?
     private var judge: AddressJudge
+    private var search: AddressSearch?
     /// When the sources are not waited for any longer, though they might be.
     var deadline: Instant?
 
@@ -21,10 +22,39 @@ final class SiteAddresses {
         judge = options.judge(hold: hold)
     }
 
+    /// Begins to ask the sources, in place of a question that is under way; what they say, if that is known at once.
+    func begin() throws -> Registration.Input? {
+        abandon()
+        var search = try options.search(interface: interface, by: deadline)
+        if let readings = search.end() { return input(from: readings) }
+        self.search = consume search
+        return nil
+    }
+
+    /// Readable when `goOn` has something to do; nil: nobody is asked.
+    var descriptor: CInt? { search?.descriptor }
+    /// When `goOn` has something to do even so.
+    var nextDeadline: Instant? { search?.nextDeadline }
+
+    /// Waits for something to happen; what the sources say once each has answered.
+    func goOn() throws -> Registration.Input? {
+        guard let readings = try search?.goOn() else { return nil }
+        abandon()
+        return input(from: readings)
+    }
+
+    /// Nobody is waited for any longer.
+    func abandon() { search = nil }
+
     /// Asks the sources; waits for them as long as they may take.
     func observe() throws -> Registration.Input {
         var search = try options.search(interface: interface, by: deadline)
-        let readings = options.wanted(try search.finish())
+        return input(from: try search.finish())
+    }
+
+    /// What it comes to.
+    private func input(from all: [AddressReading]) -> Registration.Input {
+        let readings = options.wanted(all)
         let verdicts = options.families.map { ($0, judge.judge(readings, $0, at: Clock.now)) }
         let addresses = verdicts.compactMap(\.1.address)
         // Where the sources contradict each other nothing changes, whatever the other family says.

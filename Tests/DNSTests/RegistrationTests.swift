@@ -248,4 +248,49 @@ struct RegistrationTests {
         twin.run(.register, with: &authority)
         #expect(authority.serial == serial)
     }
+
+    @Test func `a change while addresses or the zone are looked for begins the round anew, and not for ever`() {
+        for isFinding in [false, true] {
+            var bench = Bench("box") { $0.stays = true; $0.spread = .zero }
+            func step(_ input: Registration.Input) -> [Registration.Output] {
+                var random = bench.random
+                return bench.machine.step(input, at: bench.now, using: &random)
+            }
+            #expect(step(.register) == [.observe])
+            for _ in 0..<Registration.restarts {
+                if isFinding { #expect(step(.observed([Self.one], keeping: [])) == [.find]) }
+                #expect(step(.recheck) == [.observe])
+            }
+            if isFinding { #expect(step(.observed([Self.one], keeping: [])) == [.find]) }
+            #expect(step(.recheck) == [])
+            // The end of the round counts: then it begins again soon, and may be disturbed again.
+            let end = step(.trouble(.unreachable("silent")))
+            #expect(end.count == 1 && bench.machine.nextDeadline == bench.now + Registration.settling)
+            bench.now += Registration.settling
+            #expect(step(.deadlinePassed) == [.observe])
+            #expect(step(.recheck) == [.observe])
+        }
+    }
+
+    @Test func `who wants a look gets one, whatever is known or waited for`() {
+        var authority = Self.authority()
+        var bench = Bench("box", "192.0.2.7") { $0.stays = true; $0.spread = .zero }
+        bench.run(.lookAgain, with: &authority)
+        #expect(bench.reports.isEmpty)
+        bench.run(.register, with: &authority)
+        bench.reports = []
+        // Nothing has changed, and it need not be asked for a long time; or an answer is waited for.
+        for isWaiting in [true, false] {
+            bench.take(.lookAgain)
+            #expect(bench.message?.opcode == .query)
+            if !isWaiting { bench.take(.lookAgain) }
+            bench.settle(with: &authority)
+            #expect(bench.reports == [.current([Self.one], added: [], removed: [])])
+            bench.reports = []
+        }
+        bench.run(.withdraw, with: &authority)
+        bench.reports = []
+        bench.run(.lookAgain, with: &authority)
+        #expect(bench.reports.isEmpty && bench.machine.isGone)
+    }
 }

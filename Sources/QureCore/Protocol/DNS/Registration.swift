@@ -1,8 +1,8 @@
 // Registration: keeps what the DNS says of a site equal to where the site is. It asks for the site's addresses, asks
 // the authority what it holds, sends one update if that differs, and looks afterwards whether it is so: NOERROR is no
 // proof (RFC 2136 section 3.4.2 lets a server pass over what does not fit). It knows no socket and no clock; who runs
-// it does what the outputs say and brings back what came of it. RegistrationRound.swift compares and decides,
-// RegistrationSweep.swift sweeps.
+// it does what the outputs say and brings back what came of it (RegistrationTypes.swift). RegistrationRound.swift
+// compares and decides, RegistrationSweep.swift sweeps.
 //
 //   state     | input                    | becomes   | does
 //   idle      | register, withdraw       | observing | observe (register); begins as below (withdraw)
@@ -17,8 +17,10 @@
 //             | NOTZONE                  | finding   | find, once
 //   any       | trouble                  | waiting   | report; ended, unless it stays; backs off
 //   observing | trouble, a lease is due  | finding   | as from observed, for what is there; then as for any trouble
+//   observing, finding | recheck         | observing | observe again, RESTARTS times in a round
 //   any       | clock                    | the same  | the clock's offset, and the same message again, once
 //   waiting   | deadline, recheck        | observing | as from idle
+//   any       | look again               | observing | as from idle; the zone is searched again, the authority asked
 //
 // What is asked for while a round goes on begins another one at its end.
 
@@ -56,61 +58,6 @@ package struct Registration: Sendable {
         }
     }
 
-    /// What happened.
-    package enum Input: Equatable, Sendable {
-        /// The site's addresses are to be under the name.
-        case register
-        /// They are not to be.
-        case withdraw
-        /// The site's addresses, at least one; of the families that are to be kept nothing is known, and what is there
-        /// of them stays.
-        case observed([IPAddress], keeping: Set<AddressFamily>)
-        /// Something about them may have changed.
-        case recheck
-        /// The zone and its servers are known.
-        case found(zone: DomainName)
-        /// An answer that is to be believed.
-        case answer(DNSMessage)
-        /// The server has proved that its clock differs: the time there and here, in seconds since 1970.
-        case clock(server: UInt64, own: UInt64)
-        case trouble(RegistrationTrouble)
-        case deadlinePassed
-    }
-
-    /// What to do.
-    package enum Output: Equatable, Sendable {
-        /// Find out the site's addresses, then `observed` or `trouble`.
-        case observe
-        /// Find the zone and its servers, then `found` or `trouble`.
-        case find
-        /// Send this to the authority, then `answer`, `clock` or `trouble`.
-        case exchange(DNSMessage)
-        /// Add this to the clock, for signatures.
-        case setClock(offset: Int64)
-        case report(Report)
-        /// Nothing more will come; nil: as wanted.
-        case ended(RegistrationTrouble?)
-    }
-
-    /// What users are told.
-    package enum Report: Equatable, Sendable {
-        /// The authority has the site's addresses; what went and came, if anything did.
-        case current([IPAddress], added: [IPAddress], removed: [IPAddress])
-        /// It has none of the site's any more, and had these.
-        case withdrawn([IPAddress])
-        /// Another machine has taken the site over: there is nothing to withdraw.
-        case takenOver(by: NodeID)
-        /// The lease of what the site holds has been renewed, though its sources say nothing.
-        case held([IPAddress])
-        /// The addresses of a site whose lease is over are gone.
-        case swept(site: String, [IPAddress])
-        /// Other sites' records have this time to live, which is kept.
-        case otherTTL(UInt32)
-        case clockOffset(Int64)
-        /// What stands in the way, and when it is tried again, if it is.
-        case trouble(RegistrationTrouble, retryIn: Duration?)
-    }
-
     enum State: Equatable {
         case idle, waiting, observing, finding, ended
         /// Asking what is so: to compare, or to see what an update has done.
@@ -123,6 +70,9 @@ package struct Registration: Sendable {
 
     /// Updates that may meet changed records in one round.
     static let retries = 3
+    /// How often a round begins anew because the network has changed: one that never rests must not keep it from its
+    /// end.
+    static let restarts = 3
     /// The first wait after a trouble that passes, and after one that somebody must look at; then twice as long.
     static let shortestWait = Duration.seconds(1)
     static let shortestLongWait = Duration.seconds(60)
@@ -152,6 +102,8 @@ package struct Registration: Sendable {
     /// Whether something was asked for since the round began.
     private var isStale = false
     private var latest: DNSMessage?
+    /// Since the last round ended.
+    private var restarts = 0
     /// Since the round began.
     var conflicts = 0
     var hasSearchedAgain = false
@@ -196,7 +148,17 @@ package struct Registration: Sendable {
             return []
         case (_, .recheck):
             isStale = isStale || goal == .register
-            return []
+            let isEarly = state == .observing || state == .finding
+            guard isStale, isEarly, restarts < Self.restarts else { return [] }
+            // What is asked for now may be of yesterday already.
+            restarts += 1
+            return begin(at: now, using: &random)
+        case (_, .lookAgain):
+            guard goal == .register else { return [] }
+            wait = nil
+            verifyBy = nil
+            zone = nil
+            return begin(at: now, using: &random)
         case (.waiting, .deadlinePassed):
             guard let due = nextDeadline, now >= due else { return [] }
             return begin(at: now, using: &random)
@@ -333,6 +295,7 @@ package struct Registration: Sendable {
     /// The round is over, and all is as it should be.
     mutating func rest(at now: Instant, using random: inout some RandomNumberGenerator) -> [Output] {
         wait = nil
+        restarts = 0
         guard configuration.stays else {
             state = .ended
             return [.ended(nil)]
@@ -366,6 +329,7 @@ package struct Registration: Sendable {
     mutating func fail(
         _ trouble: RegistrationTrouble, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
+        restarts = 0
         guard configuration.stays else {
             state = .ended
             return [.report(.trouble(trouble, retryIn: nil)), .ended(trouble)]
