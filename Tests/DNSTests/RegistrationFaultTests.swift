@@ -334,4 +334,29 @@ struct RegistrationFaultTests {
         for _ in 0..<3 { try living.pass(with: &authority) }
         #expect(authority.addresses(Bench.name) == [Self.one, Bench.address("192.0.2.9")])
     }
+
+    @Test func `a site that moves all the time does not look at the others each time`() throws {
+        var authority = Self.authority()
+        var questions = 0
+        func sites(_ configuration: inout Registration.Configuration) {
+            configuration.stays = true
+            configuration.spread = .zero
+            configuration.lease = .seconds(600)
+        }
+        var other = Bench("other", "192.0.2.200", seed: 2, sites)
+        other.run(.register, with: &authority)
+        var bench = Bench("box", "192.0.2.1", seed: 1, sites)
+        for move in 1...20 {
+            bench.addresses = [Bench.address("192.0.2.\(move)")]
+            bench.take(move == 1 ? .register : .lookAgain)
+            while let message = bench.message {
+                bench.message = nil
+                if message.question?.name == Bench.names("other").marker { questions += 1 }
+                bench.take(.answer(authority.take(message)))
+            }
+            bench.now += .seconds(5)
+        }
+        // Ten times in a lease.
+        #expect(questions == 2)
+    }
 }

@@ -83,6 +83,8 @@ package struct Registration: Sendable {
     static let longestShortReserve: UInt64 = 15
     /// With a lease, waits after a trouble that passes are this part of it at most.
     static let waitsInLease = 10
+    /// How often in a lease other sites are looked at, by one that stays.
+    static let sweepsInLease = 10
     /// A burst of changes is waited for.
     static let settling = Duration.milliseconds(200)
     /// Clocks that are further off than this are nobody's: ten years.
@@ -121,6 +123,8 @@ package struct Registration: Sendable {
     var attempted: SiteMarker?
     /// What the authority's marker says of the lease, by the authority's clock.
     var leaseLeft: Duration?
+    /// Until then nobody else's lease is looked at; nil: the next round does it.
+    var sweepBy: Instant?
     /// Told once, until it changes.
     var toldTTL: UInt32?
 

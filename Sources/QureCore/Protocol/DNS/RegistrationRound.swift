@@ -183,9 +183,10 @@ extension Registration {
         if let ttl, toldTTL != ttl { outputs.append(.report(.otherTTL(ttl))) }
         toldTTL = ttl
         let others = view.addresses.keys.filter { !addresses.contains($0) }.sorted()
-        guard configuration.lease != nil, view.serverTime != nil, !others.isEmpty else {
-            return outputs + rest(at: now, using: &random)
-        }
+        guard let lease = configuration.lease, view.serverTime != nil, !others.isEmpty,
+            sweepBy.map({ $0 <= now }) ?? true
+        else { return outputs + rest(at: now, using: &random) }
+        sweepBy = now + lease / Self.sweepsInLease
         return outputs + sweep(Array(others.prefix(Sweep.limit)), at: now, using: &random)
     }
 
