@@ -206,6 +206,17 @@ final class NameServer {
         ).finish().output
     }
 
+    /// The answer to these very octets, over a socket of the caller's; empty: there is none.
+    func answer(to request: [UInt8], by descriptor: CInt) -> [UInt8] {
+        let target = SocketAddress(IPAddress("127.0.0.1")!, port: UInt16(port))
+        _ = target.withSockaddr { sendto(descriptor, request, request.count, 0, $0, $1) }
+        var buffer = [UInt8](repeating: 0, count: 65535)
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&waiting, 1, 5000) == 1 else { return [] }
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return Array(buffer.prefix(max(0, count)))
+    }
+
     /// The records of the zone, sorted, without the SOA's serial.
     func records() -> [String] {
         let words = ["dig", "@127.0.0.1", "-p", "\(port)", "+noall", "+answer", "+onesoa", "z.test", "AXFR"]

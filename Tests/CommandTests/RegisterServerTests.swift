@@ -152,22 +152,11 @@ extension RegisterServerTests {
             guard relay.hasDatagram else { continue }
             let request = try relay.receive()
             if try DNSMessage(request).opcode == .update { updates.append(request) }
-            relay.send(ask(name.server, request, by: beyond))
+            relay.send(name.server.answer(to: request, by: beyond))
         }
         let result = tool.finish()
         #expect(result.status == 0, "\(result)")
         return updates
-    }
-
-    /// The server's answer to these very octets.
-    private func ask(_ server: NameServer, _ request: [UInt8], by descriptor: CInt) -> [UInt8] {
-        let target = SocketAddress(IPAddress("127.0.0.1")!, port: UInt16(server.port))
-        _ = target.withSockaddr { sendto(descriptor, request, request.count, 0, $0, $1) }
-        var buffer = [UInt8](repeating: 0, count: 65535)
-        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&waiting, 1, 5000) == 1 else { return [] }
-        let count = recv(descriptor, &buffer, buffer.count, 0)
-        return Array(buffer.prefix(max(0, count)))
     }
 
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.every)
@@ -184,7 +173,7 @@ extension RegisterServerTests {
             updates += try overhear(name, command, more)
             let records = name.server.records()
             for update in updates {
-                let answer = ask(name.server, update, by: descriptor)
+                let answer = name.server.answer(to: update, by: descriptor)
                 #expect(try DNSMessage(answer).responseCode != .noError)
             }
             #expect(name.server.records() == records, "after \(command) \(address)")

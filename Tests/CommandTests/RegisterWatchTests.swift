@@ -148,36 +148,6 @@ struct RegisterWatchTests {
         #expect(result.status == 0 && !result.output.contains("swept"), "\(result)")
         #expect(tool.end().status == 0)
     }
-
-    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: NameServer.Kind.allCases)
-    func `twenty sites share a name, and half of them die`(_ kind: NameServer.Kind) throws {
-        let name = RegisteredName(try NameServer(kind), "cloud")
-        func address(_ site: Int, _ turn: Int) -> String { "10.\(turn).0.\(site)" }
-        for site in 0..<20 { name.server.write("address\(site)", address(site, 0)) }
-        let lease = ["--lease", "30s", "--interval", "300ms", "--verify", "2s"]
-        var tools: [RunningTool] = []
-        for site in 0..<20 {
-            let source = Self.source(name.server, "address\(site)")
-            tools.append(Self.watch(name, "site\(site)", source + lease))
-        }
-        for turn in 0..<6 {
-            for site in 0..<20 { name.server.write("address\(site)", address(site, turn)) }
-            let wanted = (0..<20).map { address($0, turn) }.sorted()
-            #expect(eventually(within: .seconds(40)) { name.addresses == wanted }, "turn \(turn)")
-        }
-        // A quarter leave with a word, a quarter without one: their addresses stay until their leases are over.
-        for site in 0..<5 { tools[site].signal(SIGTERM) }
-        for site in 5..<10 { tools[site].signal(SIGKILL) }
-        let living = (10..<20).map { address($0, 5) }.sorted()
-        let dead = (5..<10).map { address($0, 5) }
-        for site in 0..<5 { #expect(tools[site].finish().status == 0) }
-        #expect(name.addresses == (living + dead).sorted())
-        #expect(eventually(within: .seconds(60)) { name.addresses == living })
-        for site in 10..<20 { tools[site].signal(SIGTERM) }
-        for site in 10..<20 { #expect(tools[site].finish().status == 0, "\(tools[site].errors)") }
-        #expect(name.addresses == [])
-        #expect(!name.server.records().contains { $0.contains("_at._qure") })
-    }
 }
 
 /// Standard input of a tool, which a test writes line by line.
