@@ -45,7 +45,8 @@ struct Register: ParsableCommand {
             source.deadline = deadline
             return try session { _ in }.runOnce(.register, by: deadline)
         }
-        let loop = try RegistrationLoop(following: nil, diagnostics) { _ in try session(stay.apply) }
+        let news = address.gatewayNews(interface: site.common.interface, diagnostics)
+        let loop = try RegistrationLoop(following: nil, diagnostics, news) { _ in try session(stay.apply) }
         try loop.watch(keeps: keep)
     }
 }
@@ -80,7 +81,8 @@ struct Follow: ParsableCommand {
         let diagnostics = site.common.diagnostics("qure-dnsupdate")
         let source = SiteAddresses(address, interface: site.common.interface, hold: stay.hold.duration)
         let following = Following(defaultLease: Self.defaultLease, linger: linger.duration)
-        let loop = try RegistrationLoop(following: following, diagnostics) { cluster in
+        let news = address.gatewayNews(interface: site.common.interface, diagnostics)
+        let loop = try RegistrationLoop(following: following, diagnostics, news) { cluster in
             let name = site.site ?? cluster.map(SiteOptions.site(from:)) ?? SiteOptions.site(from: HostName.current)
             var configuration = Registration.Configuration(try site.names(site: name), machine: site.machine)
             record.apply(to: &configuration, site)
@@ -161,6 +163,21 @@ struct StayOptions: ParsableArguments {
         configuration.stays = true
         configuration.interval = interval.duration
         configuration.verify = verify.duration
+    }
+}
+
+extension AddressOptions {
+    /// What the gateway announces, where it may be asked for the address.
+    fileprivate func gatewayNews(interface: String?, _ diagnostics: Diagnostics) -> GatewayNews? {
+        let asksGateway = address.isEmpty || address.contains { source in
+            if case .gateway = source { true } else { source == .auto }
+        }
+        guard asksGateway, !isIPv6Only else { return nil }
+        var diagnostics = diagnostics
+        do { return try GatewayNews(interface: interface) } catch {
+            diagnostics.say(.warning, "\(error); going on without the gateway's announcements")
+            return nil
+        }
     }
 }
 

@@ -8,13 +8,15 @@ import QureCore
 
 /// A registration that stays.
 final class RegistrationLoop {
-    private enum Token { static let talk = 0, network = 1, input = 2 }
+    private enum Token { static let talk = 0, network = 1, input = 2, news = 3 }
 
     /// How long leaving may take once the process is to end: an address that cannot be taken off by then stays.
     static let leaving = Duration.seconds(5)
 
     private var poller: Poller
     private var network: NetworkWatch
+    /// What the gateway announces, where it is asked.
+    private var news: GatewayNews?
     private let service = ServiceManager()
     private var watchdog: Watchdog
     private var toldStatus = ""
@@ -28,12 +30,15 @@ final class RegistrationLoop {
     /// A loop that makes its session by `begin` when there is something to register; `following`: only while the stream
     /// says so, and with the name of its cluster.
     init(
-        following: Following?, _ diagnostics: Diagnostics, begin: @escaping (String?) throws -> RegistrationSession
+        following: Following?, _ diagnostics: Diagnostics, _ news: consuming GatewayNews?,
+        begin: @escaping (String?) throws -> RegistrationSession
     ) throws {
         let network = try NetworkWatch()
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP])
         try poller.add(network.descriptor, token: Token.network)
+        if let descriptor = news?.descriptor { try poller.add(descriptor, token: Token.news) }
         self.network = network
+        self.news = news
         self.following = following
         self.diagnostics = diagnostics
         self.begin = begin
@@ -118,6 +123,9 @@ final class RegistrationLoop {
         let events = try poller.wait(until: due)
         if events.contains(.signal(SIGHUP)), !isAtTerminal { try lookAgain() }
         if events.contains(.ready(Token.network)), try network.hasChanged() { try session?.take(.recheck) }
+        if events.contains(.ready(Token.news)), try news?.areNews(&diagnostics) ?? false {
+            try session?.take(.recheck)
+        }
         try session?.turn()
         watchdog.turn(at: Clock.now)
         if let status = session?.status, status != toldStatus {

@@ -25,10 +25,16 @@ final class SiteAddresses {
     /// Begins to ask the sources, in place of a question that is under way; what they say, if that is known at once.
     func begin() throws -> Registration.Input? {
         abandon()
-        var search = try options.search(interface: interface, by: deadline)
-        if let readings = search.end() { return input(from: readings) }
-        self.search = consume search
-        return nil
+        do {
+            var search = try options.search(interface: interface, by: deadline)
+            if let readings = search.end() { return input(from: readings) }
+            self.search = consume search
+            return nil
+        } catch {
+            // An interface that is not there may come.
+            guard let failure = error as? Failure, failure.status == .unreachable else { throw error }
+            return .trouble(.noAddress(failure.description, .unreachable))
+        }
     }
 
     /// Readable when `goOn` has something to do; nil: nobody is asked.

@@ -74,4 +74,32 @@ final class AddressNetwork {
     func assign(_ address: String, _ options: String = "nodad") {
         must("ip -n \(host) addr add \(address) dev eth0 \(options)")
     }
+
+    /// named on the gateway, with the zone z.test and a key that may change it.
+    func startNameServer(_ folder: TemporaryFolder) throws -> RunningTool {
+        let key = "key \"k\" { algorithm hmac-sha256; secret \"\(NameServer.secret("k"))\"; };\n"
+        let configuration = """
+            \(key)
+            options {
+                directory "\(folder.path)"; pid-file none; recursion no;
+                listen-on port 5300 { 192.168.1.1; }; listen-on-v6 { none; };
+            };
+            controls { };
+            zone "z.test" { type primary; file "z.db"; update-policy { grant k zonesub ANY; }; };
+
+            """
+        let zone = "$TTL 300\nz.test. SOA ns.z.test. h.z.test. 1 3600 600 86400 60\n@ NS ns\nns A 192.168.1.1\n"
+        for (name, text) in [("key", key), ("named.conf", configuration), ("z.db", zone)] {
+            try TextFile.replace("\(folder.path)/\(name)", with: Array(text.utf8))
+            chmod("\(folder.path)/\(name)", 0o600)
+        }
+        let server = RunningTool(["named", "-g", "-n", "1", "-c", "\(folder.path)/named.conf"], in: router)
+        #expect(server.complains("running"), "named does not start: \(server.errors)")
+        return server
+    }
+
+    /// What that server says of a name.
+    func registered(_ name: String) -> String {
+        run("ip netns exec \(router) dig +short +time=1 +tries=1 @192.168.1.1 -p 5300 \(name) A").output
+    }
 }

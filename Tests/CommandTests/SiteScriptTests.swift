@@ -42,39 +42,14 @@ struct SiteScriptTests {
         return help.output.contains("\n  follow ") ? nil : "needs qure-dnsupdate follow"
     }()
 
-    /// named on the gateway, with the zone z.test and a key that may change it.
-    private static func startServer(_ network: AddressNetwork, _ folder: TemporaryFolder) throws -> RunningTool {
-        let key = "key \"k\" { algorithm hmac-sha256; secret \"\(NameServer.secret("k"))\"; };\n"
-        let configuration = """
-            \(key)
-            options {
-                directory "\(folder.path)"; pid-file none; recursion no;
-                listen-on port 5300 { 192.168.1.1; }; listen-on-v6 { none; };
-            };
-            controls { };
-            zone "z.test" { type primary; file "z.db"; update-policy { grant k zonesub ANY; }; };
-
-            """
-        let zone = "$TTL 300\nz.test. SOA ns.z.test. h.z.test. 1 3600 600 86400 60\n@ NS ns\nns A 192.168.1.1\n"
-        for (name, text) in [("key", key), ("named.conf", configuration), ("z.db", zone)] {
-            try TextFile.replace("\(folder.path)/\(name)", with: Array(text.utf8))
-            chmod("\(folder.path)/\(name)", 0o600)
-        }
-        let server = RunningTool(["named", "-g", "-n", "1", "-c", "\(folder.path)/named.conf"], in: network.router)
-        #expect(server.complains("running"), "named does not start: \(server.errors)")
-        return server
-    }
-
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
     func `whoever has the address has the name, and the name says what the gateway says`() throws {
         let network = AddressNetwork()
         let folder = TemporaryFolder(inMemory: true)
-        let server = try Self.startServer(network, folder)
+        let server = try network.startNameServer(folder)
         defer { _ = server.end() }
         network.behave("pcp=84.1.2.3")
-        func address() -> String {
-            run("ip netns exec \(network.router) dig +short @192.168.1.1 -p 5300 home.z.test A").output
-        }
+        func address() -> String { network.registered("home.z.test") }
         let standby = ["192.168.1.11/24", "--interface", "eth0", "--interval", "100ms", "--state-dir", folder.path]
         let follow = [
             "home.z.test", "--site", "s", "--zone", "z.test", "--server", "192.168.1.1#5300", "-k",

@@ -1,11 +1,12 @@
 """A home gateway that does what a test says: gateway.py ADDRESS [pcp=WHAT] [nat-pmp=WHAT] [upnp=WHAT] [dns-udp=WHAT]
-[dns-tcp=WHAT].
+[dns-tcp=WHAT] [announce=PROTOCOL:EPOCH[:ADDRESS[:SENDER]]].
 
 WHAT is an address, or several with commas between, one for each question in turn; or one of
 silent (the default), garbage, slow:SECONDS:ADDRESS, error:NUMBER; for pcp also version (it knows NAT-PMP alone), nonce
 (the answer to somebody else's request); for upnp also elsewhere (the description is at another host), chunked:ADDRESS,
 endless, closed (nobody listens there), second:ADDRESS (the first connection has none). The last two are a server of
-the DNS that answers every question of A or TXT with the address, or error:RCODE, or nothing.
+the DNS that answers every question of A or TXT with the address, or error:RCODE, or nothing. With announce= all hosts
+are told of a restart when it starts, by pcp or nat-pmp, from ADDRESS or another one of this host.
 What it is asked is written to standard output, one line for each question.
 """
 
@@ -18,6 +19,7 @@ import time
 
 ADDRESS = sys.argv[1]
 BEHAVIOUR = dict.fromkeys(["pcp", "nat-pmp", "upnp", "dns-udp", "dns-tcp"], "silent")
+BEHAVIOUR["announce"] = ""
 BEHAVIOUR.update(word.split("=", 1) for word in sys.argv[2:])
 TURN = dict.fromkeys(BEHAVIOUR, 0)
 GARBAGE = bytes(range(7, 67)) * 3
@@ -80,9 +82,24 @@ def nat_pmp(request):
     return None
 
 
+def announce(server):
+    protocol, epoch, address, sender = (BEHAVIOUR["announce"].split(":") + ["", ""])[:4]
+    if protocol == "pcp":
+        announcement = struct.pack(">BBBBII", 2, 0x80, 0, 0, 0, int(epoch)) + b"\0" * 12
+    else:
+        announcement = struct.pack(">BBHI", 0, 0x80, 0, int(epoch)) + socket.inet_aton(address)
+    if sender:
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((sender, 5351))
+    server.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sender or ADDRESS))
+    server.sendto(announcement, ("224.0.0.1", 5350))
+
+
 def mappings():
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((ADDRESS, 5351))
+    if BEHAVIOUR["announce"]:
+        announce(server)
     while True:
         request, client = server.recvfrom(2048)
         reply = pcp(request) if request[:1] == b"\x02" else nat_pmp(request)

@@ -5,6 +5,11 @@
 
 extension Entrance {
     func takeMapping(_ bytes: [UInt8]) {
+        if let announcement = try? GatewayAnnouncement(bytes) {
+            var judge = AnnouncementJudge()
+            let now = Instant(nanoseconds: 1_000_000_000)
+            precondition(judge.take(announcement, at: now) && !judge.take(announcement, at: now), "old news")
+        }
         if let response = try? PCPResponse(bytes) {
             if let external = response.external {
                 _ = (AddressClass(external), AddressJudge.mayPublish(external, allowsPrivate: true))

@@ -75,6 +75,24 @@ struct GatewayMessageTests {
         #expect(throws: WireError.self) { try NATPMPResponse(Self.hex("00 81 0000 000003e8 54010203")) }
     }
 
+    @Test func `an announcement of either protocol, and what is none`() throws {
+        let older = Self.hex("00 80 0000 00000007 54010203"), newer = Self.hex("02 80 0000 00000000 00000007") + zeros
+        #expect(try GatewayAnnouncement(older).external == IPv4Address("84.1.2.3"))
+        #expect(try "\(GatewayAnnouncement(older))" == "nat-pmp epoch=7 84.1.2.3")
+        #expect(try "\(GatewayAnnouncement(newer))" == "pcp epoch=7")
+        for octets in [older, newer] {
+            for length in 0..<octets.count {
+                #expect(throws: WireError.self) { try GatewayAnnouncement(Array(octets.prefix(length))) }
+            }
+        }
+        // Requests, a mapping, word of another version, and a protocol of nobody's.
+        for octets in [[0, 0], Self.granted, Self.hex("00 81 0001 000003e8"), [1, 0x80] + zeros + zeros] {
+            #expect(throws: WireError.self) { try GatewayAnnouncement(octets) }
+        }
+    }
+
+    private let zeros = [UInt8](repeating: 0, count: 12)
+
     // MARK: SSDP
 
     @Test func `a gateway says where its description is`() {

@@ -28,6 +28,16 @@ package struct DatagramSocket: ~Copyable {
         isConnected = false
     }
 
+    /// What is said to all hosts of any link (224.0.0.1) on `port`. Every host is a member of that group on each of its
+    /// links, and other programs of this one may listen, too.
+    package init(listeningToAllHosts port: UInt16) throws(SystemError) {
+        let socket = try FileDescriptor(socket: AF_INET, type: .datagram)
+        try socket.setOption(SOL_SOCKET, SO_REUSEADDR, CInt(1), called: "SO_REUSEADDR")
+        try socket.bind(to: SocketAddress(GatewayAnnouncement.group, port: port))
+        self.socket = socket
+        isConnected = false
+    }
+
     /// The descriptor, for the poller.
     package var descriptor: CInt { socket.number }
 

@@ -29,6 +29,8 @@ package struct NATPMPResponse: Equatable, Sendable {
 
     /// The port of both protocols.
     package static let port: UInt16 = 5351
+    /// What the answer to the question for the external address has for its opcode.
+    static let addressOpcode: UInt8 = 0x80
     /// The question for the external address.
     package static let question: [UInt8] = [0, 0]
 
@@ -38,7 +40,7 @@ package struct NATPMPResponse: Equatable, Sendable {
         try input.expect(UInt8(0), field: "natpmp.version")
         let opcode: UInt8 = try input.read(field: "natpmp.opcode")
         result = Result(rawValue: try input.read(field: "natpmp.result"))
-        guard opcode == 0x80 || result == .unsupportedVersion else {
+        guard opcode == Self.addressOpcode || result == .unsupportedVersion else {
             throw WireError(.unexpected, field: "natpmp.opcode", offset: 1)
         }
         epoch = try input.read(field: "natpmp.epoch")

@@ -99,6 +99,7 @@ package struct PCPResponse: Equatable, Sendable {
     }
 
     static let version: UInt8 = 2
+    static let announce: UInt8 = 0
     static let map: UInt8 = 1
     private static let response: UInt8 = 0x80
 
@@ -111,16 +112,21 @@ package struct PCPResponse: Equatable, Sendable {
     /// The mapping; of an error, nil where the gateway did not copy it.
     package var mapping: PCPMapping?
 
-    /// Reads a datagram. Options behind the mapping, of which we ask for none, are passed over.
-    package init(_ octets: [UInt8]) throws(WireError) {
-        var input = WireReader(octets)
+    /// Reads the head of a response, which all have in common.
+    init(parsing input: inout WireReader, opcode: UInt8) throws(WireError) {
         try input.expect(Self.version, field: "pcp.version")
-        try input.expect(Self.response | Self.map, field: "pcp.opcode")
+        try input.expect(Self.response | opcode, field: "pcp.opcode")
         try input.skip(count: 1, field: "pcp.reserved")
         result = Result(rawValue: try input.read(field: "pcp.result"))
         lifetime = try input.read(field: "pcp.lifetime")
         epoch = try input.read(field: "pcp.epoch")
         try input.skip(count: 12, field: "pcp.reserved")
+    }
+
+    /// Reads a datagram. Options behind the mapping, of which we ask for none, are passed over.
+    package init(_ octets: [UInt8]) throws(WireError) {
+        var input = WireReader(octets)
+        try self.init(parsing: &input, opcode: Self.map)
         if result == .success {
             mapping = try PCPMapping(parsing: &input)
         } else {
