@@ -8,8 +8,10 @@ struct RegistrationDescription {
 
     init(_ configuration: Registration.Configuration) { self.configuration = configuration }
 
-    /// A report that is a result.
-    func record(_ report: Registration.Report, server: DNSEndpoint?, zone: DomainName?) -> Record {
+    /// A report that is a result. `lease` is what the server has said of leases; nil: nothing.
+    func record(
+        _ report: Registration.Report, server: DNSEndpoint?, zone: DomainName?, lease: Duration??
+    ) -> Record {
         var word = ""
         var addresses: [IPAddress] = []
         var added: [IPAddress] = []
@@ -22,7 +24,7 @@ struct RegistrationDescription {
         case .withdrawn(let old): (word, removed) = ("withdrawn", old)
         case .swept(let other, let old): (word, site, removed) = ("swept", other, old)
         case .takenOver: word = "elsewhere"
-        case .otherTTL, .clockOffset, .held, .trouble: word = "trouble"
+        case .otherTTL, .clockOffset, .held, .serverLease, .trouble: word = "trouble"
         }
         func array(_ addresses: [IPAddress]) -> JSONValue {
             .array(addresses.map { .string($0.description) })
@@ -33,6 +35,7 @@ struct RegistrationDescription {
         if !configuration.isSole { text += " site=\(site)" }
         if let zone { text += " zone=\(zone.relativeDescription)" }
         if let server { text += " server=\(server)" }
+        if let lease { text += " server-lease=\(lease?.text ?? "none")" }
         return Record(
             text,
             [
@@ -41,6 +44,7 @@ struct RegistrationDescription {
                 ("site", configuration.isSole ? .null : .string(site)),
                 ("zone", zone.map { .string($0.relativeDescription) } ?? .null),
                 ("server", server.map { .string($0.description) } ?? .null),
+                ("server_lease", lease.map { .integer($0?.components.seconds ?? 0) } ?? .null),
             ])
     }
 

@@ -32,6 +32,8 @@ final class RegistrationSession {
     private var exchange: DNSExchange?
     private var failures: [String] = []
     private(set) var end: RegistrationTrouble??
+    /// What the server has said of leases; nil: nothing yet.
+    private var serverLease: Duration??
     /// What was told last, so that what stays the same is told once.
     private(set) var status = ""
 
@@ -222,6 +224,13 @@ final class RegistrationSession {
             diagnostics.say(
                 .warning,
                 "\(status); trying again in \(Duration.seconds((retry.milliseconds + 999) / 1000).text)")
+        case .serverLease(let lease):
+            serverLease = .some(lease)
+            diagnostics.say(
+                .notice,
+                lease.map { "\(name): the server forgets the records after \($0.text) unless they are renewed" }
+                    ?? "\(name): the server does not expire the records by itself (RFC 9664); when this site dies, "
+                    + "other sites with --lease remove them")
         case .otherTTL(let ttl):
             diagnostics.say(
                 .warning,
@@ -235,12 +244,12 @@ final class RegistrationSession {
             let list = addresses.map(\.description).joined(separator: ", ")
             diagnostics.say(.notice, "\(name): the site is alive, and its lease for \(list) is renewed")
         case .current(_, let added, let removed):
-            let line = describe.record(report, server: server, zone: authority?.zone)
+            let line = describe.record(report, server: server, zone: authority?.zone, lease: serverLease)
             let isNew = status != line.text || !added.isEmpty || !removed.isEmpty
             status = line.text
             if isNew { try write(line) }
         case .withdrawn, .takenOver, .swept:
-            let line = describe.record(report, server: server, zone: authority?.zone)
+            let line = describe.record(report, server: server, zone: authority?.zone, lease: serverLease)
             if case .swept = report {} else { status = line.text }
             try write(line)
         }

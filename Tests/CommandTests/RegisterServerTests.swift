@@ -4,6 +4,7 @@
 import Glibc
 import Lab
 import QureCore
+import Simulator
 import Testing
 
 struct RegisterServerTests {
@@ -22,8 +23,10 @@ struct RegisterServerTests {
         let name = RegisteredName(try NameServer(kind), "cloud")
         let words = name.words("register", Self.register + ["--lease", "1h"])
         let result = Self.early(words)
-        #expect(result.status == 0 && result.output == name.line("registered", "192.0.2.7"), "\(result)")
+        let line = name.line("registered", "192.0.2.7").dropLast() + " server-lease=none\n"
+        #expect(result.status == 0 && result.output == line, "\(result)")
         #expect(result.errors.contains("proved by its signature"), "\(result)")
+        #expect(result.errors.contains("does not expire the records by itself"), "\(result)")
         #expect(name.addresses == ["192.0.2.7"])
         // The lease ends by the server's clock.
         let marker = name.server.query("box._qure.cloud.z.test", "TXT")
@@ -195,7 +198,7 @@ struct RegisterFaultTests {
         let tool: RunningTool
         private let folder = TemporaryFolder()
 
-        init(_ server: ScriptedServer) throws {
+        init(_ server: ScriptedServer, _ more: String...) throws {
             self.server = server
             let secret = String(decoding: BinaryText.base64.text(RegisterFaultTests.secret), as: UTF8.self)
             let text = "key \"k\" { algorithm hmac-sha256; secret \"\(secret)\"; };\n"
@@ -206,7 +209,7 @@ struct RegisterFaultTests {
                     Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "-k", "\(folder.path)/key",
                     "--server", "127.0.0.1#\(server.port)", "--zone", "z.test", "--site", "box", "--allow-private",
                     "--address", "192.0.2.7", "--timeout", "9s",
-                ])
+                ] + more)
         }
 
         /// The next question, answered.
@@ -303,5 +306,58 @@ struct RegisterFaultTests {
         connection.send(StreamMessages.frame(TSIGSession.refuse(refusal, request: other, .wrongTime(1))))
         let end = forged.tool.finish()
         #expect(end.status == 77 && end.errors.contains("BADTIME without a signature"), "\(end)")
+    }
+
+    /// Answers whatever is asked, as an authority that grants this lease, until `isOver`; the updates that came.
+    private static func serve(
+        _ run: Run, granting lease: UInt32?, until isOver: ([(update: DNSMessage, at: Instant)]) -> Bool
+    ) throws -> [(update: DNSMessage, at: Instant)] {
+        var authority = SimulatedAuthority(zone: DomainName("z.test")!)
+        authority.grants = lease
+        var updates: [(update: DNSMessage, at: Instant)] = []
+        let isDone = try eventually(within: .seconds(40)) {
+            while run.server.hasDatagram {
+                let request = try run.server.receive(), message = try DNSMessage(request)
+                if message.opcode == .update { updates.append((message, Clock.now)) }
+                let now = UInt64(Clock.realtimeNanoseconds / 1_000_000_000)
+                authority.time = now
+                var answer = authority.take(message), session = TSIGSession(key)
+                answer.signature = nil
+                _ = try session.verify(request, at: now)
+                run.server.send(session.sign(answer.encoded(), at: now))
+            }
+            return isOver(updates)
+        }
+        #expect(isDone, "\(run.tool.output) \(run.tool.errors)")
+        return updates
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"), arguments: [45, nil] as [UInt32?])
+    func `what a server grants for a lease is said, also that it grants none`(_ lease: UInt32?) throws {
+        let said = lease.map { "the server forgets the records after \($0)s" } ?? "does not expire the records"
+        for isJSON in [false, true] {
+            let run = try Run(ScriptedServer(), "--lease", "1h", isJSON ? "--json" : "--quiet")
+            let updates = try Self.serve(run, granting: lease) { _ in !run.tool.isRunning }
+            #expect(updates.count == 1 && updates[0].update.edns?.updateLease == UpdateLease(3600))
+            let result = run.tool.finish()
+            let text = " server-lease=\(lease.map { "\($0)s" } ?? "none")\n"
+            let end = isJSON ? ",\"server_lease\":\(lease ?? 0)}\n" : text
+            #expect(result.status == 0 && result.output.hasSuffix(end), "\(result)")
+            if isJSON { #expect(result.errors.contains(said), "\(result)") }
+        }
+    }
+
+    @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
+    func `a lease that a server has granted is renewed by its time, with all that it is for`() throws {
+        let run = try Run(ScriptedServer(), "--lease", "1h", "--watch", "--interval", "1h", "--verify", "1h")
+        let updates = try Self.serve(run, granting: 30) { $0.count == 2 }
+        try #require(updates.count == 2)
+        let wait = updates[1].at - updates[0].at
+        #expect(wait > .seconds(23) && wait < .seconds(29), "\(wait)")
+        func added(_ update: DNSMessage) -> Set<DomainName> {
+            Set(update.updates.filter { $0.recordClass == .internet }.map(\.name))
+        }
+        #expect(added(updates[1].update) == added(updates[0].update) && added(updates[1].update).count == 3)
+        _ = run.tool.end(with: SIGKILL)
     }
 }

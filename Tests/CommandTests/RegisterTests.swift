@@ -83,7 +83,7 @@ struct RegisterTests {
         let forgotten = name.run("deregister", "--site", "other", "--forget", "--json")
         let json = """
             {"event":"withdrawn","name":"cloud.z.test","addresses":[],"added":[],"removed":["192.0.2.9"],\
-            "site":"other","zone":"z.test","server":"127.0.0.1#\(name.server.port)"}
+            "site":"other","zone":"z.test","server":"127.0.0.1#\(name.server.port)","server_lease":null}
 
             """
         #expect(forgotten == ToolResult(0, json))

@@ -359,4 +359,41 @@ struct RegistrationFaultTests {
         // Ten times in a lease.
         #expect(questions == 2)
     }
+
+    @Test(arguments: [30, 60, 600, 5, 100_000])
+    func `a server that grants a lease is told of everything again before it ends`(_ seconds: Int) throws {
+        var authority = Self.authority()
+        authority.grants = UInt32(max(seconds, 30))
+        var bench = Bench("box", "192.0.2.7", "2001:db8::7", seed: UInt64(seconds)) {
+            $0.stays = true
+            $0.spread = .zero
+            $0.lease = .seconds(3600)
+        }
+        bench.run(.register, with: &authority)
+        let granted = Duration.seconds(min(max(seconds, 30), 86_400))
+        #expect(bench.reports.first == .serverLease(granted))
+        let records = Set(authority.records.keys)
+        #expect(records.count == 5)
+        for _ in 0..<50 {
+            let due = try #require(bench.machine.nextDeadline)
+            #expect(due > bench.now && due - bench.now < granted)
+            try bench.pass(with: &authority)
+            #expect(Set(authority.records.keys) == records)
+        }
+        // It is told once, until it is another one.
+        func told() -> Int { bench.reports.count { if case .serverLease = $0 { true } else { false } } }
+        #expect(told() == 1)
+        authority.grants = nil
+        bench.addresses = [Self.two]
+        bench.run(.lookAgain, with: &authority)
+        #expect(bench.reports.contains(.serverLease(nil)) && told() == 2)
+    }
+
+    @Test func `a site without a lease says nothing about the server's`() {
+        var authority = Self.authority()
+        authority.grants = 60
+        var bench = Bench("box", "192.0.2.7")
+        bench.run(.register, with: &authority)
+        #expect(bench.reports == [.current([Self.one], added: [Self.one], removed: [])])
+    }
 }

@@ -1,6 +1,6 @@
 // SimulatedAuthority: a primary server as a value, for tests of whole crowds of sites: it answers questions and makes
 // updates as RFC 2136 section 3 says, prerequisites first, all or nothing. It keeps what it is given and nothing else:
-// no signatures, no policy, no zone cuts.
+// no signatures, no policy, no zone cuts. If wanted it grants leases (RFC 9664), and forgets what is not renewed.
 
 package import QureCore
 
@@ -27,8 +27,17 @@ package struct SimulatedAuthority: Sendable {
     package private(set) var records: [Key: Content] = [:]
     /// Its clock, in seconds since 1970.
     package var time: UInt64 = 1_764_000_000
+    /// The lease that it grants to who asks for one, in seconds; nil: it does not know of such things.
+    package var grants: UInt32?
+    private var ends: [Lease: UInt64] = [:]
     /// Updates that changed something.
     package private(set) var serial = 0
+
+    /// One record that goes by itself.
+    private struct Lease: Hashable {
+        var key: Key
+        var data: RecordData
+    }
 
     package init(zone: DomainName) { self.zone = zone }
 
@@ -50,10 +59,32 @@ package struct SimulatedAuthority: Sendable {
 
     /// The answer to a message, and what it does.
     package mutating func take(_ message: DNSMessage) -> DNSMessage {
+        expire()
         guard message.opcode == .update else { return answer(message) }
         var answer = message.response(update(message))
+        if let grants, answer.responseCode == .noError, message.edns?.updateLease != nil {
+            for change in message.updates where change.recordClass == .internet {
+                ends[Lease(key: Key(change.name, change.type), data: change.data)] = time + UInt64(grants)
+            }
+            var edns = EDNS()
+            edns.updateLease = UpdateLease(grants)
+            answer.edns = edns
+        }
         sign(&answer)
         return answer
+    }
+
+    /// Forgets what has not been renewed.
+    private mutating func expire() {
+        for (lease, end) in ends where end <= time {
+            remove(lease.data, lease.key)
+            ends[lease] = nil
+        }
+    }
+
+    private mutating func remove(_ data: RecordData, _ key: Key) {
+        records[key]?.data.removeAll { $0 == data }
+        if records[key]?.data.isEmpty == true { records[key] = nil }
     }
 
     private func answer(_ query: DNSMessage) -> DNSMessage {
@@ -117,9 +148,7 @@ package struct SimulatedAuthority: Sendable {
         switch change.recordClass {
         case .any where change.type == .any: records = records.filter { $0.key.name != change.name }
         case .any: records[key] = nil
-        case .none:
-            records[key]?.data.removeAll { $0 == change.data }
-            if records[key]?.data.isEmpty == true { records[key] = nil }
+        case .none: remove(change.data, key)
         default:
             // What stands beside an alias is passed over.
             guard records[Key(change.name, .cname)] == nil || change.type == .cname else { return }

@@ -68,6 +68,14 @@ package struct Registration: Sendable {
 
     enum Goal: Equatable { case nothing, register, withdraw }
 
+    /// What a server has said of leases (RFC 9664), in answer to an update.
+    struct Grant: Equatable {
+        /// After so long it forgets the records; nil: it never does.
+        var lease: Duration?
+        /// When it is to be asked again, before that.
+        var renewBy: Instant?
+    }
+
     /// Updates that may meet changed records in one round.
     static let retries = 3
     /// How often a round begins anew because the network has changed: one that never rests must not keep it from its
@@ -83,6 +91,8 @@ package struct Registration: Sendable {
     static let longestShortReserve: UInt64 = 15
     /// With a lease, waits after a trouble that passes are this part of it at most.
     static let waitsInLease = 10
+    /// What is taken for the lease where a server grants a shorter or a longer one.
+    static let leases = Duration.seconds(30)...Duration.seconds(86400)  // RFC 9664 section 5.1
     /// How often in a lease other sites are looked at, by one that stays.
     static let sweepsInLease = 10
     /// A burst of changes is waited for.
@@ -123,6 +133,9 @@ package struct Registration: Sendable {
     var attempted: SiteMarker?
     /// What the authority's marker says of the lease, by the authority's clock.
     var leaseLeft: Duration?
+    /// The lease that the server has granted with the latest update, and when that is to be repeated; nil: the server
+    /// has not said anything yet, or does not grant any.
+    var granted: Grant?
     /// Until then nobody else's lease is looked at; nil: the next round does it.
     var sweepBy: Instant?
     /// Told once, until it changes.
@@ -311,12 +324,15 @@ package struct Registration: Sendable {
         return pause(at: now, using: &random)
     }
 
-    /// A lease is renewed when about four fifths of it are over.
+    /// A lease is renewed when about four fifths of it are over, be it the marker's or the server's.
     mutating func planRenewal(at now: Instant, using random: inout some RandomNumberGenerator) {
         renewBy = nil
-        guard doing == .register, let lease = configuration.lease, let leaseLeft else { return }
+        guard doing == .register, let lease = configuration.lease else { return }
+        let soonest = now + Self.shortestWait
+        defer { renewBy = earlier(renewBy, granted?.renewBy.map { max($0, soonest) }) }
+        guard let leaseLeft else { return }
         let reserve = max(lease * 0.15, Self.shortestReserve) + lease * Double.random(in: 0...0.05, using: &random)
-        renewBy = now + max(leaseLeft - reserve, Self.shortestWait)
+        renewBy = max(now + leaseLeft - reserve, soonest)
     }
 
     /// Waits for the next look at the addresses.

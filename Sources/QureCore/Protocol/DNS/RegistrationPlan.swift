@@ -63,9 +63,11 @@ extension RegistrationPlan {
 
     /// The site's addresses become those of `marker`, which takes the place of the one in `view`. The claims of all
     /// questionable addresses must be in the view. Where other sites have addresses of a family its time to live is
-    /// theirs, since a set of records has but one (RFC 2181 section 5.2).
+    /// theirs, since a set of records has but one (RFC 2181 section 5.2). A plan that `repeats` has all records of the
+    /// site in it, also those that are there, if it has any: a server that grants leases renews what it is told again.
     package static func replace(
-        _ view: AuthorityView, _ names: SiteNames, with marker: SiteMarker, ttl: UInt32, isForced: Bool
+        _ view: AuthorityView, _ names: SiteNames, with marker: SiteMarker, ttl: UInt32, isForced: Bool,
+        repeats: Bool = false
     ) -> RegistrationPlan {
         var plan = RegistrationPlan()
         plan.marker = marker
@@ -94,7 +96,7 @@ extension RegistrationPlan {
         let isChanged = own != wanted || !additions.isEmpty || isForced
         guard isChanged else { return RegistrationPlan() }
         plan.require(names.marker, exactly: view.markers)
-        for address in wanted.sorted() where additions[address] != nil || !own.contains(address) {
+        for address in wanted.sorted() where repeats || additions[address] != nil || !own.contains(address) {
             plan.add(names.name, additions[address] ?? view.addresses[address] ?? ttl, .address(address))
             plan.add(names.claim(address), ttl, names.claimData)
         }

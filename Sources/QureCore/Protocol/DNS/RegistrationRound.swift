@@ -29,7 +29,7 @@ extension Registration {
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         switch code {
-        case .noError: return read(after: plan)
+        case .noError: return noteLease(message, at: now, using: &random) + read(after: plan)
         case .nameError, .nameExists, .setExists, .setMissing:
             // Either somebody was faster, or a copy of this very update was: the marker will tell.
             conflicts += 1
@@ -48,6 +48,24 @@ extension Registration {
         default:
             return fail(.temporary("it answers \(code) to an update"), at: now, using: &random)
         }
+    }
+
+    /// Takes what the server says of the lease that it was asked for; tells it where that is another one than before.
+    private mutating func noteLease(
+        _ answer: DNSMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard doing == .register, configuration.lease != nil else { return [] }
+        let before = granted
+        var grant = Grant()
+        if let seconds = answer.edns?.updateLease?.lease, seconds > 0 {
+            let lease = min(max(.seconds(Int64(seconds)), Self.leases.lowerBound), Self.leases.upperBound)
+            // RFC 9664 section 5.2: at four fifths of it, and up to a twentieth later.
+            grant.renewBy = now + lease * Double.random(in: 0.8...0.85, using: &random)
+            grant.lease = lease
+        }
+        granted = grant
+        let isNew = before.map { $0.lease != grant.lease } ?? true
+        return isNew ? [.report(.serverLease(grant.lease))] : []
     }
 
     /// What there is to do, now that the authority has said what it holds.
@@ -92,7 +110,7 @@ extension Registration {
             state = .reading(view, after: nil)
             return exchange(query)
         }
-        return execute(plan(view, using: &random), view, at: now, using: &random)
+        return execute(plan(view, at: now, using: &random), view, at: now, using: &random)
     }
 
     /// Whether a marker is this machine's and yet not what this process has left there.
@@ -101,9 +119,9 @@ extension Registration {
         return !marker.addresses.isEmpty && marker.addresses != addresses
     }
 
-    private func plan(_ view: AuthorityView, using random: inout some RandomNumberGenerator)
-        -> RegistrationPlan
-    {
+    private func plan(
+        _ view: AuthorityView, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> RegistrationPlan {
         let nonce = UInt64.random(in: .min ... .max, using: &random)
         var marker = SiteMarker(machine: configuration.machine, nonce: nonce, addresses: [])
         if doing == .withdraw {
@@ -115,8 +133,10 @@ extension Registration {
         if let lease = configuration.lease, let time = view.serverTime {
             marker.until = time + UInt64(clamping: lease.components.seconds)
         }
+        let isGrantDue = granted?.renewBy.map { $0 <= now } ?? false
         return .replace(
-            view, configuration.names, with: marker, ttl: configuration.ttl, isForced: isDue(view))
+            view, configuration.names, with: marker, ttl: configuration.ttl, isForced: isGrantDue || isDue(view),
+            repeats: granted?.lease != nil)
     }
 
     /// Whether the marker is to be written anew although the addresses are the same.

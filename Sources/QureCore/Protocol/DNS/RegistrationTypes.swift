@@ -51,6 +51,9 @@ extension Registration {
         case held([IPAddress])
         /// The addresses of a site whose lease is over are gone.
         case swept(site: String, [IPAddress])
+        /// The server itself forgets the records after this time unless they are told again; nil: it does not, and only
+        /// other sites can take them off.
+        case serverLease(Duration?)
         /// Other sites' records have this time to live, which is kept.
         case otherTTL(UInt32)
         case clockOffset(Int64)
