@@ -59,6 +59,8 @@ struct TextForm: Sendable, CustomTestStringConvertible {
         TextForm("DHCID", "AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="),
         TextForm("CERT", "pgp 1 8 \(key)", "PGP 1 RSASHA256 \(key)"), TextForm("OPENPGPKEY", key),
         TextForm("CSYNC", "66 3 A NS AAAA"),
+        TextForm("DSYNC", "CDS NOTIFY 5359 scanner.example.net."), TextForm("DSYNC", "TYPE731 128 0 ."),
+        TextForm("HHIT", key), TextForm("BRID", key),
         TextForm("ZONEMD", "2018031500 1 1 \(digest)\(digest.prefix(32))"),
         TextForm("EUI48", "00-00-5e-00-53-2a"), TextForm("EUI64", "00-00-5e-ef-10-00-00-2a"),
         TextForm("SVCB", "1 ."), TextForm("HTTPS", "0 svc.example."),

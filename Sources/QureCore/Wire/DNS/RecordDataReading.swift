@@ -68,6 +68,11 @@ extension RecordField {
                 try Self.value(&words, "unknown type of certificate") {
                     UInt16(decimalDigits: $0.text) ?? CertificateType.names.number($0.keyword.uppercased())
                 })
+        case .scheme:
+            output.write(
+                try Self.value(&words, "unknown scheme") {
+                    UInt8(decimalDigits: $0.text) ?? SynchronizationScheme.names.number($0.keyword.uppercased())
+                })
         case .name, .compressibleName: output.write(try words.name(origin: origin).octets)
         case .ipv4, .ipv6:
             let address = try Self.value(&words, "no address of that family") { IPAddress($0.keyword) }

@@ -69,6 +69,9 @@ extension RecordField {
         case .namedAlgorithm:
             let number = UInt8(Self.number(octets))
             text += (SecurityAlgorithm.names.name(number) ?? String(number)).utf8
+        case .scheme:
+            let number = UInt8(Self.number(octets))
+            text += (SynchronizationScheme.names.name(number) ?? String(number)).utf8
         case .name, .compressibleName: text += DomainName(unchecked: octets[...]).text
         case .ipv4, .ipv6: text += (IPAddress(octets: octets)?.description ?? "").utf8
         case .string: Self.appendQuoted(octets.dropFirst(), to: &text)

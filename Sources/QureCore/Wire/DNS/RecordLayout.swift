@@ -18,6 +18,8 @@ enum RecordField: UInt8, Sendable {
     case algorithm, namedAlgorithm
     /// 16 bits that are a type of certificate, written by name where there is one (RFC 4398 section 2.1).
     case certificate
+    /// An octet that is a scheme of DSYNC, written by name where there is one (RFC 9859 section 2.1).
+    case scheme
     /// A name that is sent without compression. It is read with compression nevertheless, as RFC 3597 section 4 wants
     /// for some of the types that have one.
     case name
@@ -51,7 +53,7 @@ enum RecordField: UInt8, Sendable {
     /// How many octets it has on the wire where that is always the same; 0: it tells.
     var length: Int {
         switch self {
-        case .octet, .algorithm, .namedAlgorithm: 1
+        case .octet, .algorithm, .namedAlgorithm, .scheme: 1
         case .short, .type, .certificate: 2
         case .long, .seconds, .moment, .ipv4: 4
         case .ipv6, .location: 16
@@ -129,6 +131,8 @@ enum RecordLayout {
         62: [.long, .short, .types],  // CSYNC, RFC 7477
         63: [.long, .octet, .octet, .hexadecimal],  // ZONEMD, RFC 8976
         64: [.short, .name, .parameters], 65: [.short, .name, .parameters],  // SVCB HTTPS, RFC 9460
+        66: [.type, .scheme, .short, .name],  // DSYNC, RFC 9859
+        67: [.base64], 68: [.base64],  // HHIT BRID, RFC 9886
         99: [.strings],  // SPF, RFC 7208
         108: [.eui48], 109: [.eui64],  // EUI48 EUI64, RFC 7043
         256: [.short, .short, .text],  // URI, RFC 7553
