@@ -1,5 +1,6 @@
 // What an update of the DNS takes from the command line to the exit status, beside nsupdate, with named as the server
-// of both: one signed update, a thousand of them in one script, and a thousand changes in one message.
+// of both: one signed update, a thousand of them in one script, and a thousand changes in one message; and a site that
+// registers, beside the update alone.
 
 import Lab
 import QureCore
@@ -53,6 +54,31 @@ extension Bench {
             let times = try race(["qure-dnsupdate \(arguments)", "nsupdate \(arguments)"], rounds: rounds)
             try add(what, times[0], beside: ("nsupdate", times[1]), target: "faster", isMet: { $0 < $1 })
         }
+        for (turn, other) in [(1, 2), (2, 1)] {
+            let lines = ["del b.z.test A 192.0.2.\(other)", "add b.z.test 60 A 192.0.2.\(turn)", "send"]
+            try write("move\(turn)", start + lines.joined(separator: "\n") + "\n")
+        }
+        try measureRegister(in: folder)
         server.stop()
+    }
+
+    /// A site that has moved, and one that has not: each looks before it changes anything, and after it. nsupdate does
+    /// no more than it is told.
+    private mutating func measureRegister(in folder: String) throws {
+        let options = "--server 127.0.0.1#5300 --zone z.test --site s --allow-private -k \(folder)/key"
+        let own = try [1, 2].map { turn in
+            try Stopwatch("qure-dnsupdate register r.z.test \(options) --address 192.0.2.\(turn)")
+        }
+        let peers = try [1, 2].map { turn in try Stopwatch("nsupdate -k \(folder)/key \(folder)/move\(turn)") }
+        var same: [Duration] = [], moved: [Duration] = [], others: [Duration] = []
+        for contestant in own + peers { _ = try contestant.run() }
+        for round in 0..<rounds {
+            moved.append(try own[round % 2].run())
+            others.append(try peers[round % 2].run())
+            same.append(try own[round % 2].run())
+        }
+        let peer = (what: "nsupdate", times: others.sorted())
+        try add("register, unchanged", same.sorted(), beside: peer, target: "faster", isMet: { $0 < $1 })
+        try add("register, moved", moved.sorted(), beside: peer, target: "faster", isMet: { $0 < $1 })
     }
 }
