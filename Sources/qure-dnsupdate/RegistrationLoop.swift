@@ -97,17 +97,18 @@ final class RegistrationLoop {
         return signals.contains { events.contains(.signal($0)) }
     }
 
-    /// Takes the site's addresses off the name.
+    /// Takes the site's addresses off the name. Who asks a second time does not want to wait for that.
     private func leave() throws {
         guard let session else { return }
         let limit = Clock.now + Self.leaving
+        var isHurried = false
         try session.take(.withdraw)
         while !session.machine.isGone {
-            guard Clock.now < limit else {
+            guard Clock.now < limit, !isHurried else {
                 throw Failure(
                     .temporary, "\(session.status.isEmpty ? "no answer" : session.status); the address stays as it is")
             }
-            _ = try wait(until: limit)
+            isHurried = isToEnd(try wait(until: limit))
         }
     }
 
