@@ -78,6 +78,17 @@ struct RegisterSilenceTests {
         _ = watch.tool.end(with: SIGKILL)
     }
 
+    @Test(.enabled(if: missing == nil && Repository.has("script"), "\(missing ?? "needs script(1)")"))
+    func `a terminal that is closed ends a watch, which leaves`() throws {
+        let name = RegisteredName(try NameServer(.named), "cloud")
+        let words = name.words("register", ["--watch", "--site", "box", "--address", "192.0.2.7", "--allow-private"])
+        let terminal = RunningTool(["script", "-qc", words.joined(separator: " "), "/dev/null"])
+        #expect(name.becomes("192.0.2.7"), "\(terminal.output)")
+        #expect(terminal.says("registered"))
+        _ = terminal.end(with: SIGKILL)
+        #expect(name.becomes())
+    }
+
     @Test(.enabled(if: missing == nil, "\(missing ?? "")"))
     func `SIGHUP looks at everything again, with the key that is there now`() throws {
         let name = RegisteredName(try NameServer(.named), "cloud")
