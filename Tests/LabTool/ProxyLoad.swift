@@ -1,0 +1,118 @@
+// ProxyLoad: dnsperf as an instrument: it asks a server from a processor of its own, and what that costs the server is
+// read from the server's own accounting.
+
+import Lab
+import QureCore
+
+/// What a server did under a load.
+struct ProxyFigure {
+    /// Microseconds of processor time for a query: in all, and in the server's own code.
+    var cost = 0.0, user = 0.0
+    /// Answers a second.
+    var rate = 0.0
+    /// Queries that were not answered, and those whose answer was not NOERROR.
+    var lost = 0, wrong = 0
+    /// What 99 of 100 answers did not take longer than, in microseconds; 0: not asked for.
+    var latency = 0.0
+
+    /// The medians of several; what was lost or wrong in any of them counts.
+    init(medianOf figures: [ProxyFigure]) {
+        func median(_ value: (ProxyFigure) -> Double) -> Double {
+            figures.isEmpty ? 0 : figures.map(value).sorted()[figures.count / 2]
+        }
+        cost = median(\.cost)
+        user = median(\.user)
+        rate = median(\.rate)
+        latency = median(\.latency)
+        lost = figures.map(\.lost).reduce(0, +)
+        wrong = figures.map(\.wrong).reduce(0, +)
+    }
+
+    fileprivate init() {}
+}
+
+/// What dnsperf is told.
+struct ProxyLoad {
+    /// The file of queries, in the site's folder.
+    var queries: String
+    var options: String
+    /// Whether the time of each answer is written down, which costs dnsperf time.
+    var hasLatency = false
+
+    init(_ queries: String, _ options: String, hasLatency: Bool = false) {
+        self.queries = queries
+        self.options = options
+        self.hasLatency = hasLatency
+    }
+
+    /// Asks a server, to the end.
+    func run(on server: ProxyServer) throws -> ProxyFigure { try begin(on: server).finish() }
+
+    /// Begins to ask a server.
+    func begin(on server: ProxyServer) -> ProxyRun {
+        let target = "-s 127.0.0.1 -p \(server.port) -d \(ProxySite.folder)/\(queries)"
+        let verbose = hasLatency ? " -v" : ""
+        // Into a file: nobody is to be awake who reads it meanwhile.
+        let line = "exec taskset -c \(ProxySite.asking) dnsperf \(target) \(options)\(verbose) > \(ProxyRun.file) 2>&1"
+        let before = ProxyRun.used(server.process.pid)
+        return ProxyRun(server: server, before: before, dnsperf: start(["sh", "-c", line]))
+    }
+}
+
+/// A load that is under way.
+struct ProxyRun {
+    fileprivate static let file = "\(ProxySite.folder)/output"
+
+    fileprivate let server: ProxyServer
+    fileprivate let before: (all: Double, user: Double)
+    fileprivate let dnsperf: RunningCommand
+
+    /// Waits for its end.
+    func finish() throws -> ProxyFigure {
+        _ = dnsperf.finish()
+        let after = Self.used(server.process.pid)
+        let lines = Array(run("cat \(Self.file)").output.utf8).split(separator: UInt8(ascii: "\n"))
+        // A line for each answer: `> NOERROR n1.b.test A 0.000123`.
+        let answers = lines.filter { $0.first == UInt8(ascii: ">") }
+        let summary = lines.filter { $0.first != UInt8(ascii: ">") }.map { String(decoding: $0, as: UTF8.self) }
+        func number(_ mark: String) -> Double? {
+            summary.first { $0.contains(mark) }?.split(separator: ":").last?.split(separator: " ").first
+                .flatMap { Double($0) }
+        }
+        guard let count = number("Queries completed"), count > 0, let rate = number("Queries per second") else {
+            throw LabError("dnsperf: \(summary.joined(separator: "\n"))")
+        }
+        var figure = ProxyFigure()
+        figure.cost = (after.all - before.all) / count
+        figure.user = (after.user - before.user) / count
+        figure.rate = rate
+        figure.lost = Int(number("Queries lost") ?? 0)
+        // `Response codes:       NOERROR 20000 (100.00%)`
+        let codes = summary.first { $0.contains("Response codes") }?.split(separator: " ") ?? []
+        let right = codes.firstIndex(of: "NOERROR").flatMap { Int(codes[$0 + 1]) }
+        figure.wrong = Int(count) - (right ?? 0)
+        figure.latency = Self.latency(answers)
+        return figure
+    }
+
+    /// The 99th of a hundred, in microseconds; it is the last word of each line.
+    private static func latency(_ answers: [ArraySlice<UInt8>]) -> Double {
+        let times = answers.compactMap { line in
+            line.split(separator: UInt8(ascii: " ")).last.flatMap { Double(String(decoding: $0, as: UTF8.self)) }
+        }
+        return times.isEmpty ? 0 : times.sorted()[times.count * 99 / 100] * 1e6
+    }
+
+    /// What a process has used, in microseconds: in all, and in its own code.
+    fileprivate static func used(_ pid: CInt) -> (all: Double, user: Double) {
+        let threads = TextFile.names(in: "/proc/\(pid)/task")
+        func words(_ file: String) -> [Double] {
+            let text = (try? TextFile.read(file)) ?? []
+            return text.split(separator: 32).map { Double(String(decoding: $0, as: UTF8.self)) ?? 0 }
+        }
+        let all = threads.map { words("/proc/\(pid)/task/\($0)/schedstat").first ?? 0 }.reduce(0, +)
+        // Behind the name, which has a blank in none of these: hundredths of a second.
+        let user = words("/proc/\(pid)/stat").dropFirst(13).first ?? 0
+        return (all / 1000, user * 10_000)
+    }
+}
