@@ -154,7 +154,8 @@ struct qure_batch {
         struct cmsghdr header;
         unsigned char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
     } controls[QURE_BATCH_SIZE];
-    unsigned char query_bytes[QURE_BATCH_SIZE][QURE_BATCH_QUERY];
+    // A line more than the length: at a distance of a whole page all would fall into the same places of the cache.
+    unsigned char query_bytes[QURE_BATCH_SIZE][QURE_BATCH_QUERY + 64];
     unsigned char answer_bytes[QURE_BATCH_SIZE][QURE_BATCH_ANSWER];
 };
 

@@ -28,9 +28,11 @@ final class Worker {
     private var batch = DatagramBatch()
     private let streams = StreamClients()
     private var lines: [Int: Line] = [:]
-    private var random = SystemRandomNumberGenerator()
+    private var random = PooledRandom()
     /// Where answers to streams are written.
     private var room = [UInt8](repeating: 0, count: AnswerCache.maximumLength)
+    /// Where what servers say is read.
+    private var received = DNSSocket.room
 
     /// Batches that are taken from one socket before the others get their turn.
     private static let batches = 8
@@ -131,49 +133,25 @@ final class Worker {
             }
             report.datagrams += UInt64(count)
             let time = UInt32(truncatingIfNeeded: Clock.realtimeNanoseconds / 1_000_000_000)
-            for index in 0..<count where !isDealtWith(index, at: now, time: time) { askRelay(index, number) }
+            let verdicts = KnownAnswers.give(count, &batch, &relay, &rate, at: now, time: time)
+            for index in 0..<count { follow(verdicts[index], index, number) }
             report.lost += UInt64(batch.send(through: entrance.listener))
             if count < DatagramBatch.size { return }
         }
     }
 
-    /// The way of nearly all queries: answered from the cache, or not to be answered; nothing is allocated on it.
-    private func isDealtWith(_ index: Int, at now: Instant, time: UInt32) -> Bool {
-        guard let source = batch.source(index) else { return true }
-        let audience = relay.configuration.audiences.audience(of: source)
-        var isAging = false, isDropped = false
-        let isAnswered = batch.answer(index) { query, answer in
-            let plain = PlainQuery(query, audience: audience)
-            if !Audiences.isLocal(audience), let verdict = restrain(query, plain, source, at: now, time: time) {
-                isDropped = true
-                return verdict == .truncate ? plain?.truncate(query, into: &answer) ?? 0 : 0
-            }
-            guard let plain else { return 0 }
-            let limit = min(plain.limit, DatagramBatch.answerLength)
-            let found = relay.cache.find(query, plain, limit: limit, at: now, into: &answer)
-            guard case .answer(let length, let aging) = found else { return 0 }
-            isAging = aging
-            guard plain.cookieLength > 0, let cookie = relay.configuration.cookie else { return length }
-            return cookie.append(to: &answer, length: length, limit: limit, for: query, plain, source, at: time)
-        }
-        if isAging { step(.refresh(batch.query(index), RelayClient(source, port: 0))) }
-        if isAnswered, !isDropped {
+    /// What is still to be done for a datagram that has had its verdict.
+    private func follow(_ verdict: KnownAnswers.Verdict, _ index: Int, _ entrance: Int) {
+        switch verdict {
+        case .open: askRelay(index, entrance)
+        case .ignored: break
+        case .restrained: report.restrained += 1
+        case .answered, .aging:
             report.hits += 1
+            guard verdict == .aging || log != nil, let source = batch.source(index) else { return }
+            if verdict == .aging { step(.refresh(batch.query(index), RelayClient(source, port: 0))) }
             log?.write(batch.query(index), source, isStream: false, isKnown: true)
         }
-        if isDropped { report.restrained += 1 }
-        return isAnswered || isDropped
-    }
-
-    /// What becomes of the answer to a stranger who has had many; nil: he gets it.
-    private func restrain(
-        _ query: Span<UInt8>, _ plain: PlainQuery?, _ source: IPAddress, at now: Instant, time: UInt32
-    ) -> ResponseRate.Verdict? {
-        if let plain, let cookie = relay.configuration.cookie, cookie.isValid(query, plain, source, at: time) {
-            return nil
-        }
-        let verdict = rate.judge(source, at: now)
-        return verdict == .answer ? nil : verdict
     }
 
     private func askRelay(_ index: Int, _ entrance: Int) {
@@ -291,7 +269,7 @@ final class Worker {
                 try poller.remove(line.socket.descriptor)
                 return try poller.add(line.socket.descriptor, token: WorkerToken.exchange(number).number)
             }
-            guard let messages = try line.socket.receive() else {
+            guard let messages = try line.socket.receive(by: &received) else {
                 return step(.exchange(number, .failed("end of file")))
             }
             // What came over this socket is for the question that it was opened for.

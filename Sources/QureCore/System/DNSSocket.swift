@@ -59,25 +59,31 @@ package struct DNSSocket: ~Copyable {
 
     /// The messages that have come; nil: the stream has ended.
     package mutating func receive() throws(SystemError) -> [[UInt8]]? {
+        var room = Self.room
+        return try receive(by: &room)
+    }
+
+    /// The same for those who have many sockets: `room` is theirs and is used again, because to make it costs more than
+    /// a short message does. One datagram is taken at a time: it is nearly always the only one.
+    package mutating func receive(by room: inout [UInt8]) throws(SystemError) -> [[UInt8]]? {
         var received: [[UInt8]] = []
-        let number = socket.number
-        var buffer = [UInt8](repeating: 0, count: 65535)
         for _ in 0..<Self.batch {
+            let number = socket.number
             let count = try checkReady("recv", server.description) {
-                unsafe buffer.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, 0) }
+                unsafe room.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, 0) }
             }
             guard let count else { break }
-            guard isStream else {
-                received.append(Array(buffer.prefix(count)))
-                continue
-            }
+            guard isStream else { return [Array(room.prefix(count))] }
             if count == 0 { return received.isEmpty ? nil : received }
-            received += messages.take(buffer.prefix(count))
+            received += messages.take(room.prefix(count))
         }
         return received
     }
 
-    /// Datagrams or parts of a stream that are taken in one go, so that a flood does not keep the loop from its clock.
+    /// Room for the longest message.
+    package static var room: [UInt8] { [UInt8](repeating: 0, count: 65535) }
+
+    /// Parts of a stream that are taken in one go, so that a flood does not keep the loop from its clock.
     private static let batch = 64
 }
 

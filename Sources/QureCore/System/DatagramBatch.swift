@@ -42,6 +42,13 @@ package struct DatagramOrigin: Hashable, Sendable {
         return Int(try checkReady("recvmmsg", listener.name) { unsafe qure_batch_receive(batch, number) } ?? 0)
     }
 
+    /// Lends the datagram at `index` to `body`.
+    package func look<Result>(_ index: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+        var length = 0
+        let query = unsafe UnsafeBufferPointer(start: qure_batch_query(batch, CInt(index), &length), count: length)
+        return unsafe body(Span(_unsafeElements: query))
+    }
+
     /// Lends the datagram at `index` and room for its answer to `body`, which returns the answer's length; 0: none now.
     /// False: none was given.
     package mutating func answer(_ index: Int, _ body: (Span<UInt8>, inout MutableSpan<UInt8>) -> Int) -> Bool {
@@ -115,8 +122,7 @@ package struct DatagramListener: ~Copyable {
             try socket.setOption(CInt(IPPROTO_IPV6), IPV6_RECVPKTINFO, CInt(1), called: "IPV6_RECVPKTINFO")
         default: break
         }
-        // A burst that comes while the worker is elsewhere waits here; the kernel gives what it allows.
-        try socket.setOption(SOL_SOCKET, SO_RCVBUF, CInt(1 << 20), called: "SO_RCVBUF")
+        try socket.setRoomForBurst()
         try socket.bindForService(address)
         self.socket = socket
         name = address.description
@@ -151,6 +157,15 @@ package struct DatagramListener: ~Copyable {
 }
 
 extension FileDescriptor {
+    /// A burst that comes while the worker is elsewhere waits in the socket. Who may administer the network gets the
+    /// room for it, everybody else what the kernel allows (net.core.rmem_max, which is a tenth of it on many machines).
+    fileprivate func setRoomForBurst() throws(SystemError) {
+        let octets = CInt(1 << 20)
+        do { try setOption(SOL_SOCKET, SO_RCVBUFFORCE, octets, called: "SO_RCVBUFFORCE") } catch {
+            try setOption(SOL_SOCKET, SO_RCVBUF, octets, called: "SO_RCVBUF")
+        }
+    }
+
     /// Binds to an address that clients know; the error names address and port.
     func bindForService(_ address: DNSEndpoint) throws(SystemError) {
         do { try bind(to: SocketAddress(address)) } catch {

@@ -28,36 +28,40 @@ package struct SocketAddress: Hashable, Sendable {
             }
         }
         switch address {
-        case .v4:
+        case .v4(let v4):
             var form = sockaddr_in()
             form.sin_family = sa_family_t(AF_INET)
             form.sin_port = port.bigEndian
             // By bytes: which module the field belongs to depends on what else is imported.
-            unsafe withUnsafeMutableBytes(of: &form.sin_addr) { unsafe $0.copyBytes(from: address.octets) }
+            unsafe withUnsafeMutableBytes(of: &form.sin_addr) {
+                unsafe $0.storeBytes(of: v4.rawValue.bigEndian, as: UInt32.self)
+            }
             return lend(form)
         case .v6(let v6):
             var form = sockaddr_in6()
             form.sin6_family = sa_family_t(AF_INET6)
             form.sin6_port = port.bigEndian
             form.sin6_scope_id = scope
-            unsafe withUnsafeMutableBytes(of: &form.sin6_addr) { unsafe $0.copyBytes(from: v6.octets) }
+            unsafe withUnsafeMutableBytes(of: &form.sin6_addr) {
+                unsafe $0.storeBytes(of: v6.rawValue.bigEndian, as: UInt128.self)
+            }
             return lend(form)
         }
     }
 
     /// Reads the kernel's form, whichever family it is; nil for other families.
     package init?(_ storage: sockaddr_storage) {
-        let bytes = unsafe withUnsafeBytes(of: storage) { unsafe Array($0.prefix(28)) }
-        port = UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+        func load<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: Int) -> Value {
+            unsafe withUnsafeBytes(of: storage) { unsafe $0.loadUnaligned(fromByteOffset: offset, as: Value.self) }
+        }
+        port = UInt16(bigEndian: load(2))
         switch CInt(storage.ss_family) {
         case AF_INET:
-            guard let address = IPAddress(octets: bytes[4..<8]) else { return nil }
-            self.address = address
+            address = .v4(IPv4Address(rawValue: UInt32(bigEndian: load(4))))
             scope = 0
         case AF_INET6:
-            guard let address = IPAddress(octets: bytes[8..<24]) else { return nil }
-            self.address = address
-            scope = (0..<4).reduce(0) { $0 | UInt32(bytes[24 + $1]) << UInt32(8 * $1) }.littleEndian
+            address = .v6(IPv6Address(rawValue: UInt128(bigEndian: load(8))))
+            scope = load(24)
         default:
             return nil
         }

@@ -6,9 +6,9 @@ import Glibc
 
 extension FileDescriptor {
     /// Connects the socket; a stream may still be on its way there (EINPROGRESS). `label` is the peer's name in errors.
-    func connect(to peer: SocketAddress, called label: String? = nil) throws(SystemError) {
+    func connect(to peer: SocketAddress, called label: @autoclosure () -> String? = nil) throws(SystemError) {
         let number = number
-        try check("connect", label ?? peer.address.description) {
+        try check("connect", label() ?? peer.address.description) {
             unsafe peer.withSockaddr { unsafe Glibc.connect(number, $0, $1) }
         }
     }

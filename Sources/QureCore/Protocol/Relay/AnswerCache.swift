@@ -13,12 +13,15 @@ package struct AnswerCache: Sendable {
         /// The row that leads here; -1: free.
         var row: Int32 = -1
         var keyLength: UInt16 = 0
+        var nameLength: UInt16 = 0
         var answerLength: UInt16 = 0
         var ttlCount: UInt16 = 0
         /// It was asked for since the hand came by.
         var isWarm = false
         /// Somebody has been told that it is time to ask again.
         var isBeingRefreshed = false
+        /// It is too long for its place.
+        var isLong = false
         var ttl: UInt32 = 0
         var stored = Instant(nanoseconds: 0)
 
@@ -54,6 +57,8 @@ package struct AnswerCache: Sendable {
     private var long: [Int: [UInt8]] = [:]
     private var used = 0
     private var hand = 0
+    /// What `touch` has read, so that it is read.
+    private var touched: Int32 = 0
 
     /// A cache of `capacity` answers, which places them by `key`.
     package init(capacity: Int, key: (UInt64, UInt64)) {
@@ -72,11 +77,34 @@ package struct AnswerCache: Sendable {
     /// How many it can hold.
     package var capacity: Int { cells.count }
 
-    /// Writes the answer to `query` into `output`, at most `limit` octets.
+    /// The code that a query is looked up by.
+    package func code(_ query: Span<UInt8>, _ plain: PlainQuery) -> UInt32 { AnswerKey(query, plain).hash(key) }
+
+    /// Touches all that will be looked up by these codes. Each lookup leads to three places that are in no near memory;
+    /// one after the other they would be waited for, together they are on their way at the same time.
+    package mutating func touch(_ codes: Span<UInt32>) {
+        for index in codes.indices {
+            let start = (Int(codes[index]) & mask) * Self.bucketLength
+            touched &+= rows[start].cell &+ rows[start + Self.bucketLength - 1].cell
+        }
+        for index in codes.indices {
+            let code = codes[index]
+            let start = (Int(code) & mask) * Self.bucketLength
+            for row in start..<(start + Self.bucketLength) where rows[row].hash == code && rows[row].cell >= 0 {
+                let cell = Int(rows[row].cell)
+                let place = cell * Self.cellLength
+                touched &+= cells[cell].row &+ Int32(arena[place]) &+ Int32(arena[place + 64])
+            }
+        }
+    }
+
+    /// Writes the answer to `query` into `output`, at most `limit` octets. `code`: where it is known already.
     package mutating func find(
-        _ query: Span<UInt8>, _ plain: PlainQuery, limit: Int, at now: Instant, into output: inout MutableSpan<UInt8>
+        _ query: Span<UInt8>, _ plain: PlainQuery, code: UInt32? = nil, limit: Int, at now: Instant,
+        into output: inout MutableSpan<UInt8>
     ) -> Finding {
-        guard let index = cell(of: query, plain, hash(query, plain)) else { return .nothing }
+        let key = AnswerKey(query, plain)
+        guard let index = cell(of: key, code ?? key.hash(self.key)) else { return .nothing }
         let cell = cells[index]
         let length = Int(cell.answerLength)
         let age = cell.age(at: now)
@@ -97,16 +125,25 @@ package struct AnswerCache: Sendable {
         guard let plain = PlainQuery(query.span, audience: audience), ttl > 0, answer.count <= Self.maximumLength,
             Self.repeats(query, plain, answer), let times = Self.timesToLive(answer)
         else { return }
-        let keyLength = 2 + plain.questionEnd - DNSHeader.length
-        let content = Self.key(query.span, plain) + answer + times.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
-        let hash = hash(query.span, plain)
-        let index = cell(of: query.span, plain, hash) ?? place(hash)
-        long[index] = content.count > Self.cellLength ? content : nil
-        if content.count <= Self.cellLength {
+        let key = AnswerKey(query.span, plain)
+        let code = key.hash(self.key)
+        var content = key.octets
+        let keyLength = content.count
+        content.reserveCapacity(keyLength + answer.count + 2 * times.count)
+        content += answer
+        for time in times { content += [UInt8(time >> 8), UInt8(time & 0xff)] }
+        let index = cell(of: key, code) ?? place(code)
+        let isLong = content.count > Self.cellLength
+        if isLong {
+            long[index] = content
+        } else {
+            if cells[index].isLong { long[index] = nil }
             let start = index * Self.cellLength
             arena.replaceSubrange(start..<(start + content.count), with: content)
         }
+        cells[index].isLong = isLong
         cells[index].keyLength = UInt16(keyLength)
+        cells[index].nameLength = UInt16(key.nameLength)
         cells[index].answerLength = UInt16(answer.count)
         cells[index].ttlCount = UInt16(times.count)
         cells[index].ttl = ttl
@@ -120,7 +157,7 @@ package struct AnswerCache: Sendable {
         _ query: [UInt8], audience: UInt8, within limit: Duration, ttl: UInt32, at now: Instant
     ) -> [UInt8]? {
         guard let plain = PlainQuery(query.span, audience: audience),
-            let index = cell(of: query.span, plain, hash(query.span, plain))
+            let index = cell(of: query, plain)
         else { return nil }
         let cell = cells[index]
         guard now - cell.stored <= .seconds(Int64(cell.ttl)) + limit else { return nil }
@@ -140,7 +177,7 @@ package struct AnswerCache: Sendable {
     /// How old a known answer to a query is; nil: there is none that would be given.
     package func age(_ query: [UInt8], audience: UInt8, at now: Instant) -> Duration? {
         guard let plain = PlainQuery(query.span, audience: audience),
-            let index = cell(of: query.span, plain, hash(query.span, plain))
+            let index = cell(of: query, plain)
         else { return nil }
         let age = cells[index].age(at: now)
         return age < Int64(cells[index].ttl) ? .seconds(age) : nil
@@ -149,11 +186,9 @@ package struct AnswerCache: Sendable {
     /// Forgets what is known of a name, and of those below it if `andBelow`; how many answers that were.
     @discardableResult
     package mutating func remove(_ name: DomainName, andBelow: Bool = false) -> Int {
+        let name = name.octets.map(\.asciiLowercased)
         var count = 0
-        for index in 0..<used where cells[index].row >= 0 {
-            let octets = content(index)[2..<(Int(cells[index].keyLength) - 4)]
-            guard let known = DomainName(octets: octets) else { continue }
-            guard andBelow ? known.isWithin(name) : known == name else { continue }
+        for index in 0..<used where cells[index].row >= 0 && isName(of: index, name, orBelow: andBelow) {
             free(index)
             count += 1
         }
@@ -169,53 +204,46 @@ package struct AnswerCache: Sendable {
 extension AnswerCache {
     // MARK: Finding
 
-    /// The letters of names count as lower case; the rest, as it is.
+    private func cell(of query: [UInt8], _ plain: PlainQuery) -> Int? {
+        let key = AnswerKey(query.span, plain)
+        return cell(of: key, key.hash(self.key))
+    }
+
     @inline(__always)
-    private static func octet(_ query: Span<UInt8>, _ index: Int, _ plain: PlainQuery) -> UInt8 {
-        index < plain.nameEnd ? query[index].asciiLowercased : query[index]
-    }
-
-    private func hash(_ query: Span<UInt8>, _ plain: PlainQuery) -> UInt32 {
-        var hash = SipHash(key: key)
-        var word = UInt64(plain.kind) | UInt64(plain.audience) << 8
-        var count = 2
-        for index in DNSHeader.length..<plain.questionEnd {
-            word |= UInt64(Self.octet(query, index, plain)) << UInt64(count % 8 * 8)
-            count += 1
-            guard count % 8 == 0 else { continue }
-            hash.combine(word)
-            word = 0
-        }
-        return UInt32(truncatingIfNeeded: hash.finish(word, count: count))
-    }
-
-    private static func key(_ query: Span<UInt8>, _ plain: PlainQuery) -> [UInt8] {
-        [plain.kind, plain.audience] + (DNSHeader.length..<plain.questionEnd).map { octet(query, $0, plain) }
-    }
-
-    private func cell(of query: Span<UInt8>, _ plain: PlainQuery, _ hash: UInt32) -> Int? {
+    private func cell(of key: borrowing AnswerKey, _ hash: UInt32) -> Int? {
         let start = (Int(hash) & mask) * Self.bucketLength
         for row in start..<(start + Self.bucketLength) where rows[row].hash == hash && rows[row].cell >= 0 {
             let index = Int(rows[row].cell)
-            if isKey(of: index, query, plain) { return index }
+            if isKey(of: index, key) { return index }
         }
         return nil
     }
 
-    private func isKey(of index: Int, _ query: Span<UInt8>, _ plain: PlainQuery) -> Bool {
-        let length = 2 + plain.questionEnd - DNSHeader.length
-        guard Int(cells[index].keyLength) == length else { return false }
-        if let content = long[index] { return Self.isKey(content.span, at: 0, query, plain) }
-        return Self.isKey(arena.span, at: index * Self.cellLength, query, plain)
+    @inline(__always)
+    private func isKey(of index: Int, _ key: borrowing AnswerKey) -> Bool {
+        guard Int(cells[index].keyLength) == 8 * key.count else { return false }
+        if cells[index].isLong, let content = long[index] { return key.isEqual(to: content.span, at: 0) }
+        return key.isEqual(to: arena.span, at: index * Self.cellLength)
     }
 
-    private static func isKey(_ known: Span<UInt8>, at start: Int, _ query: Span<UInt8>, _ plain: PlainQuery) -> Bool {
-        guard known[start] == plain.kind, known[start + 1] == plain.audience else { return false }
-        for index in DNSHeader.length..<plain.questionEnd
-        where known[start + 2 + index - DNSHeader.length] != octet(query, index, plain) {
-            return false
+    /// Whether what a cell holds is about a name, which is in lower case, or about one below it.
+    private func isName(of index: Int, _ name: [UInt8], orBelow: Bool) -> Bool {
+        let length = Int(cells[index].nameLength)
+        guard orBelow ? length >= name.count : length == name.count else { return false }
+        if cells[index].isLong, let content = long[index] {
+            return Self.ends(content.span, at: AnswerKey.nameStart, length, with: name)
         }
-        return true
+        return Self.ends(arena.span, at: index * Self.cellLength + AnswerKey.nameStart, length, with: name)
+    }
+
+    /// Whether a name ends with another one, as a whole.
+    private static func ends(_ known: Span<UInt8>, at start: Int, _ length: Int, with name: [UInt8]) -> Bool {
+        let rest = start + length - name.count
+        for index in name.indices.reversed() where known[rest + index] != name[index] { return false }
+        // It begins where a label does.
+        var position = start
+        while position < rest { position += 1 + Int(known[position]) }
+        return position == rest
     }
 
     // MARK: Giving
@@ -224,7 +252,7 @@ extension AnswerCache {
         _ index: Int, _ cell: Cell, ageing age: UInt32, to query: Span<UInt8>, _ plain: PlainQuery,
         into output: inout MutableSpan<UInt8>
     ) {
-        if let content = long[index] {
+        if cell.isLong, let content = long[index] {
             Self.give(content.span, at: 0, cell, age, query, plain, &output)
         } else {
             Self.give(arena.span, at: index * Self.cellLength, cell, age, query, plain, &output)
@@ -237,10 +265,10 @@ extension AnswerCache {
     ) {
         let answer = start + Int(cell.keyLength)
         let length = Int(cell.answerLength)
-        copy(known, from: answer, count: length, to: &output)
-        output[0] = query[0]
-        output[1] = query[1]
-        for position in DNSHeader.length..<plain.nameEnd { output[position] = query[position] }
+        copy(known, from: answer, count: length, to: &output, at: 0)
+        copy(query, from: 0, count: 2, to: &output, at: 0)
+        // In the letters of whoever asks.
+        copy(query, from: DNSHeader.length, count: plain.nameEnd - DNSHeader.length, to: &output, at: DNSHeader.length)
         guard age > 0 else { return }
         for number in 0..<Int(cell.ttlCount) {
             let place = answer + length + 2 * number
@@ -255,19 +283,19 @@ extension AnswerCache {
 
     @inline(__always)
     private static func copy(
-        _ source: Span<UInt8>, from start: Int, count: Int, to output: inout MutableSpan<UInt8>
+        _ source: Span<UInt8>, from start: Int, count: Int, to output: inout MutableSpan<UInt8>, at place: Int
     ) {
-        precondition(start + count <= source.count && count <= output.count, "a copy beyond the end")
+        precondition(start + count <= source.count && place + count <= output.count, "a copy beyond the end")
         let from = unsafe source.bytes
         var to = unsafe output.mutableBytes
         var done = 0
         while done + 8 <= count {
             let word = unsafe from.unsafeLoadUnaligned(fromByteOffset: start + done, as: UInt64.self)
-            to.storeBytes(of: word, toByteOffset: done, as: UInt64.self)
+            to.storeBytes(of: word, toByteOffset: place + done, as: UInt64.self)
             done += 8
         }
         while done < count {
-            to.storeBytes(of: source[start + done], toByteOffset: done, as: UInt8.self)
+            to.storeBytes(of: source[start + done], toByteOffset: place + done, as: UInt8.self)
             done += 1
         }
     }
@@ -276,7 +304,8 @@ extension AnswerCache {
 
     private func content(_ index: Int) -> ArraySlice<UInt8> {
         let start = index * Self.cellLength
-        return long[index].map { $0[...] } ?? Array(arena[start..<(start + Self.cellLength)])[...]
+        if cells[index].isLong, let content = long[index] { return content[...] }
+        return Array(arena[start..<(start + Self.cellLength)])[...]
     }
 
     private func offsets(_ content: ArraySlice<UInt8>, _ cell: Cell) -> [Int] {
@@ -354,8 +383,8 @@ extension AnswerCache {
     }
 
     private mutating func free(_ index: Int) {
-        long[index] = nil
         guard cells[index].row >= 0 else { return }
+        if cells[index].isLong { long[index] = nil }
         rows[Int(cells[index].row)].cell = -1
         cells[index] = Cell()
     }

@@ -153,6 +153,10 @@ package struct Relay: Sendable {
     static let maximumWork = 4096, maximumOfClient = 64
     /// Servers that are asked for one answer, the same ones again where there are fewer.
     static let tries = 3
+    /// Answers that are as good as none: the next server is asked.
+    static let noAnswers: Set<DNSResponseCode> = [
+        .serverFailure, .refused, .notImplemented, .formatError, .notAuthorized,
+    ]
     /// Updates under way, at most, and as many signed questions; how long answers to updates are kept for datagrams
     /// that are sent again.
     static let maximumUpdates = 64, updateMemory = Duration.seconds(10)
@@ -261,7 +265,7 @@ package struct Relay: Sendable {
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let exchange = DNSExchange(
             message, key: nil, servers: tried, timing: timing,
-            passesOver: [.serverFailure, .refused, .notImplemented, .formatError, .notAuthorized])
+            passesOver: Self.noAnswers)
         let number = takeNumber()
         numbers[purpose] = number
         works[number] = Work(

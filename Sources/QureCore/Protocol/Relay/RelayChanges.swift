@@ -150,6 +150,8 @@ extension Relay {
         _ keys: [AliasTable.Key], waiting: (AliasTable.Key, Waiter)? = nil, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
+        // Nearly always, at each step of any question.
+        guard !keys.isEmpty else { return [] }
         var outputs: [Output] = []
         for (index, keys) in Dictionary(grouping: keys, by: \.alias).sorted(by: { $0.key < $1.key }) {
             let waiters = Dictionary(
