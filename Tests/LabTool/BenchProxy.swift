@@ -120,7 +120,8 @@ extension Bench {
                 target: "at least 1.700x", isMet: capacity >= 1.7,
                 fields: [
                     ("load", .string("workers")), ("capacity", .string(capacity.figure)),
-                    ("rate", .string(rates.figure)), ("processors", .integer(Int64(processors))), ("lost", .integer(Int64(two.lost))),
+                    ("rate", .string(rates.figure)), ("processors", .integer(Int64(processors))),
+                    ("lost", .integer(Int64(two.lost))),
                 ]))
     }
 

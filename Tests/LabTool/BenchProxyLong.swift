@@ -19,10 +19,8 @@ extension Bench {
         let port = ProxySite.Kind.own.port
         func configure(_ turn: Int) throws { try ProxySite.write("conf", Self.configuration(turn, port: port)) }
         try configure(0)
-        let process = try LabProcess([
-            "taskset", "-c", ProxySite.serving, Executables.path("qure-dnsproxy"), "run", "--config",
-            "\(ProxySite.folder)/conf",
-        ])
+        let words = [Executables.path("qure-dnsproxy"), "run", "--config", "\(ProxySite.folder)/conf"]
+        let process = try LabProcess(ProxySite.on(ProxySite.serving) + words)
         defer { process.stop() }
         try ProxySite.await(port, "qure-dnsproxy")
         let seconds = minutes * 60

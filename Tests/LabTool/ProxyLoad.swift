@@ -53,7 +53,8 @@ struct ProxyLoad {
         let target = "-s 127.0.0.1 -p \(server.port) -d \(ProxySite.folder)/\(queries)"
         let verbose = hasLatency ? " -v" : ""
         // Into a file: nobody is to be awake who reads it meanwhile.
-        let line = "exec taskset -c \(ProxySite.asking) dnsperf \(target) \(options)\(verbose) > \(ProxyRun.file) 2>&1"
+        let dnsperf = ProxySite.on(ProxySite.asking).joined(separator: " ") + " dnsperf"
+        let line = "exec \(dnsperf) \(target) \(options)\(verbose) > \(ProxyRun.file) 2>&1"
         let before = ProxyRun.used(server.process.pid)
         return ProxyRun(server: server, before: before, dnsperf: start(["sh", "-c", line]))
     }

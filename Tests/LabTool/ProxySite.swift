@@ -48,9 +48,12 @@ final class ProxySite {
         // The loopback interface, and a /run of our own.
         try PrivateNamespace.prepare()
         try Self.writeFiles()
-        upstream = try LabProcess(["taskset", "-c", Self.asking, "knotd", "-c", "\(Self.folder)/upstream.conf"])
+        upstream = try LabProcess(Self.on(Self.asking) + ["knotd", "-c", "\(Self.folder)/upstream.conf"])
         try Self.await(Self.upstreamPort, "the upstream")
     }
+
+    /// What stands in front of a command line: its processors, and that it comes before all else that runs there.
+    static func on(_ processors: String) -> [String] { ["nice", "-n", "-20", "taskset", "-c", processors] }
 
     /// Ends all that runs.
     func stop() {
@@ -62,7 +65,7 @@ final class ProxySite {
     func server(_ kind: Kind) throws -> ProxyServer {
         if let server = running[kind] { return server }
         let processors = kind == .pair ? "\(Self.serving),\(Self.asking)" : Self.serving
-        let process = try LabProcess(["taskset", "-c", processors] + Self.command(kind, port: kind.port))
+        let process = try LabProcess(Self.on(processors) + Self.command(kind, port: kind.port))
         let server = ProxyServer(name: kind.rawValue, port: kind.port, process: process)
         running[kind] = server
         if kind != .echo { try Self.await(kind.port, kind.rawValue) }
