@@ -389,6 +389,25 @@ struct RegistrationFaultTests {
         #expect(bench.reports.contains(.serverLease(nil)) && told() == 2)
     }
 
+    @Test func `what an earlier process was granted is said anew by one that stays`() throws {
+        var authority = Self.authority()
+        authority.grants = 60
+        for stays in [true, true, false] {
+            var bench = Bench("box", "192.0.2.7", seed: UInt64(authority.time)) {
+                $0.stays = stays
+                $0.spread = .zero
+                $0.lease = .seconds(3600)
+            }
+            let serial = authority.serial
+            bench.run(.register, with: &authority)
+            #expect(bench.reports.contains(.serverLease(.seconds(60))) == stays)
+            #expect((authority.serial > serial) == stays)
+            // Each ends when half of its lease is over.
+            authority.time += 30
+        }
+        #expect(authority.addresses(Bench.name) == [Self.one])
+    }
+
     @Test func `a site without a lease says nothing about the server's`() {
         var authority = Self.authority()
         authority.grants = 60

@@ -133,10 +133,12 @@ extension Registration {
         if let lease = configuration.lease, let time = view.serverTime {
             marker.until = time + UInt64(clamping: lease.components.seconds)
         }
-        let isGrantDue = granted?.renewBy.map { $0 <= now } ?? false
+        // What an earlier process was granted nobody knows: one that stays has it said anew.
+        let isUnknown = granted == nil && configuration.stays && configuration.lease != nil
+        let isGrantDue = granted?.renewBy.map { $0 <= now } ?? isUnknown
         return .replace(
             view, configuration.names, with: marker, ttl: configuration.ttl, isForced: isGrantDue || isDue(view),
-            repeats: granted?.lease != nil)
+            repeats: isUnknown || granted?.lease != nil)
     }
 
     /// Whether the marker is to be written anew although the addresses are the same.
