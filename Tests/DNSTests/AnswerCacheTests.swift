@@ -90,6 +90,34 @@ struct AnswerCacheTests {
         #expect(cache.count == queries.count * 3)
     }
 
+    /// Keys are made by the word: an octet counts alike wherever it stands in one, and at every length of the last.
+    @Test(arguments: [
+        (0x61, 0x41, true), (0x7a, 0x5a, true), (0x40, 0x60, false), (0x5b, 0x7b, false), (0x2d, 0x0d, false),
+        (0xe1, 0xc1, false), (0x61, 0x62, false), (0x00, 0x20, false), (0x80, 0x00, false),
+    ] as [(UInt8, UInt8, Bool)])
+    func `letters have two cases in keys, and nothing else has`(_ one: UInt8, _ other: UInt8, _ isSame: Bool) throws {
+        func key(_ label: [UInt8], _ edns: EDNS?) throws -> [UInt8] {
+            let name = try #require(DomainName(labels: [label, Array("b".utf8)]))
+            let query = DNSMessage(id: 7, questions: [DNSQuestion(name, .a)], edns: edns).encoded()
+            let plain = PlainQuery(query.span)
+            let key = AnswerKey(query.span, try #require(plain))
+            #expect(key.nameLength == name.octets.count && key.octets.count == 8 + (key.nameLength + 7) / 8 * 8)
+            return key.octets
+        }
+        for length in 1...20 {
+            for place in 0..<length {
+                var label = [UInt8](repeating: 0x6d, count: length)
+                label[place] = one
+                // With an OPT there are octets behind the name to a whole word; without, there are not.
+                let keys = try [key(label, nil), key(label, EDNS())]
+                label[place] = other
+                let others = try [key(label, nil), key(label, EDNS())]
+                #expect((others[0] == keys[0]) == isSame && (others[1] == keys[1]) == isSame)
+                #expect(keys[0].dropFirst() == keys[1].dropFirst(), "the presence of an OPT stands in front")
+            }
+        }
+    }
+
     /// How much the client takes, and a cookie or padding, make no difference.
     @Test func `size, cookie and padding are no part of the question`() throws {
         var cache = Self.cache()
@@ -164,8 +192,12 @@ struct AnswerCacheTests {
         fill()
         #expect(cache.remove(name) == 1)
         #expect(left() == ["x.a.test", "y.x.a.test", "b.test"])
+        // One that ends with the same octets, and is not below it.
+        let beside = "xa.test"
+        cache.store(Self.query(beside), Self.answer(beside), audience: 0, ttl: 60, at: Self.start)
         fill()
         #expect(cache.remove(name, andBelow: true) == 3)
+        #expect(Self.find(&cache, Self.query(beside)) != nil)
         #expect(left() == ["b.test"])
         cache.removeAll()
         #expect(left() == [] && cache.count == 0)

@@ -99,13 +99,20 @@ struct DatagramBatchTests {
             let before = qure_allocations()
             while answered < (round + 1) * 20 {
                 let count = try batch.receive(from: listener)
+                var codes = InlineArray<32, UInt32>(repeating: 0)
+                for index in 0..<count {
+                    codes[index] = batch.look(index) { query in
+                        PlainQuery(query, audience: Audiences.local).map { cache.code(query, $0) } ?? 0
+                    }
+                }
+                cache.touch(codes.span.extracting(0..<count))
                 for index in 0..<count {
                     guard let source = batch.source(index) else { continue }
                     let audience = audiences.audience(of: source)
                     let isAnswered = batch.answer(index) { query, output in
                         guard let plain = PlainQuery(query, audience: audience),
                             case .answer(let length, _) = cache.find(
-                                query, plain, limit: 1232, at: now + .seconds(5), into: &output)
+                                query, plain, code: codes[index], limit: 1232, at: now + .seconds(5), into: &output)
                         else { return 0 }
                         return length
                     }

@@ -287,7 +287,8 @@ package struct Relay: Sendable {
         _ number: Int, _ input: DNSExchange.Input, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard var work = works[number] else { return [] }
+        // Taken out, not copied: it refers to much.
+        guard var work = works.removeValue(forKey: number) else { return [] }
         var outputs: [Output] = []
         var verdict: DNSExchange.Answer??
         for output in work.exchange.step(input, at: now, time: time, using: &random) {
@@ -314,7 +315,6 @@ package struct Relay: Sendable {
             noteDeadline(earlier(work.exchange.nextDeadline, work.limit))
             return outputs
         }
-        works[number] = nil
         if numbers[work.purpose] == number { numbers[work.purpose] = nil }
         for waiter in work.waiters { count(waiter, -1) }
         if verdict == nil { counters.unanswered += 1 }
