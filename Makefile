@@ -8,7 +8,7 @@ SECONDS = 60
 # How many clusters `simulate` plays.
 SEEDS = 1000
 
-.PHONY: help deps build check demo demo-simple lab bench figures simulate units tidy fuzz sanitize \
+.PHONY: help deps build check demo demo-simple lab bench figures simulate units machines tidy fuzz sanitize \
     install uninstall clean
 
 help:       ## list the targets (what a plain `make` does)
@@ -45,6 +45,10 @@ simulate: build ## play SEEDS=1000 simulated clusters, or tell the story of one 
 units:      ## try the unit under a real systemd, in two containers (root)
 	@scripts/deps building lab units
 	@scripts/test-units
+
+machines:   ## try the election on virtual machines: power button, pause, resume (root)
+	@scripts/deps building lab machines
+	@scripts/test-machines
 
 tidy: deps  ## the rules of style, layers and files alone
 	@scripts/test TidyTests
