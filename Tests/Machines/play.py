@@ -1,9 +1,9 @@
 """Three virtual machines in an election, and what becomes of the address when they are treated as only virtual machines
 are: their power button is pressed, they are paused, killed, saved and brought back as they once were.
 
-play.py DIRECTORY, in a private network: scripts/test-machines calls it and has put vmlinux and initramfs there. A client
-asks at the shared address all the time, and a witness asks the link who has it (qure-lab meter, qure-lab witness).
-Each check is a line on standard output, with its figures.
+play.py DIRECTORY, in a private network: scripts/test-machines calls it and has put vmlinux and initramfs there. A
+client asks at the shared address all the time, and a witness asks the link who has it (qure-lab meter, qure-lab
+witness). Each check is a line on standard output, with its figures.
 """
 
 import json
@@ -22,9 +22,8 @@ SOLICITED_MAC = "33:33:ff:00:01:00"  # ff02::1:ff00:100
 VIRTUAL_MAC = "06:51:c0:00:02:64"  # what --virtual-mac makes of the address
 # In milliseconds: what a machine has to forgive that is emulated, with two others, by a processor that others use, too.
 PROFILE, INTERVAL, TOLERANCE = "steady", 200, 1000
-# What is forgiven where a bound is in the tens of milliseconds: the processors of three machines are two or so of this
-# one's, and shared with whatever else runs here.
-SLACK = 150
+# Behind the tolerance comes the confirmation, an eighth of it and 40 at most for each rank.
+TAKE_OVER = TOLERANCE + 2 * 40
 PAUSE = 8
 
 
@@ -56,8 +55,10 @@ class Instrument:
         self.reader.start()
 
     def read(self):
-        for line in self.process.stdout:
-            self.records.append(json.loads(line))
+        with open(f"{WORK}/instruments", "a") as log:
+            for line in self.process.stdout:
+                log.write(f"{self.process.args[3]} {self.process.args[5]} {line}")
+                self.records.append(json.loads(line))
 
     def all(self, event, since=0):
         """Records of one kind, those alone that end after a moment."""
@@ -81,16 +82,19 @@ class Watch:
     """The client, asking in both families, and the witness, for the length of one check."""
 
     def __init__(self):
-        self.client = Instrument("client", "meter", "--site", ADDRESS, "--rate", "250")
-        self.client6 = Instrument("client", "meter", "--site", ADDRESS6, "--rate", "50")
-        self.witness = Instrument("observer", "witness", "--interval", "10ms", ADDRESS)
-        self.isOver = False
+        self.client = Instrument("client", "meter", "--site", ADDRESS, "--rate", "100", "--quiet", "10ms")
+        self.client6 = Instrument("client", "meter", "--site", ADDRESS6, "--rate", "50", "--quiet", "10ms")
+        self.witness = Instrument("observer", "witness", "--interval", "20ms", ADDRESS)
 
     def __enter__(self):
         self.holder = eventually(self.client.answerer)
         eventually(self.client6.answerer)
         if not self.holder:
             raise SystemExit("play: nobody answers at the shared address")
+        # What nothing but this machine's own load does to the emulated ones, in the calm before: that is forgiven.
+        calm = milliseconds()
+        time.sleep(1.5)
+        self.slack = 50 + 4 * self.outage(calm)
         return self
 
     def __exit__(self, *error):
@@ -113,7 +117,37 @@ class Watch:
         """How long two had the address, and the last moment of that."""
         self.witness.stop()
         spans = self.witness.all("together", since)
-        return sum(span["together_us"] for span in spans) / 1000
+        end = max([span["to_ns"] / 1e6 for span in spans], default=0)
+        return sum(span["together_us"] for span in spans) / 1000, end
+
+
+class Effort:
+    """How long the emulation of a machine's processor has run, or has wanted to, moment by moment: what the machine
+    does in that time would take a real one a fraction of it, and is not the election's fault."""
+
+    def __init__(self, machine):
+        self.folder = f"/proc/{machine.process.pid}/task"
+        self.samples = []
+        threading.Thread(target=self.sample, daemon=True).start()
+
+    def sample(self):
+        end = milliseconds() + 4000
+        while (now := milliseconds()) < end:
+            threads = {}
+            for thread in os.listdir(self.folder):
+                try:
+                    with open(f"{self.folder}/{thread}/schedstat") as file:
+                        ran, waited, _ = map(int, file.read().split())
+                except OSError:
+                    continue  # It has ended.
+                threads[thread] = (ran + waited) / 1e6
+            self.samples.append((now, threads))
+            time.sleep(0.01)
+
+    def until(self, moment):
+        """That of its busiest thread, from the beginning to a moment."""
+        samples = [threads for at, threads in self.samples if at <= moment + 20]
+        return max([samples[-1][thread] - samples[0].get(thread, 0) for thread in samples[-1]]) if samples else 0
 
 
 class Machine:
@@ -258,6 +292,9 @@ class Play:
             for machine in self.living():
                 print(f"--- {machine.name}\n{machine.log()}", file=sys.stderr, flush=True)
 
+    def check_time(self, what, time, limit, figures="", also=True):
+        self.check(what, also and time <= limit, f"{time:.0f} ms ({limit:.0f} allowed){figures}")
+
     def boot(self):
         begun = milliseconds()
         for machine in self.machines:
@@ -313,12 +350,12 @@ class Play:
             first = watch.client.all("answered")[-1]["at_ns"] / 1e6
             time.sleep(1)
             lost = watch.lost()
-            together = watch.together()
+            together, _ = watch.together()
         self.check(
             "power button: another machine has the address", new and self.named(new).role() == "master",
             f"{old.name}, then {new} {first - pressed:.0f} ms later")
         self.check("no request is lost", sum(lost) == 0, f"{lost[0]} of IPv4, {lost[1]} of IPv6")
-        self.check("two have it for a moment of the hand-over at most", together <= INTERVAL, f"{together:.0f} ms")
+        self.check_time("two answer for it during the hand-over", together, INTERVAL)
         reasons = old.reasons()
         self.check(
             "the machine is still up, stands by, and says why",
@@ -334,32 +371,30 @@ class Play:
             new = watch.next()
             # This one has not had to do with the address before: its question is broadcast, and waits for the machine
             # that is paused, too.
-            newcomer = Instrument("newcomer", "meter", "--site", ADDRESS, "--rate", "100")
+            newcomer = Instrument("newcomer", "meter", "--site", ADDRESS, "--rate", "50")
             eventually(newcomer.answerer)
             old.save(file)
             time.sleep(max(0, PAUSE - (milliseconds() - stopped) / 1000))
             outage = watch.outage()
+            effort = Effort(old)
             resumed = milliseconds()
             old.qmp("cont")
             stands = eventually(lambda: "slept" in " ".join(old.reasons()) and old.role() == "standby")
-            time.sleep(2)
-            together = watch.together(resumed)
+            time.sleep(3)
+            together, end = watch.together(resumed)
+            limit = INTERVAL + 50 + effort.until(end)
             watch.lost()
             after = watch.outage(resumed)
             newcomer.stop()
             seen = max([span["outage_us"] / 1000 for span in newcomer.all("outage", resumed)], default=0)
-        self.check(
-            f"paused for {PAUSE} s: another machine has the address", new and outage <= TOLERANCE + SLACK,
-            f"{old.name}, then {new}, after {outage:.0f} ms without an answer")
-        self.check(
-            "it goes on: two have the address for an interval at most", together <= INTERVAL + SLACK,
-            f"{together:.0f} ms")
+        self.check_time(
+            f"paused for {PAUSE} s: another machine has the address, after", outage, TAKE_OVER + watch.slack,
+            f", {old.name}, then {new}", bool(new))
+        self.check_time("it goes on: two have the address for", together, limit)
         self.check(
             "it has noticed, and stands by", stands, f"{old.name}: {' '.join(old.reasons()[-3:])}")
-        self.check("the client notices nothing of that", after <= INTERVAL + SLACK, f"{after:.0f} ms")
-        self.check(
-            "nor does a client whose question the paused machine has answered late", seen <= INTERVAL + SLACK,
-            f"{seen:.0f} ms")
+        self.check_time("the client has no answer for", after, limit + watch.slack)
+        self.check_time("and a client whose question had waited for the paused machine", seen, limit + watch.slack)
         self.check("the cluster has settled", self.settled())
         return old
 
@@ -372,9 +407,9 @@ class Play:
             time.sleep(0.5)
             lost = watch.lost()
             outage = watch.outage()
-        self.check(
-            "killed: another machine has the address", new and outage <= TOLERANCE + SLACK,
-            f"{old.name}, then {new}, after {outage:.0f} ms without an answer, {sum(lost)} requests")
+        self.check_time(
+            "killed: another machine has the address, after", outage, TAKE_OVER + watch.slack,
+            f", {old.name}, then {new}, {sum(lost)} requests lost", bool(new))
         self.check("the cluster has settled", self.settled())
 
     def restore(self, old, file):
@@ -382,30 +417,28 @@ class Play:
         old.kill()
         with Watch() as watch:
             before = watch.holder
-            newcomer = Instrument("newcomer", "meter", "--site", ADDRESS, "--rate", "100")
+            newcomer = Instrument("newcomer", "meter", "--site", ADDRESS, "--rate", "50")
             eventually(newcomer.answerer)
             begun = milliseconds()
             old.start(saved=file)
             eventually(lambda: old.qmp("query-status")["status"] == "paused")
-            restored = milliseconds()
+            effort = Effort(old)
             old.qmp("cont")
             stands = eventually(lambda: old.role() == "standby")
-            time.sleep(2)
-            together = watch.together(begun)
+            time.sleep(3)
+            together, end = watch.together(begun)
+            limit = INTERVAL + 50 + effort.until(end)
             lost = watch.lost()
             outage = watch.outage(begun)
             newcomer.stop()
             seen = max([span["outage_us"] / 1000 for span in newcomer.all("outage", begun)], default=0)
             after = watch.client.answerer()
             terms = [machine.status().get("term") for machine in (old, self.named(before))]
-        self.check(
-            "an old state of a master comes back: two have the address for an interval at most",
-            together <= INTERVAL + SLACK, f"{together:.0f} ms")
+        self.check_time("an old state of a master comes back: two have the address for", together, limit)
         self.check("it has noticed, and stands by", stands, f"{old.name}: {' '.join(old.reasons()[-3:])}")
         self.check("the master stays", after == before and terms[0] == terms[1], f"{before}, term {terms[1]}")
-        self.check(
-            "the clients notice next to nothing", max(outage, seen) <= INTERVAL + SLACK,
-            f"{max(outage, seen):.0f} ms, {sum(lost)} requests")
+        self.check_time(
+            "the clients have no answer for", max(outage, seen), limit + watch.slack, f", {sum(lost)} requests lost")
         self.check("the cluster has settled", self.settled())
 
     def virtual_mac(self):
@@ -425,8 +458,11 @@ class Play:
             new = watch.next()
             time.sleep(1)
             lost = watch.lost()
-        self.check("power button: it moves", new, f"{old.name}, then {new}")
-        self.check("no request is lost", sum(lost) == 0, f"{lost[0]} of IPv4, {lost[1]} of IPv6")
+            outage = watch.outage()
+        # The switch has to learn where it is now, and what the old machine still says teaches it otherwise.
+        self.check_time(
+            "power button: it moves, and the clients have no answer for", outage, INTERVAL + watch.slack,
+            f", {old.name}, then {new}, {sum(lost)} requests lost", bool(new))
         self.check(
             "the card that had it lets nothing through for it any more",
             VIRTUAL_MAC not in old.filter()["unicast-table"])
