@@ -33,8 +33,7 @@ final class ClaimSession {
     var registration: Registration
     private var isLinkUp: Bool
     /// Whether this turn has put an address on an interface, renewed one, or taken one off.
-    private var hasChangedHost = false
-    private var hasInstalled = false
+    private var hasChangedHost = false, hasInstalled = false
     let service = ServiceManager()
     private var watchdog: Watchdog
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
@@ -142,6 +141,9 @@ final class ClaimSession {
         if Clock.now - renewedAt >= lease / 4 || until > lifetimeEnd { try renewLifetime() }
     }
 
+    /// Tells the link once more that the addresses are here.
+    func announceAgain() throws { try step(.announceAgain) }
+
     /// Gives the addresses up; nothing happens where they are not held.
     func release() throws {
         grantedUntil = nil
@@ -192,8 +194,7 @@ final class ClaimSession {
     private func readChanges() throws {
         let news = try changes.read()
         for case .link(let link) in news { try take(link) }
-        // A renewal may have put back what was taken off, and the link would not hear of it; an installation takes off
-        // itself what it puts there afresh.
+        // A renewal may have put back what was taken off; an installation takes off what it puts there afresh.
         let isTaken = !hasInstalled && news.contains(where: keeper.isLoss)
         hasInstalled = false
         if news.contains(where: keeper.isConcerned) { try lookAtInterface(isTaken: isTaken) }

@@ -69,12 +69,8 @@ final class StreamFollowing {
     /// After a stall many lines come at once, and only the last counts: an address that one of them gives and the next
     /// takes away again must not be announced in between.
     private func readStream() throws {
-        var outputs = try stream.read().flatMap { follower.step(input($0), at: Clock.now) }
-        let isHold = { (output: LeaseFollower.Output) in if case .hold = output { true } else { false } }
-        let last = outputs.last
-        outputs.removeAll(where: isHold)
-        if let last, isHold(last) { outputs.append(last) }
-        for output in outputs { try perform(output) }
+        let outputs = try stream.read().flatMap { follower.step(input($0), at: Clock.now) }
+        for output in LeaseFollower.whatRemains(of: outputs) { try perform(output) }
         // The address comes first.
         for word in newWords {
             session.diagnostics.say(.notice, "the stream says '\(word)', which this version does not know; ignoring it")
@@ -112,6 +108,7 @@ final class StreamFollowing {
         switch output {
         case .hold(let until, let handsOver):
             try session.grant(until: until, handsOver: handsOver, probing: probing, peers: peers)
+        case .announce: try session.announceAgain()
         case .release(let reason):
             let isNothingNew = session.isIdle
             try session.release()

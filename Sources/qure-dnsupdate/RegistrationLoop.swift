@@ -212,6 +212,7 @@ struct Following {
             case .hold:
                 isHeld = true
                 lingersUntil = nil
+            case .announce: break
             case .release(let reason):
                 isHeld = false
                 lingersUntil = now + linger

@@ -53,6 +53,24 @@ struct ClaimPeer {
         #expect(witness.frames.isEmpty, "\(witness.frames)")
     }
 
+    @Test func `told once more that it is master, it tells the link, and who believed another follows`() {
+        let following = ClaimFollowing(hosts: 3)
+        let network = following.network
+        following.hold()
+        network.settle("10.9.0.50")
+        following.events.say("alive lease=60s peers=\(ClaimNetwork.mac(3))")
+        #expect(network.pings("10.9.0.50", from: 2) && network.pings("fd09::50", from: 2))
+        // A copy of what was master, which has not noticed yet.
+        #expect(network.claim("announce --announce 1 10.9.0.50 fd09::50", on: 3).status == 0)
+        func believed(_ mac: String) -> Bool {
+            ["10.9.0.50", "fd09::50"].allSatisfy { network.sh("ip neigh show \($0)", on: 2).contains(mac) }
+        }
+        #expect(eventually { believed(ClaimNetwork.mac(3)) })
+        following.events.say("master lease=60s reason=again")
+        #expect(eventually { believed(ClaimNetwork.mac(1)) })
+        #expect(following.holds == true)
+    }
+
     @Test(arguments: ["10.9.0.50", "fd09::50"])
     func `a stranger is answered, once in ten seconds, and never given up to`(_ address: String) {
         let following = ClaimFollowing(hosts: 3)

@@ -241,6 +241,14 @@ private let firstSeconds: [ClaimLine] = [
                 .init(50, "announce"), .init(51, holds(9), "announce; defended 9"),
             ], deadline: 200),
         ClaimRow(
+            "announced again from the beginning, when somebody else may have answered",
+            taking + [
+                .init(10, "announce"), .init(20, .announceAgain, "announce"), .init(30, "announce"),
+                .init(70, "announce"), .init(71, .handOver(true)), .init(72, .announceAgain),
+                .init(73, .handOver(false)), .init(74, .linkLost), .init(75, .announceAgain),
+                .init(76, .release, "withdraw"), .init(77, .announceAgain),
+            ]),
+        ClaimRow(
             "an address taken anew is not being handed over",
             taking + [
                 .init(5, .handOver(true)), .init(6, .release, "withdraw"),

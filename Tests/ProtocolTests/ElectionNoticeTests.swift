@@ -193,6 +193,40 @@ private struct Party {
         #expect(party.members[master].role == .goodbye && party.said(master).last == "goodbye stopped")
     }
 
+    /// Its kernel has answered for the address until it knew, and with all that had waited for it meanwhile.
+    @Test(arguments: [Duration.seconds(1), .seconds(8)])
+    func `a master that was paused makes its successor tell the link again`(_ pause: Duration) throws {
+        var party = Party(3)
+        let master = try #require(party.master)
+        party.asleep = [master]
+        party.run(for: pause)
+        let heir = try #require(party.members.firstIndex { $0.role == .master && $0.term > party.members[master].term })
+        #expect(party.said(heir).last == "master ")
+        party.asleep = []
+        party.run(for: .milliseconds(1500))
+        #expect(party.members[master].role == .standby && party.members[heir].role == .master)
+        #expect(party.said(heir).last == "master again")
+    }
+
+    @Test func `and so does one that is brought back as it was when it was master`() throws {
+        var party = Party(3)
+        let master = try #require(party.master)
+        let saved = party.members[master]
+        party.step(master, .resign)
+        party.run(for: .seconds(3))
+        let heir = try #require(party.master)
+        let before = party.events[heir].count { $0.reason == "again" }
+        party.members[master] = saved
+        party.run(for: .milliseconds(1500))
+        #expect(party.members[master].role == .standby && party.members[heir].role == .master)
+        let told = party.events[heir].filter { $0.reason == "again" }
+        #expect(told.count > before)
+        // It is no heartbeat: the lease is not longer for it.
+        for event in told {
+            #expect(event.lease == party.members[heir].lease && event.at.map { $0 <= party.now } == true)
+        }
+    }
+
     @Test func `a restored machine is quarantined under a new session`() throws {
         var party = Party(2)
         let master = try #require(party.master)

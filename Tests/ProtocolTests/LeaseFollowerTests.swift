@@ -12,6 +12,7 @@ extension LeaseFollower: Machine {
             switch output {
             case .hold(let until, let handsOver):
                 "hold \((until - ms(0)).milliseconds)\(handsOver ? " handing over" : "")"
+            case .announce: "announce"
             case .release(.told(let word, let reason)): "release \(word)\(reason.map { " \($0)" } ?? "")"
             case .release(.expired(let late)): "release expired \(late.text)"
             case .release(.ended): "release"
@@ -86,6 +87,16 @@ private typealias FollowerRow = Row<LeaseFollower.Input>
                 .init(40, line("goodbye"), "release goodbye"), .init(50, .endOfStream, "ended"),
             ]),
         FollowerRow(
+            "said once more, the link is to be told once more",
+            [
+                .init(0, line("master lease=300ms"), "hold 300"),
+                .init(10, line("master @5 lease=300ms reason=again"), "hold 305; announce"),
+                .init(20, line("transferring lease=300ms"), "hold 320 handing over"),
+                .init(30, line("master lease=300ms reason=not-acknowledged"), "hold 330; announce"),
+                .init(40, line("standby"), "release standby"), .init(50, line("master lease=300ms"), "hold 350"),
+                .init(900, line("master @60 lease=300ms"), "release expired 540ms"),
+            ]),
+        FollowerRow(
             "the end of the stream while holding",
             [
                 .init(0, line("master lease=300ms"), "hold 300"),
@@ -138,6 +149,18 @@ private typealias FollowerRow = Row<LeaseFollower.Input>
     ])
     func `the table`(_ row: Row<LeaseFollower.Input>) { row.check(LeaseFollower(defaultLease: .seconds(2))) }
 
+    @Test func `of what comes at once, what was given and taken back is not done`() {
+        let give = LeaseFollower.Output.hold(until: ms(9), handsOver: false)
+        let later = LeaseFollower.Output.hold(until: ms(10), handsOver: true)
+        let take = LeaseFollower.Output.release(.told("standby", reason: nil))
+        let cases: [(came: [LeaseFollower.Output], remains: [LeaseFollower.Output])] = [
+            ([], []), ([give], [give]), ([give, later], [later]), ([give, take], [take]), ([take, give], [take, give]),
+            ([give, .announce, later], [later, .announce]), ([give, .announce, take], [take]),
+            ([take, give, take, later], [take, take, later]), ([give, take, .ended(.quietly)], [take, .ended(.quietly)]),
+        ]
+        for (came, remains) in cases { #expect(LeaseFollower.whatRemains(of: came) == remains) }
+    }
+
     /// A line of any kind, with a heartbeat and a lease of any time.
     private static func anyInput(_ random: inout SplitMix64) -> LeaseFollower.Input {
         let words = ["master", "alive", "transferring", "standby", "claiming", "goodbye", "fault", "news"]
@@ -165,6 +188,7 @@ private typealias FollowerRow = Row<LeaseFollower.Input>
                 case .hold(let until, _):
                     #expect(until > now && until <= now + .seconds(50))
                     heldUntil = until
+                case .announce: #expect(heldUntil != nil)
                 case .release: heldUntil = nil
                 case .ended: #expect(heldUntil == nil)
                 }

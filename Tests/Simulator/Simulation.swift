@@ -356,7 +356,7 @@ package struct Simulation {
             guard let at = event.at, let lease = event.lease else { return }
             judgeRenewal(event, at.nanoseconds, index)
             hosts[index].renewedAt = at.nanoseconds
-            if event.state == .master {
+            if event.state == .master, event.reason == nil {
                 statistics.takeOvers += 1
                 if trace != nil { note("\(name(index)) master term \(event.term)") }
             }

@@ -21,6 +21,7 @@
 //   holding   a host has it             → holding    first time in DEFEND_INTERVAL: announce, conflict
 //                                       → idle       again, if it gives up: withdraw(conflict)
 //   holding   vanished                  → holding    install, announce
+//   holding   announceAgain             → holding    announce, on schedule from the beginning
 //   holding   handing over              → holding    nothing is announced or defended
 //   any       release                   → idle       withdraw, if it was holding
 
@@ -66,6 +67,8 @@ package struct AddressClaim: Sendable {
         case heard(Sighting)
         /// The kernel no longer has one of the addresses.
         case vanished
+        /// Somebody else may have answered for the addresses.
+        case announceAgain
         /// The link has no carrier, or is down.
         case linkLost
         case linkRestored
@@ -195,6 +198,7 @@ package struct AddressClaim: Sendable {
         case (.holding, .heard(let sighting)): return heardWhileHolding(sighting, at: now)
         case (.holding, .deadlinePassed): return unplugged(at: now, using: &random) ?? keep(at: now)
         case (.holding, .vanished): return linkLostAt == nil ? reinstall(at: now) : []
+        case (.holding, .announceAgain): return linkLostAt == nil && !isHandingOver ? announceAfresh(at: now) : []
         case (_, .linkLost):
             linkLostAt = linkLostAt ?? now
             if state == .probing { state = .waiting }
@@ -209,6 +213,7 @@ package struct AddressClaim: Sendable {
             state = .idle
             return wasHolding ? [.withdraw] : []
         case (.holding, .take), (.idle, _), (.waiting, .vanished), (.probing, .vanished): return []
+        case (.waiting, .announceAgain), (.probing, .announceAgain): return []
         }
     }
 

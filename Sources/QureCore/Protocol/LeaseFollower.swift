@@ -8,6 +8,7 @@
 //   released   a line that holds, lease left → held       hold(until, handing over or not)
 //   released   a line that holds, lease over → released   nothing: an old line grants nothing
 //   held       a line that holds             → held       hold(…), or as expired if its lease is over already
+//   held       master, once more             → held       hold(…), announce
 //   held       a line that does not hold     → released   release(state)
 //   held       deadline                      → released   release(expired)
 //   any        malformed, end                → ended      release if held; ended
@@ -33,6 +34,8 @@ package struct LeaseFollower: Sendable {
     package enum Output: Equatable, Sendable {
         /// Hold, at the latest until then; `handsOver`: without a word on the link any more, an heir is about to.
         case hold(until: Instant, handsOver: Bool)
+        /// Tell the link once more: somebody else may have answered meanwhile.
+        case announce
         /// Do not hold.
         case release(Reason)
         /// Nothing more will come.
@@ -92,6 +95,21 @@ package struct LeaseFollower: Sendable {
         }
     }
 
+    /// What remains to be done of outputs that came at once, in order: all that take away or end, then the last that
+    /// holds, unless it was taken back.
+    package static func whatRemains(of outputs: [Output]) -> [Output] {
+        func isGiving(_ output: Output) -> Bool {
+            switch output {
+            case .hold, .announce: true
+            case .release, .ended: false
+            }
+        }
+        let rest = outputs[((outputs.lastIndex { !isGiving($0) } ?? -1) + 1)...]
+        let hold = rest.last { $0 != .announce }
+        let announcement: [Output] = rest.contains(.announce) ? [.announce] : []
+        return outputs.filter { !isGiving($0) } + (hold.map { [$0] } ?? []) + announcement
+    }
+
     private mutating func follow(_ event: ClusterEvent, at now: Instant) -> [Output] {
         switch event.holds {
         case nil:
@@ -110,8 +128,9 @@ package struct LeaseFollower: Sendable {
                 until = nil
                 return wasHeld ? [.release(.expired(now - end))] : []
             }
+            let isSaidAgain = until != nil && event.state == .master
             until = end
-            return [.hold(until: end, handsOver: event.state == .transferring)]
+            return [.hold(until: end, handsOver: event.state == .transferring)] + (isSaidAgain ? [.announce] : [])
         }
     }
 

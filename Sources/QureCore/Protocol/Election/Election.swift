@@ -62,6 +62,8 @@ package struct Election: Sendable {
     var inherits = false
     var heirOf: NodeID?
     var isAddressPresent = false
+    /// Whether the link is to be told again who has the address.
+    var isReminderDue = false
     /// Whether the address has had a second time to appear.
     var isPresenceExtended = false
     var isHealthy = true
@@ -186,12 +188,13 @@ package struct Election: Sendable {
     /// This machine cannot trust what it knows any more.
     mutating func quarantine(_ reason: String, at now: Instant) -> [Output] {
         if let outputs = leaveIfLeaving(at: now) { return outputs }
+        let hasAnswered = isMaster
         standing = nil
         transfer = nil
         inherits = false
         timers = [.review: now + Self.reviewInterval]
         for node in members.keys { members[node]?.heardAt = now }
-        return listen(as: .quarantined, reason: reason, at: now)
+        return listen(as: .quarantined, reason: reason, at: now) + (hasAnswered ? sayReleased(at: now) : [])
     }
 
     // MARK: Changes of role
@@ -204,6 +207,7 @@ package struct Election: Sendable {
         if ![.claiming, .master, .transferring].contains(new) {
             standing = nil
             inherits = false
+            isReminderDue = false
             for timer in [Timer.heartbeat, .claimRepeat, .presence, .transferRepeat, .transferEnd] {
                 timers[timer] = nil
             }

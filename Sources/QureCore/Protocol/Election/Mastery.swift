@@ -104,18 +104,30 @@ extension Election {
             tableVersion &+= 1
         }
         message.tableVersion = tableVersion
-        let state: ClusterEvent.State = role == .transferring ? .transferring : .alive
-        return [.send(message, to: .group), withLease(.event(event(state)), at: now)]
+        guard role == .master else {
+            return [.send(message, to: .group), withLease(.event(event(.transferring)), at: now)]
+        }
+        let word = isReminderDue ? event(.master, reason: "again") : event(.alive)
+        isReminderDue = false
+        return [.send(message, to: .group), withLease(.event(word), at: now)]
     }
 
     /// Whether a heartbeat comes by itself as soon as the queue is read. Where this machine did not run for a while, a
     /// better claim may stand further behind in the queue, and the gap must show: so no question is answered before.
     func isBeatDue(at now: Instant) -> Bool { timers[.heartbeat].map { now >= $0 } ?? false }
 
-    /// Tells the followers to tell the link once more.
-    func announceAgain() -> [Output] {
-        guard role == .master else { return [] }
-        return [.event(event(.master, reason: "again"))]
+    /// The followers are to tell the link once more, because somebody else may have answered for the address until a
+    /// moment ago. With a heartbeat, as soon as the queue is read: a better claim may stand further behind in it.
+    mutating func remind(at now: Instant) {
+        guard role == .master else { return }
+        isReminderDue = true
+        timers[.heartbeat] = min(timers[.heartbeat] ?? now, now)
+    }
+
+    /// Tells whoever is master now that this host has answered for the address until a moment ago, although it had lost
+    /// it: a guest that was paused answers all that has waited for it. Twice: nobody will repeat it.
+    mutating func sayReleased(at now: Instant) -> [Output] {
+        [.send(message(.released, at: now), to: .group), .send(message(.released, at: now), to: .group)]
     }
 
     /// Who succeeds, in order: eligible members that were heard lately; priority, the gateway's sign of life, how long

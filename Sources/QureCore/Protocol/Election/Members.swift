@@ -92,8 +92,11 @@ extension Election {
             guard members.count < Self.maximumMembers || members[message.node] != nil else {
                 return disbelieve("too-many-members")
             }
-            // Hello at once: the new one has not heard of us yet.
-            return admit(message, at: now) + believe(message, at: now, using: &random) + hello(at: now)
+            // Hello at once: the new one has not heard of us yet. If it is one that was saved or cut off while it was
+            // master, it has answered for the address until now.
+            let outputs = admit(message, at: now) + believe(message, at: now, using: &random) + hello(at: now)
+            remind(at: now)
+            return outputs
         }
         return believe(message, at: now, using: &random)
     }
@@ -209,11 +212,16 @@ extension Election {
         case .alive: heardAlive(message, at: now)
         case .transfer: heardTransfer(message, at: now)
         case .acknowledgement: heardAcknowledgement(message, at: now)
-        case .released: message.subject == configuration.node && role == .master ? announceAgain() : []
+        case .released: heardReleased(at: now)
         case .goodbye: heardGoodbye(message, at: now, using: &random)
         case .down: heardDown(message, at: now, using: &random)
         default: []
         }
+    }
+
+    private mutating func heardReleased(at now: Instant) -> [Output] {
+        remind(at: now)
+        return []
     }
 
     private mutating func heardGoodbye(

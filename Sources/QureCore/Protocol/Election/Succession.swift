@@ -27,12 +27,13 @@ extension Election {
         if let heir = transfer?.acknowledgement?.standing, theirs.term <= heir.term { return [] }
         let reason = message.term > mine.term ? "higher-term" : "lost-duel"
         let why = transfer?.why
+        let hasAnswered = isMaster
         transfer = nil
         // Whoever it is has had its say a moment ago: wait for it as for a master.
         let outputs = become(restingRole, reason: reason)
         adopt(message, theirs, at: now)
         if case .leaving(let reason)? = why { return outputs + sayGoodbye(reason, at: now) }
-        return outputs + hello(at: now)
+        return outputs + (hasAnswered ? sayReleased(at: now) : []) + hello(at: now)
     }
 
     mutating func heardMaster(
@@ -44,7 +45,8 @@ extension Election {
             // It cannot have heard of this one: tell it at once, and the link as well.
             guard now - lastReply >= configuration.interval / 4, !isBeatDue(at: now) else { return [] }
             lastReply = now
-            return beat(at: now) + announceAgain()
+            isReminderDue = role == .master
+            return beat(at: now)
         }
         if let known = master, known.standing < theirs {
             // A lower one than was known. It will hear of the better one; if there is none any more, a claim will outdo
