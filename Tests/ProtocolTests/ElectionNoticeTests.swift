@@ -168,6 +168,17 @@ private struct Party {
         #expect(party.members[1 - master].role == .master)
     }
 
+    @Test func `the power button: the machine has a moment left, and an heir on a busy host may need it`() throws {
+        var party = Party(2)
+        let master = try #require(party.master)
+        party.asleep = [1 - master]
+        party.step(master, .powerButton)
+        party.run(for: .milliseconds(190))
+        #expect(party.members[master].role == .transferring)
+        party.run(for: .milliseconds(20))
+        #expect(party.members[master].role == .master && party.said(master).last == "master not-acknowledged")
+    }
+
     @Test func `shutdown during sleep's hand-over, and sleep during shutdown's: it leaves`() throws {
         for inputs in [[.sleep, .leave(reason: "shutdown")], [.leave(reason: "shutdown"), .sleep, .awake]]
             as [[Election.Input]]

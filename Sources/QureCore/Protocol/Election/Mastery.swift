@@ -207,8 +207,9 @@ extension Election {
 
     private func patience(_ why: Why) -> Duration {
         switch why {
-        case .leaving, .maintenance, .sleep: max(Self.transferTime, min(configuration.tolerance, Self.farewellTime))
-        case .unhealthy, .resigned, .powerButton, .preempted, .evidence: Self.transferTime
+        case .leaving, .maintenance, .sleep, .powerButton:
+            max(Self.transferTime, min(configuration.tolerance, Self.farewellTime))
+        case .unhealthy, .resigned, .preempted, .evidence: Self.transferTime
         }
     }
 
