@@ -36,36 +36,58 @@ struct DNSProxyHygieneTests {
     }
 
     /// Thousands of wrong answers, and then the right one: the client gets the right one.
-    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
-    func `forged answers are passed over`() throws {
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [1, 10, 2000])
+    func `forged answers are passed over`(_ count: Int) throws {
         let upstream = try ScriptedServer()
+        upstream.listen()
         let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(upstream.port)"])
         let client = try RawClient(port: proxy.port, isStream: false)
-        let name = try #require(DomainName("a.test"))
+        let name = try #require(DomainName("a.test")), other = try #require(DomainName("b.test"))
         let question = DNSMessage(id: 1, flags: .recursionDesired, questions: [DNSQuestion(name, .a)]).encoded()
-        client.send(question)
-        let query = try DNSMessage(upstream.receive())
-        func response(_ id: UInt16, _ name: DomainName, _ address: UInt32) -> [UInt8] {
+        func response(_ query: DNSMessage, _ name: DomainName, _ address: UInt32) -> DNSMessage {
             var response = query.response()
-            response.id = id
             response.questions[0].name = name
             response.answers = [DNSRecord(name, ttl: 60, .address(.v4(IPv4Address(rawValue: address))))]
-            return response.encoded()
+            return response
         }
-        for step in 1...2000 { upstream.send(response(query.id &+ UInt16(step), name, 0x0a00_0001)) }
-        upstream.send(response(query.id, try #require(DomainName("b.test")), 0x0a00_0001))
-        upstream.send(Array(response(query.id, name, 0x0a00_0001).dropLast(2)))
+        func answer() throws -> DNSMessage { try DNSMessage(#require(try client.receive())) }
+        client.send(question)
+        let query = try DNSMessage(upstream.receive())
+        let wrong = response(query, name, 0x0a00_0001)
+        // From another port and another address, the number being right; another question; half of an answer.
+        let strangers = try [ScriptedServer(), ScriptedServer(at: "127.0.0.9")]
+        for number in 0..<count {
+            strangers[number % 2].send(wrong.encoded(), toPort: upstream.clientPort)
+            upstream.send(response(query, other, 0x0a00_0001).encoded())
+        }
+        upstream.send(Array(wrong.encoded().dropLast(2)))
         upstream.send(query.encoded())
         upstream.send([])
-        // From the right address, and another port.
-        let other = try ScriptedServer()
-        other.send(response(query.id, name, 0x0a00_0001), toPort: upstream.clientPort)
-        upstream.send(response(query.id, name, 0xc000_0201))
-        let answer = try DNSMessage(#require(try client.receive()))
-        #expect(answer.answers.map(\.data.address) == [IPAddress("192.0.2.1")])
+        upstream.send(response(query, name, 0xc000_0201).encoded())
+        let right = try answer()
+        #expect(right.answers.map(\.data.address) == [IPAddress("192.0.2.1")])
+        #expect(proxy.tell("status").output.contains(" upstream_forgeries=0"))
         // It is what is remembered, too.
         client.send(question)
-        #expect(try DNSMessage(#require(try client.receive())) == answer)
+        #expect(try answer() == right)
+        #expect(!upstream.hasDatagram)
+        // Somebody guesses numbers: the question goes over a stream, and no datagram is believed any more.
+        client.send(DNSMessage(id: 2, flags: .recursionDesired, questions: [DNSQuestion(other, .a)]).encoded())
+        let guessed = try DNSMessage(upstream.receive())
+        for step in 1...count {
+            var guess = response(guessed, other, 0x0a00_0001)
+            guess.id &+= UInt16(step)
+            upstream.send(guess.encoded())
+        }
+        let connection = try upstream.accept()
+        let again = try DNSMessage(connection.receive())
+        upstream.send(response(guessed, other, 0x0a00_0001).encoded(), isLate: true)
+        connection.send(StreamMessages.frame(response(again, other, 0xc000_0202).encoded()))
+        #expect(try answer().answers.map(\.data.address) == [IPAddress("192.0.2.2")])
+        #expect(proxy.tell("status").output.contains(" upstream_forgeries=1"))
+        #expect(proxy.tell("status", "--metrics").output.contains("\nqure_dnsproxy_upstream_forgeries_total 1"))
         #expect(!upstream.hasDatagram)
     }
 

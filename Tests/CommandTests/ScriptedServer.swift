@@ -14,9 +14,12 @@ final class ScriptedServer {
     /// Where the latest datagram came from.
     private var client = sockaddr_in()
 
+    private let address: IPAddress
+
     /// A server for datagrams.
-    init() throws {
+    init(at address: String = "127.0.0.1") throws {
         try PrivateNamespace.prepare()
+        self.address = try #require(IPAddress(address))
         port = NameServer.nextPort()
         datagrams = socket(AF_INET, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         bindTo(datagrams)
@@ -28,7 +31,7 @@ final class ScriptedServer {
     }
 
     private func bindTo(_ descriptor: CInt) {
-        let bound = SocketAddress(IPAddress("127.0.0.1")!, port: UInt16(port)).withSockaddr { bind(descriptor, $0, $1) }
+        let bound = SocketAddress(address, port: UInt16(port)).withSockaddr { bind(descriptor, $0, $1) }
         precondition(bound == 0, "port \(port) is taken")
     }
 
@@ -75,14 +78,14 @@ final class ScriptedServer {
         #expect(count == octets.count)
     }
 
-    /// Answers the latest datagram.
-    func send(_ octets: [UInt8]) {
+    /// Answers the latest datagram. `isLate`: whoever sent that may have closed its socket.
+    func send(_ octets: [UInt8], isLate: Bool = false) {
         let count = withUnsafePointer(to: client) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 sendto(datagrams, octets, octets.count, 0, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        #expect(count == octets.count)
+        #expect(count == octets.count || isLate)
     }
 
     /// The next connection.

@@ -20,7 +20,7 @@ struct DNSExchangeTests {
 
         init(
             signed: Bool = false, changes: Int = 1, usesStream: Bool = false, timing: DNSExchange.Timing = .init(),
-            passesOver: Set<DNSResponseCode> = []
+            passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false
         ) {
             var update = DNSMessage.update(id: 0, zone: DomainName("z.test") ?? .root)
             for number in 0..<changes {
@@ -29,7 +29,7 @@ struct DNSExchangeTests {
             }
             exchange = DNSExchange(
                 update, key: signed ? Self.key : nil, servers: Self.servers, timing: timing, usesStream: usesStream,
-                passesOver: passesOver)
+                passesOver: passesOver, watchesForForgers: watchesForForgers)
         }
 
         mutating func step(_ input: DNSExchange.Input) -> [DNSExchange.Output] {
@@ -150,6 +150,29 @@ struct DNSExchangeTests {
         ]
         for octets in wrong { #expect(bench.step(.datagram(octets)) == []) }
         #expect(Self.answer(bench.step(.datagram(right))) != nil)
+    }
+
+    @Test func `where somebody guesses numbers, a stream is used, and other nonsense is passed over`() throws {
+        var bench = Bench(watchesForForgers: true)
+        let sent = bench.step(.start)
+        let right = try Self.response(sent)
+        let request = try #require(Self.octets(sent))
+        let wrong: [[UInt8]] = try [
+            [], [0], Array(right.dropLast()), request, [request[0] ^ 1] + request.dropFirst(),
+            Self.response(sent) { $0.questions[0].name = DomainName("other.test") ?? .root },
+        ]
+        for octets in wrong { #expect(bench.step(.datagram(octets)) == []) }
+        #expect(bench.exchange.guesses == 0)
+        let again = bench.step(.datagram(try Self.response(sent) { $0.id ^= 1 }))
+        #expect(again.first == .close && Self.isStream(again, to: 0) && bench.exchange.guesses == 1)
+        #expect(Self.octets(again)?.prefix(2) != request.prefix(2))
+        // What comes by datagram is too late, be it right.
+        #expect(bench.step(.datagram(right)) == [])
+        // A server that takes no connections is asked like any other that fails.
+        var refused = bench
+        let next = refused.step(.failed("connection refused"))
+        #expect(Self.isDatagram(next, to: 1) && refused.exchange.guesses == 1)
+        #expect(Self.answer(bench.step(.message(try Self.response(again)))) != nil)
     }
 
     @Test func `an update's answer need not repeat the zone`() throws {

@@ -8,6 +8,7 @@
 //   idle      | start               | asking   | sends to the first server
 //   asking    | the answer          | done     | finished
 //             | truncated, unsigned | stream   | opens a stream to the same server
+//             | a wrong number      | stream   | the same, if it is to watch for forgers: somebody guesses
 //             | anything else       | asking   | nothing
 //             | deadline, tries left| asking   | sends the same octets again
 //             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
@@ -78,6 +79,9 @@ package struct DNSExchange: Sendable {
     private let usesStream: Bool
     /// Answers that are as good as silence: the next server is asked.
     private let passesOver: Set<DNSResponseCode>
+    /// Whether a datagram from the server's own address with another number than the question's is taken for a guess,
+    /// of which more will come: one of them might be right, but none reaches a stream.
+    private let watchesForForgers: Bool
 
     private var state = State.idle
     private var position = 0
@@ -86,13 +90,15 @@ package struct DNSExchange: Sendable {
     private var sent: (query: DNSMessage, octets: [UInt8], session: TSIGSession?)?
     private var unbelieved: Answer?
 
+    /// Answers with a wrong number that made it turn to a stream.
+    package private(set) var guesses = 0
     /// When `deadlinePassed` is due; nil before the start, after the end, and where there is none.
     package private(set) var nextDeadline: Instant?
 
     /// A message that has no ID yet. It must fit (`fits`).
     package init(
         _ message: DNSMessage, key: TSIGKey?, servers: [DNSEndpoint], timing: Timing = Timing(),
-        usesStream: Bool = false, passesOver: Set<DNSResponseCode> = []
+        usesStream: Bool = false, passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false
     ) {
         precondition(timing.tries > 0 && timing.perTry > .zero, "an exchange without a try")
         self.message = message
@@ -101,6 +107,7 @@ package struct DNSExchange: Sendable {
         self.timing = timing
         self.usesStream = usesStream
         self.passesOver = passesOver
+        self.watchesForForgers = watchesForForgers
     }
 
     /// The message with its signature as it is sent to the present server, for showing it.
@@ -211,7 +218,10 @@ extension DNSExchange {
         let isStream = state == .stream
         guard let sent, let message = try? DNSMessage(octets), message.answers(sent.query) else {
             // On a stream there is nobody but the server, and it has nothing more to say.
-            return isStream ? fail("unexpected answer", at: now, time: time, using: &random) : []
+            if isStream { return fail("unexpected answer", at: now, time: time, using: &random) }
+            guard watchesForForgers, let id = self.sent?.query.id, Self.isGuess(octets, of: id) else { return [] }
+            guesses += 1
+            return [.close] + openStream(prepare(time: time, using: &random))
         }
         var answer = Answer(message: message, server: servers[position])
         if var session = sent.session {
@@ -229,6 +239,13 @@ extension DNSExchange {
             return fail(message.responseCode.description, at: now, time: time, using: &random)
         }
         return finish(answer)
+    }
+
+    /// Whether it would be an answer if it had the number of the question.
+    private static func isGuess(_ octets: [UInt8], of id: UInt16) -> Bool {
+        var input = WireReader(octets)
+        guard let header = try? DNSHeader(parsing: &input) else { return false }
+        return header.flags.contains(.response) && header.id != id
     }
 
     /// Whether anybody can have sent it who guessed the ID. That the clocks differ is said with a signature.

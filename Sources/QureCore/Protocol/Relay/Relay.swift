@@ -90,6 +90,8 @@ package struct Relay: Sendable {
         package var dropped: UInt64 = 0, malformed: UInt64 = 0, refused: UInt64 = 0, joined: UInt64 = 0
         /// Questions that were put to others; those that nobody answered.
         package var asked: UInt64 = 0, unanswered: UInt64 = 0
+        /// Of these: turned to a stream, for somebody guessed numbers.
+        package var guessed: UInt64 = 0
         /// Answers that were old; SERVFAIL.
         package var stale: UInt64 = 0, failed: UInt64 = 0
         /// Notifications that were believed; updates that were passed on.
@@ -101,8 +103,8 @@ package struct Relay: Sendable {
         /// Adds those of another relay.
         package static func += (one: inout Counters, other: Counters) {
             let all: [WritableKeyPath<Counters, UInt64>] = [
-                \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.stale, \.failed,
-                \.notified, \.updates,
+                \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.guessed, \.stale,
+                \.failed, \.notified, \.updates,
             ]
             for path in all { one[keyPath: path] += other[keyPath: path] }
         }
@@ -265,7 +267,7 @@ package struct Relay: Sendable {
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let exchange = DNSExchange(
             message, key: nil, servers: tried, timing: timing,
-            passesOver: Self.noAnswers)
+            passesOver: Self.noAnswers, watchesForForgers: true)
         let number = takeNumber()
         numbers[purpose] = number
         works[number] = Work(
@@ -291,6 +293,8 @@ package struct Relay: Sendable {
         guard var work = works.removeValue(forKey: number) else { return [] }
         var outputs: [Output] = []
         var verdict: DNSExchange.Answer??
+        let guesses = work.exchange.guesses
+        defer { counters.guessed += UInt64(work.exchange.guesses - guesses) }
         for output in work.exchange.step(input, at: now, time: time, using: &random) {
             switch output {
             case .sendDatagram(let octets, let server):
