@@ -236,9 +236,11 @@ final class Worker {
         case .disbelieved(let zone, let client, let why):
             let what = "\(client): says that \(zone) has changed, but \(why.rawValue)"
             diagnostics.say(.notice, "\(what); ignoring, for a minute silently")
-        case .loop(let question):
-            diagnostics.say(
-                .warning, "\(question.name): a loop: an upstream asks us what we ask it, or aliases lead to each other")
+        case .loop(let question, nil):
+            diagnostics.say(.warning, "\(question.name): a loop: aliases lead to each other, or updates to us")
+        case .loop(let question, let server?):
+            let what = "what is asked of \(server) comes back to us, from it or from others that it asks"
+            diagnostics.say(.warning, "\(question.name): a loop: \(what); passing it over, for a minute silently")
         }
     }
 

@@ -69,7 +69,7 @@ struct WorkerReport: Sendable {
             ("stale", counters.stale, false), ("servfail", counters.failed, false),
             ("notifications", counters.notified, false), ("updates", counters.updates, false),
             ("answers_lost", lost, false), ("rate_limited", restrained, false),
-            ("upstream_forgeries", counters.guessed, false),
+            ("upstream_forgeries", counters.guessed, false), ("loops", counters.looped, false),
         ]
     }
 

@@ -68,7 +68,7 @@ struct DNSProxyHygieneTests {
         upstream.send(response(query, name, 0xc000_0201).encoded())
         let right = try answer()
         #expect(right.answers.map(\.data.address) == [IPAddress("192.0.2.1")])
-        #expect(proxy.tell("status").output.contains(" upstream_forgeries=0"))
+        #expect(proxy.number("upstream_forgeries") == 0)
         // It is what is remembered, too.
         client.send(question)
         #expect(try answer() == right)
@@ -86,7 +86,7 @@ struct DNSProxyHygieneTests {
         upstream.send(response(guessed, other, 0x0a00_0001).encoded(), isLate: true)
         connection.send(StreamMessages.frame(response(again, other, 0xc000_0202).encoded()))
         #expect(try answer().answers.map(\.data.address) == [IPAddress("192.0.2.2")])
-        #expect(proxy.tell("status").output.contains(" upstream_forgeries=1"))
+        #expect(proxy.number("upstream_forgeries") == 1)
         #expect(proxy.tell("status", "--metrics").output.contains("\nqure_dnsproxy_upstream_forgeries_total 1"))
         #expect(!upstream.hasDatagram)
     }

@@ -154,26 +154,6 @@ struct DNSProxyTests {
         #expect(failed.text.contains("EDE: 23 (Network Error)"))
     }
 
-    /// An upstream that is the proxy itself, and two that ask each other.
-    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
-    func `loops end`() throws {
-        let server = try NameServer(.named)
-        let own = try ProxyUnderTest(["--upstream", "127.0.0.1:PORT"])
-        let start = Clock.now
-        #expect(own.ask("www.z.test", "A").status == "SERVFAIL")
-        #expect(Clock.now - start < .seconds(1))
-        #expect(own.process.errors.contains("www.z.test.: a loop"))
-        #expect(own.tell("status").output.contains("upstream_queries=1 "))
-        // With another one behind it, that one is asked.
-        let both = try ProxyUnderTest(["--upstream", "127.0.0.1:PORT", "--upstream", "127.0.0.1:\(server.port)"])
-        #expect(both.dig("www.z.test", "A").count == 2)
-        let ports = (NameServer.nextPort(), NameServer.nextPort())
-        let one = try ProxyUnderTest(["--upstream", "127.0.0.1:\(ports.1)"], port: ports.0)
-        let other = try ProxyUnderTest(["--upstream", "127.0.0.1:\(ports.0)"], port: ports.1)
-        #expect(one.ask("www.z.test", "A").status == "SERVFAIL")
-        for proxy in [one, other] { #expect(proxy.tell("status").output.contains("upstream_queries=1 ")) }
-    }
-
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
     func `what does not fit says so, and comes by TCP`() throws {
         let zone =

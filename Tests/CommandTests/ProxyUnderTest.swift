@@ -42,6 +42,12 @@ final class ProxyUnderTest {
         RunningTool([Executables.path("qure-dnsproxy")] + words + ["--state-dir", folder.path]).finish()
     }
 
+    /// One of the numbers that `status` tells.
+    func number(_ name: String) -> Int? {
+        let word = tell("status").output.split { $0 == " " || $0 == "\n" }.first { $0.hasPrefix("\(name)=") }
+        return word.flatMap { Int($0.dropFirst(name.count + 1)) }
+    }
+
     /// The data of an answer, sorted.
     func dig(_ words: String...) -> [String] {
         run(["+short"] + words).split(separator: "\n").map(String.init).sorted()

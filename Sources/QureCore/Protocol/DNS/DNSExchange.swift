@@ -12,9 +12,10 @@
 //             | anything else       | asking   | nothing
 //             | deadline, tries left| asking   | sends the same octets again
 //             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
+//             | ruled out           | asking   | the same, and this server is not asked again
 //   stream    | a message           | done     | closes, finished; what is no answer is a failure here
-//             | deadline, failed    | asking   | closes, as above; after an unsigned answer that is not to be passed
-//             |                     |          | over: done, finished with that
+//             | deadline, failed,   | asking   | closes, as above; after an unsigned answer that is not to be passed
+//             | ruled out           |          | over: done, finished with that
 
 /// One message, and who is to answer it.
 package struct DNSExchange: Sendable {
@@ -39,6 +40,8 @@ package struct DNSExchange: Sendable {
         case message([UInt8])
         /// Sending or connecting failed, or the stream ended; in a few words.
         case failed(String)
+        /// The server that is being asked is of no use for this question, now or later; in a few words.
+        case ruledOut(String)
         case deadlinePassed
     }
 
@@ -74,7 +77,7 @@ package struct DNSExchange: Sendable {
 
     private let message: DNSMessage
     private let key: TSIGKey?
-    private let servers: [DNSEndpoint]
+    private var servers: [DNSEndpoint]
     private let timing: Timing
     private let usesStream: Bool
     /// Answers that are as good as silence: the next server is asked.
@@ -113,6 +116,9 @@ package struct DNSExchange: Sendable {
     /// The message with its signature as it is sent to the present server, for showing it.
     package var query: DNSMessage? { sent.flatMap { try? DNSMessage($0.octets) } }
 
+    /// Who is being asked; nil: nobody any more, or not yet.
+    package var server: DNSEndpoint? { state == .asking || state == .stream ? servers[position] : nil }
+
     /// Whether a message, with the signature of `key`, is short enough to be sent at all.
     package static func fits(_ message: DNSMessage, key: TSIGKey?) -> Bool {
         let octets = message.encoded(reserve: key.map { TSIGSession($0).reserve } ?? 0)
@@ -130,6 +136,10 @@ package struct DNSExchange: Sendable {
         case (.stream, .message(let octets)):
             return hear(octets, at: now, time: time, using: &random)
         case (.asking, .failed(let reason)), (.stream, .failed(let reason)):
+            return fail(reason, at: now, time: time, using: &random)
+        case (.asking, .ruledOut(let reason)), (.stream, .ruledOut(let reason)):
+            let useless = servers[position]
+            servers = servers.enumerated().filter { $0 <= position || $1 != useless }.map(\.element)
             return fail(reason, at: now, time: time, using: &random)
         case (.asking, .deadlinePassed), (.stream, .deadlinePassed):
             guard let due = nextDeadline, now >= due else { return [] }

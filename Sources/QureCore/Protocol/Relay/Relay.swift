@@ -14,7 +14,7 @@
 //   any other                      | when the upstreams have been asked
 //
 // Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for,
-// RelayChanges.swift what happens when a zone changes.
+// RelayLoops.swift what comes back, RelayChanges.swift what happens when a zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -75,7 +75,9 @@ package struct Relay: Sendable {
     package enum Report: Equatable, Sendable {
         case aliasChanged(DomainName, RecordType, [IPAddress])
         case aliasFailed(DomainName, RecordType)
-        case loop(DNSQuestion)
+        /// What is asked of a server comes back to us; nil: aliases lead to each other. This is said once a minute of
+        /// a server at most.
+        case loop(DNSQuestion, DNSEndpoint?)
         /// A notification was believed, or an update went through: the other workers are to look, too.
         case changed(DomainName, by: IPAddress)
         /// A notification was not believed. This is said once a minute at most.
@@ -92,8 +94,8 @@ package struct Relay: Sendable {
         package var asked: UInt64 = 0, unanswered: UInt64 = 0
         /// Of these: turned to a stream, for somebody guessed numbers.
         package var guessed: UInt64 = 0
-        /// Answers that were old; SERVFAIL.
-        package var stale: UInt64 = 0, failed: UInt64 = 0
+        /// Answers that were old; SERVFAIL; questions of ours that came back.
+        package var stale: UInt64 = 0, failed: UInt64 = 0, looped: UInt64 = 0
         /// Notifications that were believed; updates that were passed on.
         package var notified: UInt64 = 0, updates: UInt64 = 0
 
@@ -104,7 +106,7 @@ package struct Relay: Sendable {
         package static func += (one: inout Counters, other: Counters) {
             let all: [WritableKeyPath<Counters, UInt64>] = [
                 \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.guessed, \.stale,
-                \.failed, \.notified, \.updates,
+                \.failed, \.looped, \.notified, \.updates,
             ]
             for path in all { one[keyPath: path] += other[keyPath: path] }
         }
@@ -131,6 +133,8 @@ package struct Relay: Sendable {
         case alias(AliasTable.Key)
         /// The serial of an alias's target at one of its authorities.
         case serial(alias: Int, round: Int, DNSEndpoint)
+        /// Whether a question comes back to us: a name that nobody else knows.
+        case probe(DomainName)
     }
 
     /// A question that is under way.
@@ -147,6 +151,11 @@ package struct Relay: Sendable {
         var serial: UInt32?
         /// When the present server was asked.
         var sent: Instant?
+        /// Whether somebody else has asked the same since; and when that is to be looked into.
+        var isJoined = false
+        var suspicion: Instant?
+
+        var nextDeadline: Instant? { earlier(earlier(exchange.nextDeadline, limit), suspicion) }
     }
 
     /// How long a client waits: less than a resolver's library does (5 s).
@@ -180,6 +189,8 @@ package struct Relay: Sendable {
     package internal(set) var notifyGate = NotifyGate()
     /// From when on it may be said again that a notification was not believed.
     var nextComplaint: Instant?
+    /// From when on it may be said again of a server that questions to it come back.
+    var nextLoopReports: [DNSEndpoint: Instant] = [:]
     var updates: [Int: UpdateForwarding] = [:]
     var recentUpdates: [(client: RelayClient, octets: [UInt8], answer: [UInt8], until: Instant)] = []
     var rounds: [Int: Round] = [:]
@@ -236,9 +247,10 @@ package struct Relay: Sendable {
         case .deadlinePassed:
             for number in works.keys.sorted() {
                 outputs += advance(number, .deadlinePassed, at: now, time: time, using: &random)
+                outputs += lookForLoop(number, at: now, time: time, using: &random)
             }
             for number in updates.keys.sorted() { outputs += advanceUpdate(number, .deadlinePassed, at: now) }
-            earliest = works.values.compactMap { earlier($0.exchange.nextDeadline, $0.limit) }.min()
+            earliest = works.values.compactMap(\.nextDeadline).min()
             earliest = earlier(earliest, updates.values.compactMap(\.nextDeadline).min())
         }
         return outputs + askDue(aliases.takeDue(at: now), at: now, time: time, using: &random)
@@ -285,7 +297,7 @@ package struct Relay: Sendable {
         waiting[address] = count > 0 ? count : nil
     }
 
-    private mutating func advance(
+    mutating func advance(
         _ number: Int, _ input: DNSExchange.Input, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
@@ -299,6 +311,7 @@ package struct Relay: Sendable {
             switch output {
             case .sendDatagram(let octets, let server):
                 work.sent = now
+                if work.isJoined { work.suspicion = now + Self.suspicionPause }
                 outputs.append(.sendDatagram(octets, to: server, exchange: number))
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
@@ -316,7 +329,7 @@ package struct Relay: Sendable {
         }
         guard let verdict else {
             works[number] = work
-            noteDeadline(earlier(work.exchange.nextDeadline, work.limit))
+            noteDeadline(work.nextDeadline)
             return outputs
         }
         if numbers[work.purpose] == number { numbers[work.purpose] = nil }
@@ -334,6 +347,7 @@ package struct Relay: Sendable {
         case .alias(let key): finishAlias(work, key, answer, at: now, time: time, using: &random)
         case .serial(let alias, let round, let server):
             finishSerial(alias, round, server, answer, at: now, time: time, using: &random)
+        case .probe: []
         }
     }
 }

@@ -94,7 +94,7 @@ extension Relay {
         // Our own message that comes back to us.
         if updates.values.contains(where: { $0.message == octets }) {
             counters.refused += 1
-            let loop = request.question.map { [Output.report(.loop($0))] } ?? []
+            let loop = request.question.map { [Output.report(.loop($0, nil))] } ?? []
             return loop + [.answer(request.response(.refused).encoded(), client)]
         }
         let update = UpdateForwarding(

@@ -9,9 +9,12 @@ extension Relay {
         let question = waiter.question
         let servers = configuration.servers(for: question.name)
         guard !servers.isEmpty else { return fail(waiter, ExtendedError.notReady) }
+        if let probe = numbers[.probe(question.name)] {
+            return hearProbe(probe, waiter, at: now, time: time, using: &random)
+        }
         guard !failures.isFailing(question, at: now) else { return failOrStale(waiter, at: now) }
         let key = ForwardKey(waiter.request, question)
-        if let number = numbers[.forward(key)] { return join(number, waiter) }
+        if let number = numbers[.forward(key)] { return join(number, waiter, at: now, time: time, using: &random) }
         guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
         return begin(
             .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random
@@ -40,18 +43,20 @@ extension Relay {
     }
 
     /// Waits for what is being asked already. A datagram that was sent again is answered once. Our own question that
-    /// comes back to us, because an upstream is this very proxy, is refused, so that the next one is asked at once.
-    mutating func join(_ number: Int, _ waiter: Waiter) -> [Output] {
+    /// comes back to us, because an upstream is this very proxy, is refused.
+    mutating func join(
+        _ number: Int, _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
         guard var work = works[number], !isOverdrawn(waiter) else { return [] }
-        if let client = waiter.client, let own = work.exchange.query, own == waiter.request {
-            counters.refused += 1
-            return [.report(.loop(waiter.question)), .answer(own.response(.refused).encoded(), client)]
+        if let own = work.exchange.query, own == waiter.request {
+            return endLoop(of: waiter, through: [number], at: now, time: time, using: &random)
         }
         let isThere = work.waiters.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
         guard !isThere else { return [] }
         counters.joined += 1
         count(waiter, 1)
         work.waiters.append(waiter)
+        if waiter.client != nil { suspect(&work, at: now) }
         works[number] = work
         return []
     }
@@ -158,7 +163,7 @@ extension Relay {
             let ttl = min(work.ttl, kept.answers.map(\.ttl).min() ?? .max)
             if addresses.isEmpty, let last = kept.answers.last, let target = last.data.target {
                 guard work.hops < LocalData.maximumAliases, aliases.alias(of: target) != key.alias else {
-                    outputs.append(.report(.loop(question)))
+                    outputs.append(.report(.loop(question, nil)))
                     return outputs + failAlias(key, work.waiters, at: now, time: time, using: &random)
                 }
                 // The authority knows nothing of the name that its alias leads to.

@@ -72,7 +72,7 @@ extension Relay {
             let outputs = askDue(due, at: now, time: time, using: &random)
             if joinRound(key, waiter) { return outputs }
             guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, ExtendedError.notReady) }
-            return outputs + join(number, waiter)
+            return outputs + join(number, waiter, at: now, time: time, using: &random)
         }
     }
 

@@ -96,7 +96,7 @@ struct UpdateForwarding: Sendable {
             }
             last = Array(back)
             return next(at: now)
-        case .failed: return next(at: now)
+        case .failed, .ruledOut: return next(at: now)
         case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now, afterSilence: true) : []
         }
     }
