@@ -85,7 +85,8 @@ final class StreamClients {
     private final class Client {
         var connection: StreamConnection
         let address: IPAddress
-        /// When the client was last heard.
+        /// When the client last said something whole (RFC 7766 section 6.2.3): who sends an octet now and then is as
+        /// silent as who sends none.
         var heard: Instant
         /// Questions that are not answered yet.
         var pending = 0
@@ -116,12 +117,7 @@ final class StreamClients {
     func add(_ connection: consuming StreamConnection, isLocal: Bool, _ poller: borrowing Poller, at now: Instant) {
         let address = connection.source.address
         if !isLocal, clients.values.count(where: { $0.address == address }) >= Self.maximumOfStranger { return }
-        if clients.count >= Self.maximum {
-            guard let idlest = clients.filter({ $1.pending == 0 }).min(by: { $0.value.heard < $1.value.heard }) else {
-                return
-            }
-            clients[idlest.key] = nil
-        }
+        guard clients.count < Self.maximum || closeIdlest() else { return }
         next = next &+ 1 & 0xffff_ffff
         guard (try? poller.add(connection.descriptor, token: WorkerToken.stream(next).number)) != nil else { return }
         accepted += 1
@@ -129,13 +125,25 @@ final class StreamClients {
         nextDeadline = nextDeadline ?? now + Self.idleLimit
     }
 
+    /// Closes the connection that has been silent for longest; false: all wait for answers.
+    func closeIdlest() -> Bool {
+        var idlest: (key: Int, heard: Instant)?
+        for (key, client) in clients where client.pending == 0 {
+            if let idlest, idlest.heard <= client.heard { continue }
+            idlest = (key, client.heard)
+        }
+        guard let idlest else { return false }
+        clients[idlest.key] = nil
+        return true
+    }
+
     /// What a client has said, and who it is; none: nothing, or it is gone.
     func read(_ key: Int, _ poller: borrowing Poller, at now: Instant) -> (messages: [[UInt8]], source: SocketAddress)?
     {
         guard let client = clients[key] else { return nil }
-        client.heard = now
         do {
             if client.isWriting {
+                client.heard = now
                 try flush(key, client, poller)
                 return nil
             }
@@ -145,6 +153,7 @@ final class StreamClients {
                 if client.pending == 0 { clients[key] = nil }
                 return nil
             }
+            if !messages.isEmpty { client.heard = now }
             client.pending += messages.count
             guard client.pending <= Self.maximumPending else {
                 clients[key] = nil

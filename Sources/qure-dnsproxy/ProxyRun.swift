@@ -25,6 +25,8 @@ final class ProxyRun {
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         notices = try Mailbox()
         try poller.add(notices.descriptor, token: Token.notices)
+        // A socket for each question that is under way, one for each connection.
+        FileDescriptor.raiseLimit()
         let count = options.workers
         var entrances: [Entrances] = []
         let adopted = try service.takeListeners()

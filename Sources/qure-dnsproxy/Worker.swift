@@ -36,6 +36,13 @@ final class Worker {
 
     /// Batches that are taken from one socket before the others get their turn.
     private static let batches = 8
+    /// Connections that are taken in one go.
+    private static let acceptBatch = 8
+    /// How long connections wait in the kernel when there is no room for more.
+    private static let acceptPause = Duration.seconds(1)
+    /// Entrances that wait for room, and until when.
+    private var waitingForRoom: Set<Int> = []
+    private var roomDeadline: Instant?
 
     init(
         _ number: Int, _ configuration: RelayConfiguration, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>,
@@ -64,13 +71,15 @@ final class Worker {
         step(.deadlinePassed)
         var events: [Poller.Event] = []
         while true {
-            try poller.wait(until: earlier(relay.nextDeadline, streams.nextDeadline), into: &events)
+            let deadline = earlier(relay.nextDeadline, streams.nextDeadline)
+            try poller.wait(until: earlier(deadline, roomDeadline), into: &events)
             for event in events {
                 switch event {
                 case .ready(let token): try serve(WorkerToken(token))
                 case .deadline:
                     step(.deadlinePassed)
                     streams.closeIdle(at: Clock.now)
+                    try acceptAgain()
                 case .signal: break
                 }
             }
@@ -165,11 +174,31 @@ final class Worker {
     }
 
     private func acceptStreams(_ entrance: Int) throws {
-        for _ in 0..<DatagramBatch.size {
-            guard let connection = try entrances.streams[entrance].listener.accept() else { return }
-            let audience = relay.configuration.audiences.audience(of: connection.source.address)
-            streams.add(connection, isLocal: Audiences.isLocal(audience), poller, at: Clock.now)
+        for _ in 0..<Self.acceptBatch {
+            do {
+                guard let connection = try entrances.streams[entrance].listener.accept() else { return }
+                let audience = relay.configuration.audiences.audience(of: connection.source.address)
+                streams.add(connection, isLocal: Audiences.isLocal(audience), poller, at: Clock.now)
+            } catch {
+                // No descriptor is left, or no memory. Somebody silent makes room, or time does.
+                if streams.closeIdlest() { continue }
+                diagnostics.say(.warning, "\(error); connections wait for a second")
+                try poller.remove(entrances.streams[entrance].listener.descriptor)
+                waitingForRoom.insert(entrance)
+                roomDeadline = Clock.now + Self.acceptPause
+                return
+            }
         }
+    }
+
+    private func acceptAgain() throws {
+        guard let due = roomDeadline, Clock.now >= due else { return }
+        roomDeadline = nil
+        for entrance in waitingForRoom {
+            let descriptor = entrances.streams[entrance].listener.descriptor
+            try poller.add(descriptor, token: WorkerToken.listener(entrance).number)
+        }
+        waitingForRoom = []
     }
 
     private func serveStream(_ key: Int) {
@@ -207,6 +236,7 @@ final class Worker {
     private func perform(_ output: Relay.Output) {
         switch output {
         case .answer(let octets, let client): send(octets, to: client)
+        case .ignore(let client): passOver(client)
         case .sendDatagram(let octets, let server, let number): ask(octets, server, number, isStream: false)
         case .openStream(let octets, let server, let number): ask(octets, server, number, isStream: true)
         case .close(let number): lines[number] = nil
@@ -221,6 +251,13 @@ final class Worker {
         }
         let source = SocketAddress(client.address, port: client.port, scope: client.scope)
         entrances.datagrams[client.entrance].listener.send(octets, to: DatagramOrigin(source, local: client.local))
+    }
+
+    /// A connection waits for no answer any more.
+    private func passOver(_ client: RelayClient) {
+        guard let stream = client.stream else { return }
+        streams.answer(stream, [UInt8]?.none)
+        streams.flush(stream, poller)
     }
 
     private func say(_ report: Relay.Report) {

@@ -17,15 +17,18 @@ final class ProxyUnderTest {
         return ["named", "knotd", "dig"].first { !Toolbox.isInstalled($0) }.map { "needs \($0): make deps" }
     }()
 
-    /// Starts it with these options and waits until it answers. FOLDER in them is a folder of its own, PORT its port.
-    init(_ options: [String], files: [String: String] = [:], port chosen: Int? = nil) throws {
+    /// Starts it with these options, by another program if given, and waits until it answers. FOLDER in them is a
+    /// folder of its own, PORT its port.
+    init(
+        _ options: [String], files: [String: String] = [:], port chosen: Int? = nil, by program: [String] = []
+    ) throws {
         try PrivateNamespace.prepare()
         port = chosen ?? NameServer.nextPort()
         for (name, text) in files { try TextFile.replace("\(folder.path)/\(name)", with: Array(text.utf8)) }
         let place = folder.path, number = "\(port)"
         let words = options.map { $0.replacing("FOLDER", with: place).replacing("PORT", with: number) }
         process = try LabProcess(
-            [
+            program + [
                 Executables.path("qure-dnsproxy"), "run", "--listen", "127.0.0.1:\(port)", "--record",
                 "is.there 60 A 192.0.2.255", "--state-dir", folder.path,
             ] + words)
@@ -105,6 +108,18 @@ final class RawClient {
 
     /// Writes octets as they are.
     func write(_ octets: [UInt8]) { #expect(Glibc.write(descriptor, octets, octets.count) == octets.count) }
+
+    /// The same to a peer that may have hung up.
+    func tryToWrite(_ octets: [UInt8]) { _ = Glibc.send(descriptor, octets, octets.count, CInt(MSG_NOSIGNAL)) }
+
+    /// Whether something has come, or does within so many milliseconds.
+    func hasInput(within milliseconds: Int = 0) -> Bool {
+        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return !ready.isEmpty || poll(&request, 1, CInt(milliseconds)) == 1
+    }
+
+    /// Lets it end with a reset.
+    func reset() { resetAtEnd(of: descriptor) }
 
     /// Says that no more will be sent.
     func endSending() { shutdown(descriptor, CInt(SHUT_WR)) }

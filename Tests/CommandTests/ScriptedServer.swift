@@ -120,9 +120,12 @@ final class ScriptedServer {
         }
 
         /// Ends it with a reset.
-        func reset() {
-            var none = linger(l_onoff: 1, l_linger: 0)
-            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
-        }
+        func reset() { resetAtEnd(of: descriptor) }
     }
+}
+
+/// Lets a connection end with a reset, whatever is still on its way.
+func resetAtEnd(of descriptor: CInt) {
+    var none = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
 }

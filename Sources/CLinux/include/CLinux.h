@@ -130,5 +130,8 @@ int qure_batch_send(struct qure_batch *batch, int socket);
 ssize_t qure_send_from(int socket, const void *bytes, size_t length, const struct sockaddr *destination,
                        socklen_t destination_length, const unsigned char *local, size_t local_length);
 
+// The type of a resource's number differs between the languages: as many descriptors as the process may have at all.
+void qure_raise_descriptor_limit(void);
+
 // GNU-only: the next connection, not blocking and closed on exec.
 int qure_accept(int listener, struct sockaddr_storage *source);

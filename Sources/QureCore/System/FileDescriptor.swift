@@ -34,6 +34,9 @@ package struct FileDescriptor: ~Copyable, Sendable {
         isSlowToClose = family == AF_PACKET
     }
 
+    /// Lets this process have as many descriptors as it may have at all.
+    package static func raiseLimit() { qure_raise_descriptor_limit() }
+
     deinit { if isSlowToClose { qure_close_in_background(number) } else { _ = Glibc.close(number) } }
 
     /// Sets a socket option of a trivial type.

@@ -37,7 +37,8 @@ package struct StreamListener: ~Copyable {
     /// For the poller.
     package var descriptor: CInt { socket.number }
 
-    /// The next connection; nil: there is none now, or it went away before it was taken.
+    /// The next connection; nil: there is none now, or it went away before it was taken. Fails where there is no room
+    /// for one more.
     package func accept() throws(SystemError) -> StreamConnection? {
         var storage = sockaddr_storage()
         let listening = socket.number
@@ -47,11 +48,15 @@ package struct StreamListener: ~Copyable {
             }
             let connection = FileDescriptor(owning: number)
             guard let source = SocketAddress(storage) else { return nil }
-            try connection.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, CInt(1), called: "TCP_NODELAY")
+            // Without it answers are merely slower.
+            try? connection.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, CInt(1), called: "TCP_NODELAY")
             return StreamConnection(connection, source)
         } catch {
-            guard error.errno.rawValue == ECONNABORTED else { throw error }
-            return nil
+            guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.errno.rawValue) else {
+                // What became of that connection, or what the network had to say of it (accept(2)).
+                return nil
+            }
+            throw error
         }
     }
 }
@@ -78,10 +83,13 @@ package struct StreamConnection: ~Copyable {
     /// Whether answers wait for the client to read.
     package var hasMore: Bool { !rest.isEmpty }
 
+    /// Octets that are read at once: some dozens of questions, so that who sends many keeps nobody else waiting.
+    private static let readLength = 2048
+
     /// The messages that have come with one read; nil: the client sends no more.
     package mutating func receive() throws(SystemError) -> [[UInt8]]? {
         let number = socket.number
-        var buffer = [UInt8](repeating: 0, count: 16384)
+        var buffer = [UInt8](repeating: 0, count: Self.readLength)
         let count = try checkReady("recv", "TCP") {
             unsafe buffer.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, 0) }
         }

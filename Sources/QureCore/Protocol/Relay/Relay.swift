@@ -63,6 +63,8 @@ package struct Relay: Sendable {
     /// What to do.
     package enum Output: Equatable, Sendable {
         case answer([UInt8], RelayClient)
+        /// A message of this client, which has a connection, is not answered.
+        case ignore(RelayClient)
         /// For the exchange of this number.
         case sendDatagram([UInt8], to: DNSEndpoint, exchange: Int)
         case openStream([UInt8], to: DNSEndpoint, exchange: Int)
@@ -119,6 +121,9 @@ package struct Relay: Sendable {
         var question: DNSQuestion
         var client: RelayClient?
         var audience: UInt8
+
+        /// Whether the other one is the same message, sent again.
+        func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
     }
 
     /// Questions that are one for the upstreams.

@@ -20,7 +20,7 @@ extension Relay {
     mutating func hearNotify(
         _ octets: [UInt8], _ request: DNSMessage, _ client: RelayClient, at now: Instant, time: UInt64
     ) -> [Output] {
-        guard let zone = request.question?.name else { return [] }
+        guard let zone = request.question?.name else { return ignore(client) }
         let isKnown = aliases.aliases.contains { $0.target.isWithin(zone) }
         let verdict = notifyGate.judge(
             octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
@@ -90,7 +90,9 @@ extension Relay {
         _ octets: [UInt8], _ request: DNSMessage, _ name: DomainName, _ client: RelayClient,
         to servers: [DNSEndpoint], at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard !updates.values.contains(where: { $0.client == client && $0.octets == octets }) else { return [] }
+        guard !updates.values.contains(where: { $0.client == client && $0.octets == octets }) else {
+            return ignore(client)
+        }
         // Our own message that comes back to us.
         if updates.values.contains(where: { $0.message == octets }) {
             counters.refused += 1
@@ -187,16 +189,14 @@ extension Relay {
         return outputs
     }
 
-    /// Waits for the round of an alias; false: there is none that would bring this set.
-    mutating func joinRound(_ key: AliasTable.Key, _ waiter: Waiter) -> Bool {
-        guard let known = rounds[key.alias]?.waiters[key] else { return false }
-        let isThere = known.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
-        if !isThere {
-            counters.joined += 1
-            count(waiter, 1)
-            rounds[key.alias]?.waiters[key]?.append(waiter)
-        }
-        return true
+    /// Waits for the round of an alias; nil: there is none that would bring this set.
+    mutating func joinRound(_ key: AliasTable.Key, _ waiter: Waiter) -> [Output]? {
+        guard let known = rounds[key.alias]?.waiters[key] else { return nil }
+        guard !known.contains(where: { $0.isSame(as: waiter) }) else { return ignore(waiter.client) }
+        counters.joined += 1
+        count(waiter, 1)
+        rounds[key.alias]?.waiters[key]?.append(waiter)
+        return []
     }
 
     mutating func finishSerial(

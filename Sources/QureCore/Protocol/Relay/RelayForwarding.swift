@@ -47,12 +47,11 @@ extension Relay {
     mutating func join(
         _ number: Int, _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard var work = works[number], !isOverdrawn(waiter) else { return [] }
+        guard var work = works[number], !isOverdrawn(waiter) else { return ignore(waiter.client) }
         if let own = work.exchange.query, own == waiter.request {
             return endLoop(of: waiter, through: [number], at: now, time: time, using: &random)
         }
-        let isThere = work.waiters.contains { $0.client == waiter.client && $0.request.id == waiter.request.id }
-        guard !isThere else { return [] }
+        guard !work.waiters.contains(where: { $0.isSame(as: waiter) }) else { return ignore(waiter.client) }
         counters.joined += 1
         count(waiter, 1)
         work.waiters.append(waiter)

@@ -9,7 +9,7 @@ extension Relay {
         switch RequestTriage(octets, isStream: client.stream != nil) {
         case .drop:
             counters.dropped += 1
-            return []
+            return ignore(client)
         case .reject(let response):
             counters.malformed += 1
             return [.answer(response.encoded(), client)]
@@ -24,6 +24,11 @@ extension Relay {
         case .update(let request, let zone):
             return passOn(octets, request, zone.name, client, at: now, using: &random)
         }
+    }
+
+    /// No answer is a fact that a connection is told of, which may end when nobody waits.
+    func ignore(_ client: RelayClient?) -> [Output] {
+        client.flatMap { $0.stream == nil ? nil : [.ignore($0)] } ?? []
     }
 
     /// Answers, or begins to ask.
@@ -70,7 +75,7 @@ extension Relay {
                 return askDue(due, waiting: (key, waiter), at: now, time: time, using: &random)
             }
             let outputs = askDue(due, at: now, time: time, using: &random)
-            if joinRound(key, waiter) { return outputs }
+            if let joined = joinRound(key, waiter) { return outputs + joined }
             guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, ExtendedError.notReady) }
             return outputs + join(number, waiter, at: now, time: time, using: &random)
         }
