@@ -177,7 +177,7 @@ enum Sample {
         var edns = EDNS(payloadSize: 4096)
         edns.append(EDNS.Option(EDNS.OptionCode(rawValue: 65001), [1, 2]))
         edns.cookie = DNSCookie(client: [1, 2, 3, 4, 5, 6, 7, 8], server: [UInt8](repeating: 9, count: 16))
-        edns.extendedError = ExtendedError(ExtendedError.staleAnswer, "old")
+        edns.extendedError = ExtendedError(3, "old")
         var message = DNSMessage(id: 1, edns: edns)
         let read = try #require(try DNSMessage(message.encoded()).edns)
         #expect(read == edns && read.options().map(\.code.rawValue) == [65001, 10, 15])

@@ -97,8 +97,10 @@ package struct StreamConnection: ~Copyable {
         return count == 0 ? nil : messages.take(buffer.prefix(count))
     }
 
-    /// Puts a message behind what is to be sent; false: the client is too far behind.
+    /// Puts a message behind what is to be sent; false: the client is too far behind. Many answers to questions that
+    /// came at once do not wait for each other.
     package mutating func enqueue(_ message: some Collection<UInt8>) -> Bool {
+        if rest.count > Self.maximumRest / 4 { try? flush() }
         rest.append(UInt8(truncatingIfNeeded: message.count >> 8))
         rest.append(UInt8(truncatingIfNeeded: message.count))
         rest += message

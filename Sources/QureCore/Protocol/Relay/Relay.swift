@@ -159,6 +159,8 @@ package struct Relay: Sendable {
         /// Whether somebody else has asked the same since; and when that is to be looked into.
         var isJoined = false
         var suspicion: Instant?
+        /// Whether it has come back to us.
+        var isLoop = false
 
         var nextDeadline: Instant? { earlier(earlier(exchange.nextDeadline, limit), suspicion) }
     }

@@ -49,7 +49,9 @@ extension Relay {
     ) -> [Output] {
         guard let rule = updateRule(for: zone, client), rule.takesUnsigned || request.signature != nil else {
             counters.refused += 1
-            return [.answer(request.response(.refused).encoded(), client)]
+            var response = request.response(.refused)
+            explain(&response, request, .prohibited)
+            return [.answer(response.encoded(), client)]
         }
         // A datagram that was sent again: its answer is under way, or was given a moment ago.
         if let known = recentUpdates.first(where: { $0.client == client && $0.octets == octets }), now < known.until {

@@ -101,7 +101,7 @@ extension Relay {
         let code = message.responseCode
         let records = code == .noError ? " " + with(message.answers.count) : ""
         let authority = message.flags.contains(.authoritative) ? ", with authority" : ""
-        let isStale = message.edns?.extendedError?.code == ExtendedError.staleAnswer
+        let isStale = message.edns?.extendedError == .staleAnswer
         let age = isStale ? ", old: nobody can be asked" : ""
         return message.answers.map { "record: \($0)" }
             + message.authorities.filter { $0.type == .ns }.map { "name server: \($0)" }

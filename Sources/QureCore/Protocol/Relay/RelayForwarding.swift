@@ -8,14 +8,16 @@ extension Relay {
     ) -> [Output] {
         let question = waiter.question
         let servers = configuration.servers(for: question.name)
-        guard !servers.isEmpty else { return fail(waiter, ExtendedError.notReady) }
+        guard !servers.isEmpty else { return fail(waiter, .notReady) }
         if let probe = numbers[.probe(question.name)] {
             return hearProbe(probe, waiter, at: now, time: time, using: &random)
         }
-        guard !failures.isFailing(question, at: now) else { return failOrStale(waiter, at: now) }
+        guard !failures.isFailing(question, at: now) else {
+            return failOrStale(waiter, .cachedError, at: now)
+        }
         let key = ForwardKey(waiter.request, question)
         if let number = numbers[.forward(key)] { return join(number, waiter, at: now, time: time, using: &random) }
-        guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
+        guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
         return begin(
             .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random
         )
@@ -76,7 +78,9 @@ extension Relay {
     ) -> [Output] {
         guard let answer else {
             failures.fail(key.question, at: now)
-            return work.waiters.flatMap { failOrStale($0, at: now) }
+            let isElsewhere = configuration.forward(for: key.question.name) != nil
+            let reason = work.isLoop ? ExtendedError.loop : .unreachable(isAuthority: isElsewhere)
+            return work.waiters.flatMap { failOrStale($0, reason, at: now) }
         }
         failures.succeed(key.question)
         return work.waiters.flatMap { give(answer.message, to: $0, at: now) }
@@ -87,7 +91,7 @@ extension Relay {
         let wantsSecurity = waiter.request.edns?.wantsSecurity ?? false
         var kept = found.onlyAbout(waiter.question, wantsSecurity: wantsSecurity)
         if configuration.refusesPrivateAddresses, kept.answers.contains(where: { $0.data.address?.isPrivate == true }) {
-            return fail(waiter, ExtendedError.filtered)
+            return fail(waiter, .filtered)
         }
         let bounds = min(configuration.minimumTTL, configuration.maximumTTL)...configuration.maximumTTL
         for index in kept.answers.indices {
@@ -111,15 +115,16 @@ extension Relay {
     }
 
     /// What was known before, if that is allowed, else SERVFAIL.
-    private mutating func failOrStale(_ waiter: Waiter, at now: Instant) -> [Output] {
+    private mutating func failOrStale(_ waiter: Waiter, _ reason: ExtendedError, at now: Instant) -> [Output] {
         let known = cache.stale(
             waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL,
             at: now)
         guard configuration.staleLimit > .zero, let known, var response = try? DNSMessage(known) else {
-            return fail(waiter, ExtendedError.networkError)
+            return fail(waiter, reason)
         }
         counters.stale += 1
-        explain(&response, waiter, ExtendedError.staleAnswer)
+        let isName = response.responseCode != .nameError
+        explain(&response, waiter.request, isName ? .staleAnswer : .staleNameError)
         return answer(response, to: waiter, ttl: 0)
     }
 
@@ -219,13 +224,6 @@ extension Relay.ForwardKey {
             checkingDisabled: request.flags.contains(.checkingDisabled),
             authenticated: request.flags.contains(.authenticated))
     }
-}
-
-extension ExtendedError {
-    /// RFC 8914 section 4.15: not now.
-    package static let notReady: UInt16 = 14
-    /// RFC 8914 section 4.18: the client wants it not to be told.
-    package static let filtered: UInt16 = 17
 }
 
 extension DomainName {

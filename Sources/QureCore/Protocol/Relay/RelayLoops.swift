@@ -67,6 +67,7 @@ extension Relay {
         }
         if let client = waiter.client { outputs.append(.answer(waiter.request.response(.refused).encoded(), client)) }
         for number in numbers {
+            works[number]?.isLoop = true
             outputs += advance(number, .ruledOut("a loop"), at: now, time: time, using: &random)
         }
         return outputs

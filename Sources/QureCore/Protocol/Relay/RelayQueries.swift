@@ -51,8 +51,9 @@ extension Relay {
 
     private mutating func refuse(_ waiter: Waiter) -> [Output] {
         counters.refused += 1
+        let isRecursive = waiter.request.flags.contains(.recursionDesired)
         var response = waiter.request.response(.refused)
-        explain(&response, waiter, ExtendedError.prohibited)
+        explain(&response, waiter.request, isRecursive ? .prohibited : .notAuthoritative)
         return answer(response, to: waiter, ttl: 0)
     }
 
@@ -66,9 +67,9 @@ extension Relay {
         switch aliases.find(key, at: now) {
         case .addresses(let addresses, let ttl, let isStale):
             return give(addresses, ttl: ttl, isStale: isStale, to: waiter, at: now)
-        case .lost: return fail(waiter, ExtendedError.networkError)
+        case .lost: return fail(waiter, .unreachable(isAuthority: !aliases.aliases[index].servers.isEmpty))
         case .wait:
-            guard !isOverdrawn(waiter) else { return fail(waiter, 0) }
+            guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
             aliases.want(key, at: now)
             let due = aliases.takeDue(at: now)
             if due.contains(key) {
@@ -76,7 +77,7 @@ extension Relay {
             }
             let outputs = askDue(due, at: now, time: time, using: &random)
             if let joined = joinRound(key, waiter) { return outputs + joined }
-            guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, ExtendedError.notReady) }
+            guard let number = numbers[.alias(key)] else { return outputs + fail(waiter, .notReady) }
             return outputs + join(number, waiter, at: now, time: time, using: &random)
         }
     }
@@ -89,7 +90,7 @@ extension Relay {
         if addresses.isEmpty { response.authorities = [negativeSOA(of: waiter.question.name, ttl: ttl)] }
         if isStale {
             counters.stale += 1
-            explain(&response, waiter, ExtendedError.staleAnswer)
+            explain(&response, waiter.request, .staleAnswer)
         }
         return answer(response, to: waiter, ttl: isStale ? 0 : ttl, at: now)
     }
@@ -148,20 +149,20 @@ extension Relay {
         return answer(response, to: waiter, ttl: ttl, at: now)
     }
 
-    /// SERVFAIL, with the reason for who understands it; 0: no reason.
-    mutating func fail(_ waiter: Waiter, _ reason: UInt16) -> [Output] {
+    /// SERVFAIL, with the reason for who understands it.
+    mutating func fail(_ waiter: Waiter, _ reason: ExtendedError) -> [Output] {
         counters.failed += 1
         var response = start(waiter, .serverFailure)
         response.flags.remove(.authoritative)
-        if reason != 0 { explain(&response, waiter, reason) }
+        explain(&response, waiter.request, reason)
         return answer(response, to: waiter, ttl: 0)
     }
 
     /// Says why (RFC 8914), if the client understands that.
-    func explain(_ response: inout DNSMessage, _ waiter: Waiter, _ code: UInt16) {
-        guard waiter.request.edns != nil else { return }
+    func explain(_ response: inout DNSMessage, _ request: DNSMessage, _ reason: ExtendedError) {
+        guard request.edns != nil else { return }
         response.edns = response.edns ?? EDNS()
-        response.edns?.extendedError = ExtendedError(code)
+        response.edns?.extendedError = reason
     }
 
     /// The cookie that goes with an answer (RFC 7873 section 5.2); nil: the client has none.
@@ -191,6 +192,16 @@ extension Relay {
         let limit = min(waiter.request.edns?.acceptedSize ?? 512, Int(EDNS.defaultPayloadSize))
         return [.answer(whole.count <= limit ? whole : response.encoded(limit: limit), client)]
     }
+}
+
+extension ExtendedError {
+    /// Too much is under way for one more.
+    static let overdrawn = ExtendedError(0, "too much is under way")
+    /// What is asked comes back to us.
+    static let loop = ExtendedError(0, "a loop of servers that ask each other")
+
+    /// Nobody answers of those who have the authority, or of those who find everything.
+    static func unreachable(isAuthority: Bool) -> ExtendedError { isAuthority ? .noReachableAuthority : .networkError }
 }
 
 extension DNSQuestion {

@@ -181,11 +181,23 @@ package struct ExtendedError: Hashable, Sendable {
     }
 
     /// RFC 8914 section 4.4: old data, for there are no newer ones.
-    package static let staleAnswer: UInt16 = 3
-    /// RFC 8914 section 4.19: policy of this server.
-    package static let prohibited: UInt16 = 18
-    /// RFC 8914 section 4.23: no authority could be reached.
-    package static let networkError: UInt16 = 23
+    package static let staleAnswer = ExtendedError(3)
+    /// RFC 8914 section 4.14: it failed a moment ago, and is not tried again now.
+    package static let cachedError = ExtendedError(13)
+    /// RFC 8914 section 4.15: not now.
+    package static let notReady = ExtendedError(14)
+    /// RFC 8914 section 4.18: the client wants it not to be told.
+    package static let filtered = ExtendedError(17)
+    /// RFC 8914 section 4.19: this client may not ask it.
+    package static let prohibited = ExtendedError(18)
+    /// RFC 8914 section 4.20: old data, which say that there is no such name.
+    package static let staleNameError = ExtendedError(19)
+    /// RFC 8914 section 4.21: asked without RD about a name that is none of ours.
+    package static let notAuthoritative = ExtendedError(20)
+    /// RFC 8914 section 4.23: none of the servers that have the authority could be reached.
+    package static let noReachableAuthority = ExtendedError(22)
+    /// RFC 8914 section 4.24: another server, which finds what is asked, does not answer, or with a failure.
+    package static let networkError = ExtendedError(23)
 }
 
 extension EDNS {
