@@ -99,9 +99,7 @@ struct DNSProxyAbuseTests {
     /// Connections that this process may have.
     private static func raiseLimit(to wanted: Int) -> Int {
         FileDescriptor.raiseLimit()
-        var limit = rlimit()
-        getrlimit(RLIMIT_NOFILE, &limit)
-        return min(wanted, Int(clamping: limit.rlim_cur) - 1000)
+        return min(wanted, sysconf(CInt(_SC_OPEN_MAX)) - 1000)
     }
 
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))

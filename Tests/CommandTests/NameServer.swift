@@ -118,6 +118,11 @@ final class NameServer {
     /// Ends it.
     func stop() { process?.stop() }
 
+    /// Lets it stand still; what is sent to it waits.
+    func pause() { process?.send(SIGSTOP) }
+    /// Lets it go on.
+    func resume() { process?.send(SIGCONT) }
+
     private var namedConfiguration: String {
         let grants = Self.keys.keys.map { "grant \($0) zonesub any;" }.joined()
         let told = notified.map { "notify explicit; notify-delay 0; also-notify { 127.0.0.1 port \($0); };" } ?? ""
