@@ -100,6 +100,33 @@ struct RelayAliasTests {
         #expect(told.first?.answers.map(\.description) == ["c.example. 20 IN A 192.0.2.9"])
     }
 
+    /// Where one type cannot be found out there is still the other one, which clients must not lose for it.
+    @Test(arguments: [RecordType.a, .aaaa])
+    func `a type that fails does not take the other one along`(_ failing: RecordType) throws {
+        var bench = try Self.bench("c.example=dyn.test")
+        var outputs = bench.step(.deadlinePassed)
+        while !RelayBench.asked(outputs).isEmpty {
+            var next: [Relay.Output] = []
+            for output in outputs {
+                guard let type = RelayBench.asked([output]).first?.message.question?.type else { continue }
+                let record = "dyn.test. 60 \(type) \(type == .a ? "192.0.2.1" : "2001:db8::1")"
+                next += try bench.answer(
+                    [output], type == failing ? [] : [record], code: type == failing ? .serverFailure : .noError)
+            }
+            outputs = next
+        }
+        let told = try #require(RelayBench.told(bench.ask("c.example", failing)).first)
+        #expect(told.responseCode == .noError && told.answers.isEmpty && told.edns?.extendedError == .networkError)
+        #expect(told.authorities.map(\.type) == [.soa] && told.authorities.first?.ttl == AliasTable.unknownTTL)
+        let other: RecordType = failing == .a ? .aaaa : .a
+        #expect(RelayBench.told(bench.ask("c.example", other)).first?.answers.count == 1)
+        // When the other one is lost, too, there is nothing to say.
+        bench.now += .seconds(400)
+        outputs = bench.step(.deadlinePassed)
+        while !RelayBench.asked(outputs).isEmpty { outputs = try bench.answer(outputs, code: .serverFailure) }
+        #expect(RelayBench.told(bench.ask("c.example", failing)).first?.responseCode == .serverFailure)
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `aliases that lead nowhere end`() throws {
         var bench = try Self.bench("c.example=dyn.test")

@@ -86,6 +86,8 @@ package struct AliasTable: Sendable {
 
     /// The time to live of an old answer (RFC 8767 section 4).
     package static let staleTTL: UInt32 = 30
+    /// How long a client may keep that there are no addresses of a type that cannot be found out, in seconds.
+    package static let unknownTTL: UInt32 = 5
     /// The pause behind a first failure; each further one doubles it.
     package static let firstPause = Duration.seconds(1)
     /// The longest pause between questions that nobody answers.
@@ -170,6 +172,13 @@ package struct AliasTable: Sendable {
         guard set.failures > 0 else { return .wait }
         guard now < end + alias.staleLimit else { return .lost }
         return .addresses(set.addresses, ttl: min(Self.staleTTL, alias.maximumTTL), isStale: true)
+    }
+
+    /// Whether there are addresses of the other type to give.
+    package func hasOther(than key: Key, at now: Instant) -> Bool {
+        let other = Key(alias: key.alias, type: key.type == .a ? .aaaa : .a)
+        guard case .addresses(let addresses, _, _) = find(other, at: now) else { return false }
+        return !addresses.isEmpty
     }
 
     /// The sets that are to be asked for now; they count as being asked from then on.

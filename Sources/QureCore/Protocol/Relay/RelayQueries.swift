@@ -67,7 +67,14 @@ extension Relay {
         switch aliases.find(key, at: now) {
         case .addresses(let addresses, let ttl, let isStale):
             return give(addresses, ttl: ttl, isStale: isStale, to: waiter, at: now)
-        case .lost: return fail(waiter, .unreachable(isAuthority: !aliases.aliases[index].servers.isEmpty))
+        case .lost:
+            let reason = ExtendedError.unreachable(isAuthority: !aliases.aliases[index].servers.isEmpty)
+            guard aliases.hasOther(than: key, at: now) else { return fail(waiter, reason) }
+            // Most clients ask for both types at once, and musl's give up when either fails. They can have the other.
+            var response = start(waiter)
+            response.authorities = [negativeSOA(of: waiter.question.name, ttl: AliasTable.unknownTTL)]
+            explain(&response, waiter.request, reason)
+            return answer(response, to: waiter, ttl: 0)
         case .wait:
             guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
             aliases.want(key, at: now)
