@@ -13,7 +13,7 @@ struct DNSProxyHygieneTests {
         let upstream = try ScriptedServer()
         let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(upstream.port)"])
         let client = try RawClient(port: proxy.port, isStream: false)
-        var ports: Set<UInt16> = [], numbers: Set<UInt16> = []
+        var ports: Set<UInt16> = [], numbers: Set<UInt16> = [], cookies: Set<[UInt8]> = []
         var bits = [Int](repeating: 0, count: 16)
         let count = 600
         for number in 0..<count {
@@ -24,13 +24,16 @@ struct DNSProxyHygieneTests {
             ports.insert(upstream.clientPort)
             numbers.insert(query.id)
             for bit in 0..<16 { bits[bit] += Int(query.id >> UInt16(bit) & 1) }
-            #expect(query.edns == EDNS() && query.flags == .recursionDesired)
+            let cookie = try #require(query.edns?.cookie)
+            cookies.insert(cookie.client)
+            #expect(cookie.server.isEmpty && query.edns?.options().count == 1 && query.flags == .recursionDesired)
             var response = query.response()
             response.answers = [DNSRecord(name, ttl: 60, .address(.v4(IPv4Address(rawValue: 1))))]
             upstream.send(response.encoded())
             #expect(try DNSMessage(#require(try client.receive())).answers.count == 1)
         }
         #expect(ports.count > count * 9 / 10, "\(ports.count) ports")
+        #expect(cookies.count == 1, "one for each server")
         #expect(numbers.count > count * 98 / 100, "\(numbers.count) numbers")
         #expect(bits.allSatisfy { (count * 2 / 5...count * 3 / 5).contains($0) }, "\(bits)")
     }
@@ -89,6 +92,22 @@ struct DNSProxyHygieneTests {
         #expect(proxy.number("upstream_forgeries") == 1)
         #expect(proxy.tell("status", "--metrics").output.contains("\nqure_dnsproxy_upstream_forgeries_total 1"))
         #expect(!upstream.hasDatagram)
+    }
+
+    /// named answers nobody by datagram who does not show its cookie, or has none at all.
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: ["require-server-cookie yes;", "answer-cookie no;"])
+    func `servers that want cookies get them`(_ option: String) throws {
+        let server = try NameServer(.named, options: option)
+        let proxy = try ProxyUnderTest([
+            "--upstream", "127.0.0.1:\(server.port)", "--alias", "c.example=alias.z.test",
+        ])
+        for name in ["www.z.test", "alias.z.test", "c.example"] {
+            #expect(proxy.dig(name, "A").prefix(2) == ["192.0.2.1", "192.0.2.2"])
+            #expect(proxy.ask(name, "MX").status == "NOERROR")
+        }
+        #expect(proxy.number("upstream_forgeries") == 0 && proxy.number("upstream_failures") == 0)
     }
 
     @Test(

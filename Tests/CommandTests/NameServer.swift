@@ -25,8 +25,8 @@ final class NameServer {
     private static let count = Mutex(0)
     let port: Int
     let kind: Kind
-    /// More lines of the zone, who its SOA names, and more of the zone's statement in named.conf.
-    private let lines: String, primary: String, statement: String
+    /// More lines of the zone, who its SOA names, and more of the zone's statement and of the options in named.conf.
+    private let lines: String, primary: String, statement: String, options: String
     // A server answers nobody while its journal is being written.
     let folder = TemporaryFolder(inMemory: true)
     private var process: LabProcess?
@@ -44,7 +44,7 @@ final class NameServer {
     /// Starts a server and waits until it answers. `notified`: a port of this host that is to be told of changes.
     init(
         _ kind: Kind, lines: String = "", primary: String = "ns.z.test.", statement: String = "",
-        notifying notified: Int? = nil
+        options: String = "", notifying notified: Int? = nil
     ) throws {
         self.notified = notified
         try PrivateNamespace.prepare()
@@ -52,6 +52,7 @@ final class NameServer {
         self.lines = lines
         self.primary = primary
         self.statement = statement
+        self.options = options
         port = Self.nextPort()
         for (name, algorithm) in Self.keys {
             write(name, "key \"\(name)\" { algorithm \(algorithm); secret \"\(Self.secret(name))\"; };\n")
@@ -131,6 +132,7 @@ final class NameServer {
                 directory "\(folder.path)"; pid-file none; session-keyfile "\(path("session.key"))";
                 listen-on port \(port) { 127.0.0.1; }; listen-on-v6 { none; };
                 recursion no; allow-transfer { any; }; notify no; check-names primary ignore;
+                \(options)
             };
             controls { };
             zone "z.test" {

@@ -86,6 +86,15 @@ struct RelayBench {
     }
 }
 
+extension EDNS {
+    /// What is not drawn by chance.
+    var withoutCookie: EDNS {
+        var edns = self
+        edns.cookie = nil
+        return edns
+    }
+}
+
 struct RelayTests {
     @Test func `an upstream is asked by a message of our own, once for all who wait`() throws {
         var bench = RelayBench()
@@ -93,7 +102,7 @@ struct RelayTests {
         edns.append(EDNS.Option(.clientSubnet, [0, 1, 24, 0, 192, 0, 2]))
         let first = bench.ask("www.Example.com", edns: edns)
         let asked = try #require(RelayBench.asked(first).first)
-        #expect(asked.message.edns == EDNS() && asked.message.flags == .recursionDesired)
+        #expect(asked.message.edns?.withoutCookie == EDNS() && asked.message.flags == .recursionDesired)
         #expect(asked.server == RelayBench.upstream)
         #expect(RelayBench.asked(bench.ask("www.example.com", edns: nil)).isEmpty)
         var other = RelayBench.client

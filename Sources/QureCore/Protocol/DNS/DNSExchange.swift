@@ -9,6 +9,8 @@
 //   asking    | the answer          | done     | finished
 //             | truncated, unsigned | stream   | opens a stream to the same server
 //             | a wrong number      | stream   | the same, if it is to watch for forgers: somebody guesses
+//             | BADCOOKIE           | asking   | sends with the cookie that came, once; then opens a stream
+//             | a cookie missing    | stream   | opens a stream, if the server has given one before
 //             | anything else       | asking   | nothing
 //             | deadline, tries left| asking   | sends the same octets again
 //             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
@@ -93,15 +95,20 @@ package struct DNSExchange: Sendable {
     private var sent: (query: DNSMessage, octets: [UInt8], session: TSIGSession?)?
     private var unbelieved: Answer?
 
-    /// Answers with a wrong number that made it turn to a stream.
+    /// Answers with a wrong number, which made it turn to a stream, and with a cookie that is not ours.
     package private(set) var guesses = 0
+    /// The cookies for the servers, as they are to be sent next (RFC 7873); a server without one is asked without it.
+    package private(set) var cookies: [DNSEndpoint: DNSCookie]
+    private var hasSentCookieAgain = false
+    private var hasForeignCookie = false
     /// When `deadlinePassed` is due; nil before the start, after the end, and where there is none.
     package private(set) var nextDeadline: Instant?
 
     /// A message that has no ID yet. It must fit (`fits`).
     package init(
         _ message: DNSMessage, key: TSIGKey?, servers: [DNSEndpoint], timing: Timing = Timing(),
-        usesStream: Bool = false, passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false
+        usesStream: Bool = false, passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false,
+        cookies: [DNSEndpoint: DNSCookie] = [:]
     ) {
         precondition(timing.tries > 0 && timing.perTry > .zero, "an exchange without a try")
         self.message = message
@@ -111,6 +118,7 @@ package struct DNSExchange: Sendable {
         self.usesStream = usesStream
         self.passesOver = passesOver
         self.watchesForForgers = watchesForForgers
+        self.cookies = cookies
     }
 
     /// The message with its signature as it is sent to the present server, for showing it.
@@ -158,6 +166,7 @@ package struct DNSExchange: Sendable {
             return [.exhausted]
         }
         unbelieved = nil
+        (hasSentCookieAgain, hasForeignCookie) = (false, false)
         serverLimit = timing.total.map { now + $0 }
         let octets = prepare(time: time, using: &random)
         guard !usesStream, octets.count <= Self.longestDatagram else { return openStream(octets) }
@@ -182,6 +191,7 @@ package struct DNSExchange: Sendable {
     private mutating func prepare(time: UInt64, using random: inout some RandomNumberGenerator) -> [UInt8] {
         var query = message
         query.id = UInt16.random(in: .min ... .max, using: &random)
+        if let cookie = cookies[servers[position]] { query.edns?.cookie = cookie }
         var session = key.map { TSIGSession($0) }
         var octets = query.encoded(reserve: session?.reserve ?? 0)
         if session != nil { octets = session?.sign(octets, at: time) ?? octets }
@@ -210,6 +220,9 @@ package struct DNSExchange: Sendable {
             reason = code.description
         }
         let server = servers[position]
+        // A server, or a box before it, that gives one client's answers to another one, cookie and all: it cannot be
+        // asked with cookies. Who forged one would have guessed all else.
+        if hasForeignCookie { cookies[server] = nil }
         position += 1
         return [.close, .failed(server, reason)] + ask(at: now, time: time, using: &random)
     }
@@ -222,6 +235,38 @@ package struct DNSExchange: Sendable {
 }
 
 extension DNSExchange {
+    /// What is to be done for the cookie of an answer (RFC 7873 section 5.3); nil: it is as it should be.
+    private mutating func judgeCookie(
+        _ answer: DNSMessage, _ query: DNSMessage, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output]? {
+        guard let own = query.edns?.cookie else { return nil }
+        let server = servers[position], isStream = state == .stream
+        // Some old servers do not know what to do with options.
+        if answer.responseCode == .formatError { cookies[server] = nil }
+        guard let edns = answer.edns, edns.cookie != nil || edns.hasMalformedCookie else {
+            guard !own.server.isEmpty, answer.responseCode != .formatError else { return nil }
+            // It had cookies. Over a stream it may say that it has none now.
+            guard !isStream else {
+                cookies[server] = DNSCookie(client: own.client)
+                return nil
+            }
+            return [.close] + openStream(prepare(time: time, using: &random))
+        }
+        guard let cookie = edns.cookie, cookie.client == own.client else {
+            guesses += 1
+            hasForeignCookie = true
+            return isStream ? fail("a cookie of another client's", at: now, time: time, using: &random) : []
+        }
+        if !cookie.server.isEmpty { cookies[server] = cookie }
+        guard answer.responseCode == .badCookie else { return nil }
+        if isStream { return fail(answer.responseCode.description, at: now, time: time, using: &random) }
+        let octets = prepare(time: time, using: &random)
+        guard !hasSentCookieAgain else { return [.close] + openStream(octets) }
+        hasSentCookieAgain = true
+        return [.close, sendDatagram(octets, at: now)]
+    }
+
     private mutating func hear(
         _ octets: [UInt8], at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
@@ -233,6 +278,7 @@ extension DNSExchange {
             guesses += 1
             return [.close] + openStream(prepare(time: time, using: &random))
         }
+        if let outputs = judgeCookie(message, sent.query, at: now, time: time, using: &random) { return outputs }
         var answer = Answer(message: message, server: servers[position])
         if var session = sent.session {
             do { _ = try session.verify(octets, at: time) } catch { answer.rejection = error }

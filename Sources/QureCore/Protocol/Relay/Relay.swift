@@ -189,6 +189,7 @@ package struct Relay: Sendable {
     package internal(set) var counters = Counters()
     var failures = FailureCache()
     var ranking = ServerRanking()
+    var jar = CookieJar()
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
     var waiting: [IPAddress: Int] = [:]
@@ -286,7 +287,8 @@ package struct Relay: Sendable {
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let exchange = DNSExchange(
             message, key: nil, servers: tried, timing: timing,
-            passesOver: Self.noAnswers, watchesForForgers: true)
+            passesOver: Self.noAnswers, watchesForForgers: true,
+            cookies: jar.cookies(for: servers, at: now, using: &random))
         let number = takeNumber()
         numbers[purpose] = number
         works[number] = Work(
@@ -323,8 +325,11 @@ package struct Relay: Sendable {
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
-            case .failed(let server, _): ranking.fail(server, at: now)
+            case .failed(let server, _):
+                ranking.fail(server, at: now)
+                jar.keep(work.exchange.cookies[server], for: server, at: now)
             case .finished(let answer):
+                jar.keep(work.exchange.cookies[answer.server], for: answer.server, at: now)
                 ranking.succeed(answer.server, after: work.sent.map { now - $0 } ?? .zero)
                 verdict = .some(answer)
             case .exhausted: verdict = .some(nil)
