@@ -191,6 +191,44 @@ struct RelayGuardTests {
         #expect(bench.relay.counters.refused == 4 && bench.relay.counters.notified == 1)
     }
 
+    /// DNSBomb: answers that are made to wait, and come all at once to who did not ask.
+    @Test func `a late answer goes to who is known to have asked`() throws {
+        let secret = ServerCookie(secret: (3, 4))
+        let half: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+        let address = RelayBench.client.address
+        var proven = EDNS(), unproven = EDNS(), stream = RelayBench.client
+        proven.cookie = DNSCookie(client: half, server: secret.octets(for: half, address, at: 1_700_000_000))
+        unproven.cookie = DNSCookie(client: half)
+        stream.stream = 1
+        for (edns, client, isTold) in [
+            (proven, RelayBench.client, true), (unproven, RelayBench.client, false), (EDNS(), RelayBench.client, false),
+            (nil, RelayBench.client, false), (EDNS(), stream, true),
+        ] {
+            for pause in [Duration.milliseconds(1899), .milliseconds(1900)] {
+                var bench = RelayBench { $0.cookie = secret }
+                _ = bench.ask("a.test", by: client, edns: edns)
+                bench.now += .milliseconds(1200)
+                let second = bench.step(.deadlinePassed)
+                bench.now += pause - .milliseconds(1200)
+                let told = RelayBench.told(try bench.answer(second, ["a.test. 60 A 192.0.2.1"]))
+                let isLate = pause == .milliseconds(1900) && !isTold
+                #expect(told.count == (isLate ? 0 : 1), "\(client) \(pause.text)")
+                #expect(bench.relay.counters.late == (isLate ? 1 : 0) && bench.relay.waiting.isEmpty)
+                // It is remembered for who asks again.
+                let query = DNSMessage(
+                    id: 9, flags: .recursionDesired, questions: [DNSQuestion(try #require(DomainName("a.test")), .a)],
+                    edns: edns)
+                let audience = bench.relay.configuration.audiences.audience(of: address)
+                #expect(bench.relay.cache.age(query.encoded(), audience: audience, at: bench.now) == .zero)
+            }
+        }
+        // A "no" makes nothing larger than it was.
+        var bench = RelayBench { $0.cookie = secret }
+        var outputs = bench.ask("a.test")
+        while RelayBench.told(outputs).isEmpty { outputs = try bench.pass() }
+        #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
+    }
+
     @Test func `an alias within a zone of ours is answered with authority`() throws {
         let alias = try Alias(setting: "cloud.example=dyn.test")
         let zone = try DelegatedZone(setting: "cloud.example ns=ns1.test,ns2.test ttl=120s")

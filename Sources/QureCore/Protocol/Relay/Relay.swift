@@ -98,6 +98,8 @@ package struct Relay: Sendable {
         package var guessed: UInt64 = 0
         /// Answers that were old; SERVFAIL; questions of ours that came back.
         package var stale: UInt64 = 0, failed: UInt64 = 0, looped: UInt64 = 0
+        /// Answers that came too late to be sent.
+        package var late: UInt64 = 0
         /// Notifications that were believed; updates that were passed on.
         package var notified: UInt64 = 0, updates: UInt64 = 0
 
@@ -108,7 +110,7 @@ package struct Relay: Sendable {
         package static func += (one: inout Counters, other: Counters) {
             let all: [WritableKeyPath<Counters, UInt64>] = [
                 \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.guessed, \.stale,
-                \.failed, \.looped, \.notified, \.updates,
+                \.failed, \.looped, \.late, \.notified, \.updates,
             ]
             for path in all { one[keyPath: path] += other[keyPath: path] }
         }
@@ -121,6 +123,8 @@ package struct Relay: Sendable {
         var question: DNSQuestion
         var client: RelayClient?
         var audience: UInt8
+        /// Since when it waits.
+        var since: Instant
 
         /// Whether the other one is the same message, sent again.
         func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
@@ -167,6 +171,10 @@ package struct Relay: Sendable {
 
     /// How long a client waits: less than a resolver's library does (5 s).
     static let patience = Duration.milliseconds(4500)
+    /// How long an answer by datagram may take, to an address that may be forged. Who makes answers wait, from a server
+    /// of his own, could have them come all at once to whoever has that address (DNSBomb, CVE-2024-33655). Who really
+    /// asked asks again, and what has come meanwhile is known then. Those that say "no" are as short as the question.
+    static let datagramPatience = Duration.milliseconds(1900)
     /// Questions under way, at most; and those of one client.
     static let maximumWork = 4096, maximumOfClient = 64
     /// Servers that are asked for one answer, the same ones again where there are fewer.
@@ -205,11 +213,13 @@ package struct Relay: Sendable {
     private var nextNumber = 0
     /// Seconds since 1970 at the present step.
     private(set) var unixTime: UInt64 = 0
+    private(set) var present: Instant
     private var earliest: Instant?
 
     /// A relay that knows nothing yet. `cacheKey` is to be drawn from a generator that nobody can guess.
     package init(_ configuration: RelayConfiguration, cacheKey: (UInt64, UInt64), at now: Instant) {
         self.configuration = configuration
+        present = now
         cache = AnswerCache(capacity: configuration.cacheSize, key: cacheKey)
         aliases = AliasTable(configuration.aliases, at: now)
     }
@@ -242,6 +252,7 @@ package struct Relay: Sendable {
     ) -> [Output] {
         var outputs: [Output] = []
         unixTime = time
+        present = now
         switch input {
         case .request(let octets, let client):
             outputs = take(octets, client, at: now, time: time, using: &random)

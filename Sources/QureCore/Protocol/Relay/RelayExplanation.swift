@@ -89,7 +89,7 @@ extension Relay {
         let query = Self.query(question)
         let waiter = Waiter(
             octets: query.encoded(), request: query, question: question,
-            client: RelayClient(client, port: 0, stream: 0), audience: audience)
+            client: RelayClient(client, port: 0, stream: 0), audience: audience, since: now)
         let outputs = copy.resolve(waiter, at: now, time: unixTime, using: &random)
         return outputs.flatMap { output -> [String] in
             guard case .answer(let octets, _) = output, let message = try? DNSMessage(octets) else { return [] }

@@ -33,7 +33,7 @@ extension Relay {
         else { return [] }
         let waiter = Waiter(
             octets: octets, request: request, question: question, client: nil,
-            audience: configuration.audiences.audience(of: client.address))
+            audience: configuration.audiences.audience(of: client.address), since: now)
         guard configuration.local.answer(question) == nil, Audiences.isLocal(waiter.audience) else { return [] }
         return forward(waiter, at: now, time: time, using: &random)
     }

@@ -16,7 +16,7 @@ extension Relay {
         case .query(let request, let question):
             let waiter = Waiter(
                 octets: octets, request: request, question: question, client: client,
-                audience: configuration.audiences.audience(of: client.address))
+                audience: configuration.audiences.audience(of: client.address), since: now)
             return resolve(waiter, at: now, time: time, using: &random)
         case .signedQuery(let request, let question):
             return passOnSigned(octets, request, question, client, at: now, using: &random)
@@ -179,6 +179,13 @@ extension Relay {
         return DNSCookie(client: theirs.client, server: octets)
     }
 
+    /// Whether a client has shown that its address is its own.
+    private func isKnown(_ waiter: Waiter, _ client: RelayClient) -> Bool {
+        guard let own = configuration.cookie, let plain = PlainQuery(waiter.octets.span) else { return false }
+        let time = UInt32(truncatingIfNeeded: unixTime)
+        return own.isValid(waiter.octets.span, plain, client.address, at: time)
+    }
+
     /// Sends an answer and keeps it for `ttl` seconds; 0: not.
     mutating func answer(
         _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
@@ -196,6 +203,11 @@ extension Relay {
         }
         guard let client = waiter.client else { return [] }
         guard client.stream == nil else { return [.answer(whole, client)] }
+        guard response.answers.isEmpty || present - waiter.since < Self.datagramPatience || isKnown(waiter, client)
+        else {
+            counters.late += 1
+            return []
+        }
         let limit = min(waiter.request.edns?.acceptedSize ?? 512, Int(EDNS.defaultPayloadSize))
         return [.answer(whole.count <= limit ? whole : response.encoded(limit: limit), client)]
     }
