@@ -58,6 +58,10 @@ struct AskingOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
     @OptionGroup var place: PlaceOptions
 
+    mutating func validate() throws {
+        try common.refuseInterface("--socket or --state-dir say which proxy is asked")
+    }
+
     /// The lines that answer a request; fails with status 69 where nobody runs, or nobody answers.
     func ask(_ request: String) throws -> [String] {
         if common.checkConfig { throw Failure(.yes, "") }

@@ -125,6 +125,7 @@ struct ProxyOptions: ParsableArguments {
     @OptionGroup var place: PlaceOptions
 
     mutating func validate() throws {
+        try common.refuseInterface("--listen names the addresses that are answered at")
         guard (0...1_000_000).contains(rateLimit) else {
             throw ValidationError("'\(rateLimit)': a rate is 0 to 1000000")
         }

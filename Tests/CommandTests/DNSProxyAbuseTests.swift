@@ -1,5 +1,5 @@
-// Connections that are there to do harm: thousands that say nothing, some that say one octet a second, lengths that lie,
-// a thousand questions at once, ends in the middle. Meanwhile clients that ask by datagrams notice nothing.
+// Connections that are there to do harm: thousands that say nothing, some that say one octet a second, lengths that
+// lie, a thousand questions at once, ends in the middle. Meanwhile clients that ask by datagrams notice nothing.
 
 import Glibc
 import Lab

@@ -201,6 +201,8 @@ struct DNSProxyChangeTests {
         )
         #expect(proxy.tell("explain", "no.test", "--client", "192.0.2.1").output.contains("verdict: REFUSED"))
         #expect(proxy.tell("explain", "www.z.test", "MX").output.contains("forward: asks 127.0.0.1#\(server.port)"))
+        let elsewhere = proxy.tell("status", "-i", "eth0")
+        #expect(elsewhere.status == 64 && elsewhere.errors.contains("-i (interface) has no meaning here: --socket"))
         let flushed = proxy.tell("flush", "z.test")
         #expect(flushed.output.hasPrefix("flushed z.test. ") && flushed.output != "flushed z.test. 0\n")
         kill(proxy.process.pid, SIGUSR1)
@@ -224,6 +226,7 @@ struct DNSProxyChangeTests {
             (["--alias", "a.test=b.test", "--alias", "b.test=c.test"], 64, "which is an alias itself"),
             (["--hosts", "/nowhere"], 64, "open /nowhere: No such file"),
             (["--view", "192.168.1.0 a.test A 192.0.2.1"], 64, "write it like 192.168.1.0/24, or 192.168.1.0/32 for"),
+            (["-i", "eth0"], 64, "-i (interface) has no meaning here: --listen names the addresses that"),
             (["--workers", "0"], 64, "there are 1 to 64 workers"),
             (["--min-ttl", "2m", "--max-ttl", "1m"], 64, "min-ttl (120s) is more than max-ttl (60s)"),
             (["--listen", "192.0.2.99:5300"], 71, "this host has no such address"),

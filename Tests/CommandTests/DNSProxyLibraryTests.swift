@@ -1,5 +1,5 @@
-// Aliases as programs look them up, with glibc and with musl, which asks for both types at once, by datagrams alone, and
-// takes a failure of one for a failure of both. The resolver's files are those of a mount namespace of each lookup.
+// Aliases as programs look them up, with glibc and with musl, which asks for both types at once, by datagrams alone,
+// and takes a failure of one for a failure of both. The resolver's files are those of a mount namespace of each lookup.
 
 import Glibc
 import Lab

@@ -1,5 +1,6 @@
 // What clients are told of an alias while the primary of its target stands still, and after: old addresses for as long
-// as is allowed and said to be old, and never an address of an older zone behind one of a newer. The primaries are named.
+// as is allowed and said to be old, and never an address of an older zone behind one of a newer. The primaries are
+// named.
 
 import Glibc
 import Lab
@@ -41,7 +42,8 @@ struct DNSProxyStaleTests {
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
     func `while the primary stands still the old address is given, for the limit`() throws {
         let primary = try NameServer(.named, lines: Self.line)
-        let proxy = try ProxyUnderTest(["--alias", "cloud.example.com=short.z.test ask=127.0.0.1:\(primary.port) stale=5s"])
+        let alias = "cloud.example.com=short.z.test ask=127.0.0.1:\(primary.port) stale=5s"
+        let proxy = try ProxyUnderTest(["--alias", alias])
         #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.9"])
         primary.pause()
         let stopped = Clock.now

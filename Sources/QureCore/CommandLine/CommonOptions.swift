@@ -39,6 +39,11 @@ package struct CommonOptions: ParsableArguments {
         }
     }
 
+    /// For commands that have nothing to do with an interface; `remedy` says what to use instead.
+    package func refuseInterface(_ remedy: String) throws {
+        if interface != nil { throw ValidationError("-i (interface) has no meaning here: \(remedy)") }
+    }
+
     /// What the kernel accepts as a name (dev_valid_name).
     package static func isInterfaceName(_ name: String) -> Bool {
         (1...15).contains(name.utf8.count) && name != "." && name != ".."

@@ -1,8 +1,8 @@
-// CookieJar: the cookies that servers are asked with (RFC 7873): a client's half for each server, drawn by chance, which
-// the server repeats, so that nobody who does not see it can forge an answer; and the half that the server gave, by
-// which it knows who asks. Chance in place of a code over our address (RFC 7873 section 4.1): the kernel chooses that
-// address for each question; a cookie lives for an hour instead, so that no server can follow us by it for longer (RFC
-// 9018 section 8.1).
+// CookieJar: the cookies that servers are asked with (RFC 7873): a client's half for each server, drawn by chance,
+// which the server repeats, so that nobody who does not see it can forge an answer; and the half that the server gave,
+// by which it knows who asks. Chance in place of a code over our address (RFC 7873 section 4.1): the kernel chooses
+// that address for each question; a cookie lives for an hour instead, so that no server can follow us by it for longer
+// (RFC 9018 section 8.1).
 
 /// What servers are asked with.
 package struct CookieJar: Sendable {
