@@ -247,7 +247,8 @@ struct RelayAuthorityTests {
             _ = try Self.play(&bench, outputs, [Self.servers[0]: 8], "192.0.2.8")
             if Self.address(&bench) == "192.0.2.8" { old = bench.now }
         }
-        #expect(try #require(old) - start >= .seconds(180), "sixty seconds of its time, and two minutes")
+        // Sixty seconds of its time, and two minutes; and not much later, however long nothing has come.
+        #expect((Duration.seconds(180)...(.seconds(190))).contains(try #require(old) - start))
     }
 
     @Test func `clients wait for a round, and are told when it comes to nothing`() throws {

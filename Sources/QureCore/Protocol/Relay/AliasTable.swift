@@ -90,8 +90,8 @@ package struct AliasTable: Sendable {
     package static let unknownTTL: UInt32 = 5
     /// The pause behind a first failure; each further one doubles it.
     package static let firstPause = Duration.seconds(1)
-    /// The longest pause between questions that nobody answers.
-    package static let longestPause = Duration.seconds(30)
+    /// The longest pause between questions that nobody answers: while there are old addresses, and when there are none.
+    package static let longestPause = Duration.seconds(30), longestPauseWithoutAny = Duration.seconds(5)
     /// How often at most a set is asked for, however short its time to live is.
     package static let shortestInterval = Duration.seconds(1)
 
@@ -224,10 +224,15 @@ package struct AliasTable: Sendable {
     /// Nobody could be asked.
     package mutating func fail(_ key: Key, at now: Instant) {
         guard var set = sets[key] else { return }
-        let pause = min(Self.longestPause, Self.firstPause * (1 << min(set.failures, 8)))
+        let pause = Self.firstPause * (1 << min(set.failures, 8))
         set.failures += 1
         set.isAsked = false
-        set.due = now + pause
+        if let limit = set.end().map({ $0 + aliases[key.alias].staleLimit }), now < limit {
+            // From then on whoever lags behind is believed: there is to be no gap between the two.
+            set.due = min(now + min(pause, Self.longestPause), limit)
+        } else {
+            set.due = now + min(pause, Self.longestPauseWithoutAny)
+        }
         sets[key] = set
     }
 
