@@ -267,6 +267,8 @@ final class Worker {
             diagnostics.say(.information, "\(name) \(type): \(list)")
         case .aliasFailed(let name, let type):
             diagnostics.say(.warning, "\(name) \(type): nobody who was asked knows the addresses; retrying")
+        case .targetMissing(let name, let target):
+            diagnostics.say(.warning, "\(name): its target \(target) does not exist; clients are told of no addresses")
         case .changed(let zone, let client):
             diagnostics.say(.information, "\(client): \(zone) has changed")
             notices.post(.changed(zone, by: number))

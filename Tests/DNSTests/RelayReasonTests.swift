@@ -54,6 +54,27 @@ struct RelayReasonTests {
         #expect(loop?.code == 0 && loop?.text.isEmpty == false)
     }
 
+    /// For clients the alias exists; whoever wrote the wrong name wants to know.
+    @Test func `a target that does not exist is named, once`() throws {
+        let alias = try Alias(setting: "c.example=dny.test")
+        var bench = RelayBench { $0.aliases = [alias] }
+        var reports: [Relay.Output] = []
+        for _ in 0..<2 {
+            let end = try bench.answer(
+                bench.step(.deadlinePassed), authority: ["test. 60 SOA a. b. 1 2 3 4 60"], code: .nameError)
+            reports += end.filter { if case .report(.targetMissing) = $0 { true } else { false } }
+            bench.now += .seconds(54)
+        }
+        #expect(reports == [.report(.targetMissing(alias.name, alias.target))])
+        bench.now = bench.now - .seconds(54)
+        let told = bench.ask("c.example")
+        #expect(RelayBench.told(told).first?.responseCode == .noError)
+        #expect(Self.reason(told)?.code == 0 && Self.reason(told)?.text.isEmpty == false)
+        let there = bench.step(.changed(alias.target))
+        _ = try bench.answer(there, ["dny.test. 60 A 192.0.2.1"])
+        #expect(Self.reason(bench.ask("c.example")) == nil)
+    }
+
     @Test func `who gets an old answer is told so`() throws {
         var bench = RelayBench { $0.staleLimit = .seconds(3600) }
         _ = try bench.answer(bench.ask("a.test"), ["a.test. 60 A 192.0.2.1"])

@@ -56,6 +56,8 @@ package struct AliasTable: Sendable {
     package struct AddressSet: Equatable, Sendable {
         /// The addresses; none: there are none of this type.
         package fileprivate(set) var addresses: [IPAddress] = []
+        /// There are none, for there is no such name.
+        package fileprivate(set) var isMissing = false
         /// When they were learnt; nil: never.
         package fileprivate(set) var learnt: Instant?
         /// For how many seconds they are good.
@@ -205,11 +207,13 @@ package struct AliasTable: Sendable {
 
     /// The addresses are known. True: they are others than before.
     package mutating func learn(
-        _ key: Key, _ addresses: [IPAddress], ttl: UInt32, serial: UInt32?, from server: DNSEndpoint, at now: Instant
+        _ key: Key, _ addresses: [IPAddress], isMissing: Bool = false, ttl: UInt32, serial: UInt32?,
+        from server: DNSEndpoint, at now: Instant
     ) -> Bool {
         guard var set = sets[key] else { return false }
         let isChanged = set.learnt == nil || set.addresses != addresses
         set.addresses = addresses
+        set.isMissing = isMissing
         set.learnt = now
         set.ttl = max(ttl, 1)
         set.serial = serial ?? set.serial

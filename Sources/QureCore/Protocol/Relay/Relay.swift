@@ -77,6 +77,8 @@ package struct Relay: Sendable {
     package enum Report: Equatable, Sendable {
         case aliasChanged(DomainName, RecordType, [IPAddress])
         case aliasFailed(DomainName, RecordType)
+        /// The target of an alias does not exist; it did, or nothing was known of it.
+        case targetMissing(DomainName, DomainName)
         /// What is asked of a server comes back to us; nil: aliases lead to each other. This is said once a minute of
         /// a server at most.
         case loop(DNSQuestion, DNSEndpoint?)

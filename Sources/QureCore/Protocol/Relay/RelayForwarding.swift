@@ -180,8 +180,12 @@ extension Relay {
             guard aliases.accepts(key, serial: work.serial, at: now) else {
                 return outputs + answerAgain(work.waiters, at: now, time: time, using: &random)
             }
+            let isMissing = answer.message.responseCode == .nameError
+            if isMissing, key.type == .a, !aliases[key].isMissing {
+                outputs.append(.report(.targetMissing(alias.name, alias.target)))
+            }
             let isChanged = aliases.learn(
-                key, addresses, ttl: lifetime, serial: work.serial, from: answer.server, at: now)
+                key, addresses, isMissing: isMissing, ttl: lifetime, serial: work.serial, from: answer.server, at: now)
             if isChanged { outputs.append(.report(.aliasChanged(alias.name, key.type, addresses))) }
             forget(alias)
             return outputs + answerAgain(work.waiters, at: now, time: time, using: &random)

@@ -66,7 +66,8 @@ extension Relay {
         let key = AliasTable.Key(alias: index, type: waiter.question.type)
         switch aliases.find(key, at: now) {
         case .addresses(let addresses, let ttl, let isStale):
-            return give(addresses, ttl: ttl, isStale: isStale, to: waiter, at: now)
+            let reason: ExtendedError? = isStale ? .staleAnswer : aliases[key].isMissing ? .missingTarget : nil
+            return give(addresses, ttl: ttl, reason, to: waiter, at: now)
         case .lost:
             let reason = ExtendedError.unreachable(isAuthority: !aliases.aliases[index].servers.isEmpty)
             guard aliases.hasOther(than: key, at: now) else { return fail(waiter, reason) }
@@ -90,15 +91,14 @@ extension Relay {
     }
 
     private mutating func give(
-        _ addresses: [IPAddress], ttl: UInt32, isStale: Bool, to waiter: Waiter, at now: Instant
+        _ addresses: [IPAddress], ttl: UInt32, _ reason: ExtendedError?, to waiter: Waiter, at now: Instant
     ) -> [Output] {
         var response = start(waiter)
         response.answers = addresses.map { DNSRecord(waiter.question.name, ttl: ttl, .address($0)) }
         if addresses.isEmpty { response.authorities = [negativeSOA(of: waiter.question.name, ttl: ttl)] }
-        if isStale {
-            counters.stale += 1
-            explain(&response, waiter.request, .staleAnswer)
-        }
+        if let reason { explain(&response, waiter.request, reason) }
+        let isStale = reason == .staleAnswer
+        if isStale { counters.stale += 1 }
         return answer(response, to: waiter, ttl: isStale ? 0 : ttl, at: now)
     }
 
@@ -216,6 +216,8 @@ extension Relay {
 extension ExtendedError {
     /// Too much is under way for one more.
     static let overdrawn = ExtendedError(0, "too much is under way")
+    /// A name without addresses, as far as clients are concerned; to whoever set it up, a slip of the pen perhaps.
+    static let missingTarget = ExtendedError(0, "the target of this alias does not exist")
     /// What is asked comes back to us.
     static let loop = ExtendedError(0, "a loop of servers that ask each other")
 
