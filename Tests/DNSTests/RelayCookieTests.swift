@@ -103,6 +103,13 @@ struct RelayCookieTests {
         let stream = try Self.answer(&bench, bench.ask("a.test"), nil)
         #expect(RelayBench.told(stream).isEmpty && Self.isStream(stream) && Self.cookie(stream) == whole)
         #expect(RelayBench.told(try Self.answer(&bench, stream, nil)).count == 1)
+        // Where there is no stream, the next datagram needs none.
+        var (other, _) = try Self.acquainted()
+        let refused = try Self.answer(&other, other.ask("a.test"), nil)
+        let number = try #require(RelayBench.asked(refused).first?.exchange)
+        let again = other.step(.exchange(number, .failed("connection refused")))
+        #expect(!Self.isStream(again) && Self.cookie(again)?.server == [])
+        #expect(RelayBench.told(try Self.answer(&other, again, nil)).count == 1)
         // It has none any more, and that is known now.
         let next = bench.ask("a.test")
         #expect(Self.cookie(next)?.server == [])

@@ -100,7 +100,7 @@ package struct DNSExchange: Sendable {
     /// The cookies for the servers, as they are to be sent next (RFC 7873); a server without one is asked without it.
     package private(set) var cookies: [DNSEndpoint: DNSCookie]
     private var hasSentCookieAgain = false
-    private var hasForeignCookie = false
+    private var hasForeignCookie = false, isCookieMissing = false
     /// When `deadlinePassed` is due; nil before the start, after the end, and where there is none.
     package private(set) var nextDeadline: Instant?
 
@@ -166,7 +166,7 @@ package struct DNSExchange: Sendable {
             return [.exhausted]
         }
         unbelieved = nil
-        (hasSentCookieAgain, hasForeignCookie) = (false, false)
+        (hasSentCookieAgain, hasForeignCookie, isCookieMissing) = (false, false, false)
         serverLimit = timing.total.map { now + $0 }
         let octets = prepare(time: time, using: &random)
         guard !usesStream, octets.count <= Self.longestDatagram else { return openStream(octets) }
@@ -223,6 +223,8 @@ package struct DNSExchange: Sendable {
         // A server, or a box before it, that gives one client's answers to another one, cookie and all: it cannot be
         // asked with cookies. Who forged one would have guessed all else.
         if hasForeignCookie { cookies[server] = nil }
+        // Nor is it to be lost for good for having no cookies any more, and no streams.
+        if isCookieMissing { cookies[server] = cookies[server].flatMap { DNSCookie(client: $0.client) } }
         position += 1
         return [.close, .failed(server, reason)] + ask(at: now, time: time, using: &random)
     }
@@ -251,6 +253,7 @@ extension DNSExchange {
                 cookies[server] = DNSCookie(client: own.client)
                 return nil
             }
+            isCookieMissing = true
             return [.close] + openStream(prepare(time: time, using: &random))
         }
         guard let cookie = edns.cookie, cookie.client == own.client else {
