@@ -82,6 +82,19 @@ struct RelayAliasTests {
         #expect(RelayBench.told(bench.ask("c.example")).first?.answers.first?.data.address == IPAddress("192.0.2.3"))
     }
 
+    @Test func `an address that is over while it is being asked for is given, once that has taken long`() throws {
+        var bench = try Self.bench("c.example=dyn.test")
+        try Self.begin(&bench, ttl: 10)
+        let start = bench.now
+        bench.now += .seconds(9)
+        #expect(RelayBench.asked(bench.step(.deadlinePassed)).contains { $0.message.question?.type == .a })
+        bench.now = start + .milliseconds(10_799)
+        #expect(RelayBench.told(bench.ask("c.example")).isEmpty)
+        bench.now = start + .milliseconds(10_800)
+        let told = RelayBench.told(bench.ask("c.example"))
+        #expect(told.first?.answers.map(\.ttl) == [30] && told.first?.edns?.extendedError == .staleAnswer)
+    }
+
     @Test func `authorities are asked for what they know, and upstreams for what they do not`() throws {
         var bench = try Self.bench("c.example=dyn.test ask=192.0.2.54")
         let outputs = bench.step(.deadlinePassed)

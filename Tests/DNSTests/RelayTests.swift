@@ -226,6 +226,35 @@ struct RelayTests {
         #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
     }
 
+    /// RFC 8767 section 5: sooner than a datagram's answer would be too late.
+    @Test func `who waits for long gets the old answer, and the question goes on`() throws {
+        var bench = RelayBench { $0.staleLimit = .seconds(3600) }
+        _ = try bench.answer(bench.ask("a.test"), ["a.test. 60 A 192.0.2.1"])
+        bench.now += .seconds(100)
+        let start = bench.now
+        #expect(RelayBench.told(bench.ask("a.test")).isEmpty)
+        var outputs: [Relay.Output] = [], asked: [Relay.Output] = []
+        while RelayBench.told(outputs).isEmpty {
+            outputs = try bench.pass()
+            if !RelayBench.asked(outputs).isEmpty { asked = outputs }
+        }
+        #expect(bench.now - start == AliasTable.stalePatience && AliasTable.stalePatience < Relay.datagramPatience)
+        #expect(RelayBench.told(outputs).first?.edns?.extendedError == .staleAnswer)
+        #expect(bench.relay.waiting.isEmpty)
+        // Whoever comes now does not wait; what comes then is for all who come later, and nobody is told twice.
+        #expect(RelayBench.told(bench.ask("a.test")).first?.edns?.extendedError == .staleAnswer)
+        #expect(RelayBench.told(try bench.answer(asked, ["a.test. 60 A 192.0.2.2"])).isEmpty)
+        let query = DNSMessage(
+            id: 9, flags: .recursionDesired, questions: [DNSQuestion(try #require(DomainName("a.test")), .a)],
+            edns: EDNS())
+        let audience = bench.relay.configuration.audiences.audience(of: RelayBench.client.address)
+        #expect(bench.relay.cache.age(query.encoded(), audience: audience, at: bench.now) == .zero)
+        // Where nothing is known, the wait goes on.
+        #expect(RelayBench.told(bench.ask("b.test")).isEmpty)
+        bench.now += AliasTable.stalePatience
+        #expect(RelayBench.told(bench.step(.deadlinePassed)).isEmpty)
+    }
+
     @Test func `letters in a random case come back as they were asked for`() throws {
         var bench = RelayBench { $0.randomizesCase = true }
         let outputs = bench.ask("www.example.com")

@@ -7,7 +7,8 @@
 //   any                | learnt                 | fresh, until its time is over
 //   fresh              | nine tenths are over   | fresh, due to be asked for again
 //   fresh              | its time is over       | late: asked for, and clients wait for it
-//   late               | nobody could be asked  | stale: given for the limit, with 30 seconds, and said to be old
+//   late               | nobody could be asked, | stale: given for the limit, with 30 seconds, and said to be old
+//                      | or not for 1.8 seconds |
 //   stale              | the limit is over      | lost: SERVFAIL
 //   any                | told of a change       | due at once, but not forgotten
 
@@ -70,6 +71,8 @@ package struct AliasTable: Sendable {
         package fileprivate(set) var failures = 0
         /// Whether it is being asked for.
         package fileprivate(set) var isAsked = false
+        /// Since when, or when it last was.
+        fileprivate var asked: Instant?
         /// When it is to be asked for.
         fileprivate var due: Instant?
 
@@ -88,6 +91,8 @@ package struct AliasTable: Sendable {
 
     /// The time to live of an old answer (RFC 8767 section 4).
     package static let staleTTL: UInt32 = 30
+    /// How long a client waits while there is something old to give (RFC 8767 section 5).
+    package static let stalePatience = Duration.milliseconds(1800)
     /// How long a client may keep that there are no addresses of a type that cannot be found out, in seconds.
     package static let unknownTTL: UInt32 = 5
     /// The pause behind a first failure; each further one doubles it.
@@ -171,7 +176,8 @@ package struct AliasTable: Sendable {
             let left = UInt32(clamping: (end - now).nanoseconds / 1_000_000_000)
             return .addresses(set.addresses, ttl: min(max(left, 1), alias.maximumTTL), isStale: false)
         }
-        guard set.failures > 0 else { return .wait }
+        let isSilent = set.isAsked && set.asked.map { now - $0 >= Self.stalePatience } == true
+        guard set.failures > 0 || isSilent else { return .wait }
         guard now < end + alias.staleLimit else { return .lost }
         return .addresses(set.addresses, ttl: min(Self.staleTTL, alias.maximumTTL), isStale: true)
     }
@@ -187,7 +193,10 @@ package struct AliasTable: Sendable {
     package mutating func takeDue(at now: Instant) -> [Key] {
         guard let nextDeadline, nextDeadline <= now else { return [] }
         let due = sets.filter { !$1.isAsked && $1.due.map { $0 <= now } ?? false }.map(\.key)
-        for key in due { sets[key]?.isAsked = true }
+        for key in due {
+            sets[key]?.isAsked = true
+            sets[key]?.asked = now
+        }
         return due.sorted { ($0.alias, $0.type.rawValue) < ($1.alias, $1.type.rawValue) }
     }
 

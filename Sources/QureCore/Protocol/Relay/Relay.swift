@@ -168,7 +168,12 @@ package struct Relay: Sendable {
         /// Whether it has come back to us.
         var isLoop = false
 
-        var nextDeadline: Instant? { earlier(earlier(exchange.nextDeadline, limit), suspicion) }
+        /// When those who wait get what was known before, if there is anything.
+        var staleDue: Instant?
+
+        var nextDeadline: Instant? {
+            earlier(earlier(exchange.nextDeadline, limit), earlier(suspicion, staleDue))
+        }
     }
 
     /// How long a client waits: less than a resolver's library does (5 s).
@@ -269,6 +274,7 @@ package struct Relay: Sendable {
             for number in works.keys.sorted() {
                 outputs += advance(number, .deadlinePassed, at: now, time: time, using: &random)
                 outputs += lookForLoop(number, at: now, time: time, using: &random)
+                outputs += giveStale(number, at: now)
             }
             for number in updates.keys.sorted() { outputs += advanceUpdate(number, .deadlinePassed, at: now) }
             earliest = works.values.compactMap(\.nextDeadline).min()
@@ -307,6 +313,9 @@ package struct Relay: Sendable {
         works[number] = Work(
             purpose: purpose, exchange: exchange, waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl,
             serial: serial)
+        if case .forward = purpose, configuration.staleLimit > .zero {
+            works[number]?.staleDue = now + AliasTable.stalePatience
+        }
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
         return advance(number, .start, at: now, time: time, using: &random)

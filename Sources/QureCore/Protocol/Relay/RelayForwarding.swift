@@ -54,6 +54,8 @@ extension Relay {
             return endLoop(of: waiter, through: [number], at: now, time: time, using: &random)
         }
         guard !work.waiters.contains(where: { $0.isSame(as: waiter) }) else { return ignore(waiter.client) }
+        let hasBeenLong = now >= work.limit - Self.patience + AliasTable.stalePatience
+        if hasBeenLong, case .forward = work.purpose, let old = stale(waiter, at: now) { return old }
         counters.joined += 1
         count(waiter, 1)
         work.waiters.append(waiter)
@@ -116,16 +118,34 @@ extension Relay {
 
     /// What was known before, if that is allowed, else SERVFAIL.
     private mutating func failOrStale(_ waiter: Waiter, _ reason: ExtendedError, at now: Instant) -> [Output] {
+        stale(waiter, at: now) ?? fail(waiter, reason)
+    }
+
+    /// What was known before; nil: nothing, or that is not allowed.
+    private mutating func stale(_ waiter: Waiter, at now: Instant) -> [Output]? {
+        guard configuration.staleLimit > .zero else { return nil }
         let known = cache.stale(
             waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL,
             at: now)
-        guard configuration.staleLimit > .zero, let known, var response = try? DNSMessage(known) else {
-            return fail(waiter, reason)
-        }
+        guard let known, var response = try? DNSMessage(known) else { return nil }
         counters.stale += 1
         let isName = response.responseCode != .nameError
         explain(&response, waiter.request, isName ? .staleAnswer : .staleNameError)
         return answer(response, to: waiter, ttl: 0)
+    }
+
+    /// Those who have waited for long get what was known before. The question goes on, for the cache.
+    mutating func giveStale(_ number: Int, at now: Instant) -> [Output] {
+        guard let work = works[number], let due = work.staleDue, now >= due else { return [] }
+        works[number]?.staleDue = nil
+        var outputs: [Output] = []
+        for (index, waiter) in work.waiters.enumerated() {
+            guard let given = stale(waiter, at: now) else { continue }
+            outputs += given
+            count(waiter, -1)
+            works[number]?.waiters[index].client = nil
+        }
+        return outputs
     }
 
     // MARK: Addresses of aliases
