@@ -51,7 +51,7 @@ struct DNSProxyStaleTests {
         let old = findings.filter(\.isOld), last = try #require(findings.last)
         // Two seconds that it was good for, five more; what was being asked when it stopped may have come through.
         #expect((Duration.seconds(5)...(.seconds(10))).contains(last.at - stopped), "\((last.at - stopped).text)")
-        #expect(old.count > 10 && old.allSatisfy { $0.addresses == ["192.0.2.9"] })
+        #expect(old.count > 1 && old.allSatisfy { $0.addresses == ["192.0.2.9"] })
         #expect(old.allSatisfy { (1...30).contains($0.answer.ttl ?? 99) })
         #expect(findings.dropLast().allSatisfy { $0.answer.status == "NOERROR" && $0.addresses == ["192.0.2.9"] })
         #expect(findings.filter { !$0.isOld && $0.answer.status == "NOERROR" }.allSatisfy { $0.answer.ttl ?? 9 <= 2 })
@@ -74,7 +74,7 @@ struct DNSProxyStaleTests {
         primary.pause()
         let isPatient = limit == "20s"
         let still = Self.poll(proxy) { findings in
-            isPatient ? findings.count(where: \.isOld) > 20 : findings.last?.addresses == ["192.0.2.9"]
+            isPatient ? findings.count(where: \.isOld) > 5 : findings.last?.addresses == ["192.0.2.9"]
         }
         // The one that lags behind is believed when the limit is over, and not before.
         let newer = isPatient ? still[...] : still.dropLast()
