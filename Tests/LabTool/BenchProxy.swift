@@ -100,7 +100,7 @@ extension Bench {
 
     /// A hundred connections, on each of which questions follow each other without waiting.
     private mutating func measureProxyStreams(_ site: ProxySite) throws {
-        let load = ProxyLoad("known", "-m tcp -l 2 -q 1000 -c 100")
+        let load = ProxyLoad("known", "-m tcp -l 1 -q 1000 -c 100")
         let figures = try race([.own, .unbound, .dnsdist].map { try contestant($0, site, load) })
         try report("a hundred connections", figures, limits: ["unbound": 1])
     }
@@ -108,7 +108,7 @@ extension Bench {
     /// With two workers, twice the work should be done. Where the asker has no processor left to follow, what counts is
     /// what a query costs: as many queries fit into two processors.
     private mutating func measureProxyWorkers(_ site: ProxySite) throws {
-        let load = ProxyLoad("known", "-l 2 -q 400 -c 64")
+        let load = ProxyLoad("known", "-l 1 -q 400 -c 64")
         let figures = try race([.own, .pair].map { try contestant($0, site, load) })
         let one = figures[0].figure, two = figures[1].figure
         let rates = two.rate / one.rate, capacity = 2 * one.cost / two.cost
