@@ -46,6 +46,10 @@ private struct Party {
 
     private mutating func take(_ number: Int, _ input: Election.Input) {
         let outputs = members[number].step(input, at: now, using: &random)
+        if case .deadlinePassed = input {
+            // Before anybody answers, which here takes no time.
+            #expect(members[number].nextDeadline.map { $0 > now } ?? true, "the law of deadlines")
+        }
         var isPresent: Bool?
         for output in outputs {
             switch output {
@@ -78,7 +82,6 @@ private struct Party {
             for number in awake {
                 guard let due = members[number].nextDeadline, due <= now else { continue }
                 step(number, .deadlinePassed)
-                #expect(members[number].nextDeadline.map { $0 > now } ?? true, "the law of deadlines")
             }
         }
         now = end

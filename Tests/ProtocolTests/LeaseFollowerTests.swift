@@ -156,7 +156,8 @@ private typealias FollowerRow = Row<LeaseFollower.Input>
         let cases: [(came: [LeaseFollower.Output], remains: [LeaseFollower.Output])] = [
             ([], []), ([give], [give]), ([give, later], [later]), ([give, take], [take]), ([take, give], [take, give]),
             ([give, .announce, later], [later, .announce]), ([give, .announce, take], [take]),
-            ([take, give, take, later], [take, take, later]), ([give, take, .ended(.quietly)], [take, .ended(.quietly)]),
+            ([take, give, take, later], [take, take, later]),
+            ([give, take, .ended(.quietly)], [take, .ended(.quietly)]),
         ]
         for (came, remains) in cases { #expect(LeaseFollower.whatRemains(of: came) == remains) }
     }
