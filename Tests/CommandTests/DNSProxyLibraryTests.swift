@@ -47,6 +47,11 @@ struct DNSProxyLibraryTests {
         let server = try NameServer(.named, lines: "both A 192.0.2.3\nboth AAAA 2001:db8::3\nsix AAAA 2001:db8::4\n")
         let folder = TemporaryFolder()
         try Self.prepare(folder)
+        // getent looks for addresses of the types only that this host has beside the loopback ones, and other tests may
+        // have given it some of one type (AI_ADDRCONFIG).
+        let own = ["198.51.100.253/32", "2001:db8:53::1/128"]
+        for address in own { must("ip addr add \(address) dev lo") }
+        defer { for address in own { shell("ip addr del \(address) dev lo") } }
         let upstream = try ScriptedServer()
         let aliases = ["www", "both", "six", "no"].flatMap {
             ["--alias", "\($0).example.com=\($0).z.test ask=127.0.0.1:\(server.port)"]
