@@ -29,9 +29,9 @@ extension Election {
         let why = transfer?.why
         let hasAnswered = isMaster
         transfer = nil
-        // Whoever it is has had its say a moment ago: wait for it as for a master. Before the event, which names it.
-        adopt(message, theirs, at: now)
+        // Whoever it is has had its say a moment ago: wait for it as for a master.
         let outputs = become(restingRole, reason: reason)
+        adopt(message, theirs, at: now)
         if case .leaving(let reason)? = why { return outputs + sayGoodbye(reason, at: now) }
         return outputs + (hasAnswered ? sayReleased(at: now) : []) + hello(at: now)
     }
