@@ -36,7 +36,8 @@ struct AnnouncementTests {
         network.behave("nat-pmp=84.1.2.99 announce=nat-pmp:0:84.1.2.5:192.168.1.2")
         #expect(tool.complains("192.168.1.2, which is not the gateway, announces nat-pmp epoch=0"), "\(tool.errors)")
         usleep(500_000)  // longer than a look takes to begin: there is to be none
-        #expect(network.asked == "")
+        // The look before may still wait for an answer by PCP and ask once more; a new one would begin with both.
+        #expect(!network.asked.contains("nat-pmp"), "\(network.asked)")
         // The other protocol, which does not say the address: the first word, and seconds that do not fit.
         network.behave("pcp=84.1.2.6 announce=pcp:7")
         #expect(becomes("84.1.2.6"), "\(tool.errors)")

@@ -404,6 +404,8 @@ extension Simulation {
             case .paused: resume(index)
             case .running: break
             }
+            // Until a moment ago it could not hold the address, and stands aside for that.
+            if hosts[index].refusesAddress { hosts[index].fitFrom = now + 5 * Self.second }
             hosts[index].refusesAddress = false
             hosts[index].passesCheck = true
             tellHealth(index)
