@@ -25,15 +25,17 @@ final class ClaimSession {
     private var changes: NetlinkMonitor
     /// Hears and asks in this host's own name; speaks in the addresses' name while they are here.
     private var ear: NeighborSocket
-    private var mouth: NeighborSocket?
+    var mouth: NeighborSocket?
     private var fence: Fence?
     private var twin: Guard?
     /// nil: not wanted.
-    private let verifications: Verifications?
+    let verifications: Verifications?
     var registration: Registration
     private var isLinkUp: Bool
     /// Whether this turn has put an address on an interface, renewed one, or taken one off.
-    private var hasChangedHost = false, hasInstalled = false
+    private var hasChangedHost = false
+    /// Whether one has been put there since the last look at what the kernel tells of.
+    private var hasInstalled = false
     let service = ServiceManager()
     private var watchdog: Watchdog
     /// Until when the fence is open, where the elector says so; nil: as long as the claim's own lease.
@@ -302,7 +304,7 @@ final class ClaimSession {
         if mouth == nil { try openMouth() }
     }
 
-    private func openMouth() throws {
+    func openMouth() throws {
         let socket = try keeper.openMouth(hearing: keeper.gateways())
         for descriptor in socket.descriptors { try poller.add(descriptor, token: Token.link) }
         mouth = .some(socket)
@@ -377,24 +379,5 @@ final class ClaimSession {
         dead.bury()
         diagnostics.say(.warning, "the guard process was killed, making another")
         if isHolding { makeTwin() }
-    }
-
-    // MARK: Verification
-
-    /// Does something about the verification and tells what it has found; nothing where none is wanted.
-    func verify(
-        _ action: (Verifications, borrowing NeighborSocket, borrowing Poller) throws -> [Verifications.Finding]
-    ) throws {
-        guard mouth != nil, let verifications else { return }
-        for finding in try action(verifications, mouth!, poller) { tell(finding) }
-    }
-
-    /// A gateway often comes later than the address, from DHCP or a router's advertisement.
-    private func lookForGateway() throws {
-        guard isHolding, try verifications?.hasGatewayCome() == true else { return }
-        // The one that is open does not hear this gateway.
-        mouth = nil
-        try openMouth()
-        try verify { try $0.begin($1, $2, onlyMissing: true) }
     }
 }

@@ -197,3 +197,22 @@ extension Verifications.Finding {
         self.init(width: verifier.address.bitWidth, text: result.text(verifier.gateway), time: time)
     }
 }
+
+extension ClaimSession {
+    /// Does something about the verification and tells what it has found; nothing where none is wanted.
+    func verify(
+        _ action: (Verifications, borrowing NeighborSocket, borrowing Poller) throws -> [Verifications.Finding]
+    ) throws {
+        guard mouth != nil, let verifications else { return }
+        for finding in try action(verifications, mouth!, poller) { tell(finding) }
+    }
+
+    /// A gateway often comes later than the address, from DHCP or a router's advertisement.
+    func lookForGateway() throws {
+        guard isHolding, try verifications?.hasGatewayCome() == true else { return }
+        // The one that is open does not hear this gateway.
+        mouth = nil
+        try openMouth()
+        try verify { try $0.begin($1, $2, onlyMissing: true) }
+    }
+}
