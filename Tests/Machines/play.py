@@ -105,6 +105,12 @@ class Watch:
         """Another one than at the beginning, once it answers."""
         return eventually(lambda: self.client.answerer() != self.holder and self.client.answerer(), limit)
 
+    def move(self, since=0):
+        """Waits for another one, and a second more; who it is, the requests lost in each family, the outage."""
+        new = self.next()
+        time.sleep(1)
+        return new, self.lost(), self.outage(since)
+
     def lost(self):
         return [meter.stop()["lost"] for meter in (self.client, self.client6)]
 
@@ -346,11 +352,8 @@ class Play:
             old = self.named(watch.holder)
             pressed = milliseconds()
             old.qmp("system_powerdown")
-            new = watch.next()
+            new, lost, outage = watch.move(pressed)
             first = watch.client.all("answered")[-1]["at_ns"] / 1e6
-            time.sleep(1)
-            lost = watch.lost()
-            outage = watch.outage(pressed)
             together, _ = watch.together()
         self.check(
             "power button: another machine has the address", new and self.named(new).role() == "master",
@@ -407,10 +410,7 @@ class Play:
         with Watch() as watch:
             old = self.named(watch.holder)
             old.kill()
-            new = watch.next()
-            time.sleep(0.5)
-            lost = watch.lost()
-            outage = watch.outage()
+            new, lost, outage = watch.move()
         self.check_time(
             "killed: another machine has the address, after", outage, TAKE_OVER + watch.slack,
             f", {old.name}, then {new}, {sum(lost)} requests lost", bool(new))
@@ -459,10 +459,7 @@ class Play:
                 settled and macs == {VIRTUAL_MAC} and VIRTUAL_MAC in old.filter()["unicast-table"]
                 and not old.filter()["promiscuous"], f"{old.name}, {' '.join(macs)}")
             old.qmp("system_powerdown")
-            new = watch.next()
-            time.sleep(1)
-            lost = watch.lost()
-            outage = watch.outage()
+            new, lost, outage = watch.move()
         # The switch has to learn where it is now, and what the old machine still says teaches it otherwise.
         self.check_time(
             "power button: it moves, and the clients have no answer for", outage, INTERVAL + watch.slack,
