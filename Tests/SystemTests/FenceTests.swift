@@ -20,7 +20,7 @@ extension PrivateNetwork {
     private func answers(_ line: String) -> Bool { run(line).status == 0 }
 
     @Test func `open, the fence lets the addresses speak; when the time is over, nothing`() throws {
-        let fence = try Fence(fencedAddresses())
+        var fence = try Fence(fencedAddresses())
         try fence.open(for: .seconds(20))
         #expect(answers(Self.arping) && answers(Self.ping) && answers(Self.pingV6))
         try fence.open(for: .milliseconds(200))
@@ -36,7 +36,7 @@ extension PrivateNetwork {
     }
 
     @Test func `closed, no neighbour question is answered either`() throws {
-        let fence = try Fence(fencedAddresses())
+        var fence = try Fence(fencedAddresses())
         try fence.open(for: .seconds(20))
         try fence.close()
         must(Self.peer("ip neigh flush all"))
@@ -46,7 +46,7 @@ extension PrivateNetwork {
     }
 
     @Test func `handing over, the addresses send but do not answer`() throws {
-        let fence = try Fence(fencedAddresses())
+        var fence = try Fence(fencedAddresses())
         try fence.open(for: .seconds(20))
         #expect(answers(Self.ping) && answers(Self.pingV6))  // the peer knows where they are now
         try fence.open(for: .seconds(20), answering: false)
@@ -58,17 +58,37 @@ extension PrivateNetwork {
 
     @Test func `a flushed ruleset is put back, and a second fence replaces the first`() throws {
         let addresses = try fencedAddresses()
-        let fence = try Fence(addresses)
+        var fence = try Fence(addresses)
         try fence.open(for: .seconds(20))
         must("nft flush ruleset")
         try fence.open(for: .seconds(20))
         #expect(must("nft list ruleset").contains("10.9.0.11"))
         try fence.close()
         #expect(!answers(Self.arping))
-        let second = try Fence(addresses)
+        var second = try Fence(addresses)
         try second.open(for: .seconds(20))
         #expect(answers(Self.arping))
         #expect(must("nft list tables").split(separator: "\n").count == 3)
+    }
+
+    @Test func `what the rules are about outlives the lease that was given last`() throws {
+        let addresses = try fencedAddresses()
+        var fence = try Fence(addresses)
+        // How long the elements of a set have to live, in whole minutes.
+        func minutes(_ set: String) -> Int? {
+            let listed = must("nft list set \(set)").firstMatch(of: /expires (?:(\d+)m)?/)
+            return listed.map { $0.1.flatMap { Int($0) } ?? 0 }
+        }
+        for family in ["arp", "ip"] {
+            // Made anew, and nothing known of the one before.
+            fence = try Fence(addresses)
+            try fence.open(for: .seconds(20))
+            #expect(minutes("\(family) qure-claim-10.9.0.11 fenced") == 1)
+            // The second is in the time of the first: that they are renewed at all shows with a longer one.
+            try fence.open(for: .seconds(300))
+            #expect(minutes("\(family) qure-claim-10.9.0.11 fenced").map { $0 >= 5 } == true)
+        }
+        #expect(minutes("ip6 qure-claim-10.9.0.11 answering").map { $0 >= 4 } == true)
     }
 
     @Test func `without the capability there is no fence, and the error says so`() async {

@@ -164,7 +164,7 @@ extension PrivateNetwork {
         let messages =
             prefixes.flatMap { Netlink.removalMessage(prefix: $0, interface: index) }
             + Netlink.removalMessage(link: macvlan.index)
-        let fence = try Fence(prefixes.map(\.address))
+        var fence = try Fence(prefixes.map(\.address))
         try fence.open(for: .seconds(20))
         let twin = try Guard(route: messages, filter: fence.removalBatch)
         let process = twin.pid

@@ -1,8 +1,8 @@
 // FenceRules: the nf_tables messages of a Fence. One table in each family (arp, ip, ip6), named after the claim's first
-// address, with three sets of addresses: `fenced` says which addresses the rules are about, `sending` which of them
-// may send packets, `answering` which may speak ARP and neighbour discovery. All elements run out; `fenced` last,
-// long after the kernel has removed the address, so that a table that nobody could remove any more is without effect.
-// The frames of qure's own packet sockets do not pass here.
+// address, with sets of addresses: `fenced` says which addresses the rules are about, `sending` which of them may send
+// packets, `answering` which may speak ARP and neighbour discovery. All elements run out; `fenced` last, long after the
+// kernel has removed the address, so that a table that nobody could remove any more is without effect. The frames of
+// qure's own packet sockets do not pass here.
 
 import CNetlink
 import Glibc
@@ -14,13 +14,15 @@ struct FenceRules: Sendable {
     private let table: String
     private let parts: [Part]
     /// How long the rules outlive the last renewal: longer than any lifetime that the address may have left.
-    private static let memory = Duration.seconds(60)
+    static let memory = Duration.seconds(60)
 
     /// One table: the family's number and its addresses.
     private struct Part {
         var family: Int32
         var addresses: [IPAddress]
         var keyLength: Int { addresses[0].bitWidth / 8 }
+        /// The sets that permit something: in `arp` nothing but answers passes, in `ip` none do.
+        var permits: [SetName] { family == 3 ? [.answering] : family == 2 ? [.sending] : [.sending, .answering] }
     }
 
     /// The rules about these addresses, one at least.
@@ -36,7 +38,7 @@ struct FenceRules: Sendable {
         table = "qure-claim-\(addresses[0])"
     }
 
-    private enum SetName: String, CaseIterable { case fenced, sending, answering }
+    private enum SetName: String { case fenced, sending, answering }
 
     // MARK: The messages
 
@@ -45,7 +47,9 @@ struct FenceRules: Sendable {
         var messages = removal
         for part in parts {
             messages.append(whole(NFT_MSG_NEWTABLE, part))
-            for set in SetName.allCases { messages.append(newSet(set, part, id: UInt32(messages.count))) }
+            for set in [.fenced] + part.permits {
+                messages.append(newSet(set, part, id: UInt32(messages.count)))
+            }
             messages.append(chain(part))
             let sender = load(base: NFT_PAYLOAD_NETWORK_HEADER, at: senderOffset(part), part.keyLength)
             messages.append(rule(part, [sender]))
@@ -54,16 +58,21 @@ struct FenceRules: Sendable {
         return messages
     }
 
-    /// Opens for the time of the lease; closes where that is nothing.
-    func renewal(_ lease: Duration, answering: Bool) -> [Message] {
+    /// Opens for the time of the lease; closes where that is nothing. `withRules`: what the rules are about is renewed,
+    /// too, which is needed once in a while only.
+    func renewal(_ lease: Duration, answering: Bool, withRules: Bool) -> [Message] {
         var messages: [Message] = []
         for part in parts {
             // Removing all elements and adding new ones is one transaction, so there is no moment without.
-            for set in SetName.allCases { messages.append(elements(NFT_MSG_DELSETELEM, set, part, timeout: nil)) }
-            messages.append(elements(NFT_MSG_NEWSETELEM, .fenced, part, timeout: lease + Self.memory))
-            guard lease > .zero else { continue }
-            messages.append(elements(NFT_MSG_NEWSETELEM, .sending, part, timeout: lease))
-            if answering { messages.append(elements(NFT_MSG_NEWSETELEM, .answering, part, timeout: lease)) }
+            if withRules {
+                messages.append(elements(NFT_MSG_DELSETELEM, .fenced, part, timeout: nil))
+                messages.append(elements(NFT_MSG_NEWSETELEM, .fenced, part, timeout: lease + Self.memory))
+            }
+            for set in part.permits {
+                messages.append(elements(NFT_MSG_DELSETELEM, set, part, timeout: nil))
+                guard lease > .zero, set == .sending || answering else { continue }
+                messages.append(elements(NFT_MSG_NEWSETELEM, set, part, timeout: lease))
+            }
         }
         return messages
     }
@@ -80,12 +89,13 @@ struct FenceRules: Sendable {
     }
 
     private static func request(
-        _ type: nf_tables_msg_types, _ family: Int32, create: Bool, _ body: (borrowing NetlinkRequest) -> Void
+        _ type: nf_tables_msg_types, _ family: Int32, create: Bool, capacity: Int = 4096,
+        _ body: (borrowing NetlinkRequest) -> Void
     ) -> Message {
         let number = Int(NFNL_SUBSYS_NFTABLES) << 8 | Int(type.rawValue)
         let header = nfgenmsg(nfgen_family: UInt8(family), version: UInt8(NFNETLINK_V0), res_id: 0)
         let request = NetlinkRequest(
-            number, flags: create ? NLM_F_CREATE | NLM_F_APPEND : 0, fixed: header, call: "fence", capacity: 4096)
+            number, flags: create ? NLM_F_CREATE | NLM_F_APPEND : 0, fixed: header, call: "fence", capacity: capacity)
         body(request)
         return request.bytes()
     }
@@ -127,7 +137,9 @@ struct FenceRules: Sendable {
     private func elements(
         _ type: nf_tables_msg_types, _ set: SetName, _ part: Part, timeout: Duration?
     ) -> Message {
-        Self.request(type, part.family, create: type == NFT_MSG_NEWSETELEM) { request in
+        // A name or an element takes sixty octets at most; more room than that would be filled with zeros for nothing.
+        let capacity = 256 + 64 * part.addresses.count
+        return Self.request(type, part.family, create: type == NFT_MSG_NEWSETELEM, capacity: capacity) { request in
             request.put(NFTA_SET_ELEM_LIST_TABLE.rawValue, table)
             request.put(NFTA_SET_ELEM_LIST_SET.rawValue, set.rawValue)
             // A removal that names no element removes them all.
