@@ -140,7 +140,7 @@ final class ClaimSession {
         keeper.lease = max(lease, until - Clock.now)
         guard isHolding else { return try step(.take(probing: probing)) }
         try openFence()
-        if Clock.now - renewedAt >= lease / 4 || until > lifetimeEnd { try renewLifetime() }
+        if Clock.now - renewedAt >= lease / 2 || until > lifetimeEnd { try renewLifetime() }
     }
 
     /// Tells the link once more that the addresses are here.
