@@ -300,7 +300,7 @@ final class AddressKeeper {
     func openEar(hearing gateways: [IPAddress] = []) throws -> NeighborSocket {
         try NeighborSocket(
             interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: linkLocal,
-            networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
+            networks: addresses.compactMap { Prefix($0, length: $0.bitWidth) }, holders: gateways)
     }
 
     /// A socket in the name of the addresses' hardware address, which works while they are here.
@@ -308,6 +308,6 @@ final class AddressKeeper {
         guard let virtual else { return try openEar(hearing: gateways) }
         return try NeighborSocket(
             interface: virtual.link.index, name: virtual.link.name, mac: virtual.link.mac ?? .zero, linkLocal: nil,
-            networks: (addresses + gateways).compactMap { Prefix($0, length: $0.bitWidth) }, identity: link.mac)
+            networks: addresses.compactMap { Prefix($0, length: $0.bitWidth) }, holders: gateways, identity: link.mac)
     }
 }

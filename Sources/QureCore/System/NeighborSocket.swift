@@ -29,25 +29,31 @@ package struct NeighborSocket: ~Copyable {
     private let hears: [Prefix]
     private let identity: MACAddress?
 
-    /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`.
+    /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`; about the
+    /// `holders` only what they say themselves, so that others' questions for them, as for a gateway, wake nobody.
     /// `identity` is this host's own hardware address where `mac` is one that several hosts share. Who is about to take
     /// an IPv6 address says so to a group that a socket joins where it `hearsClaims`.
     package init(
         interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
-        identity: MACAddress? = nil, hearsClaims: Bool = true
+        holders: [IPAddress] = [], identity: MACAddress? = nil, hearsClaims: Bool = true
     ) throws(SystemError) {
-        let v4 = networks.filter { $0.address.bitWidth == 32 }
-        let v6 = networks.filter { $0.address.bitWidth == 128 }
+        let holders = holders.compactMap { Prefix($0, length: $0.bitWidth) }
+        func isV4(_ network: Prefix) -> Bool { network.address.bitWidth == 32 }
+        func isV6(_ network: Prefix) -> Bool { network.address.bitWidth == 128 }
         var descriptors: [CInt] = []
         var arp: PacketSocket?
-        if !v4.isEmpty {
-            let socket = try PacketSocket(.arp, interface: index, name: name, filter: .arp(about: v4))
+        if (networks + holders).contains(where: isV4) {
+            let filter = PacketFilter.arp(about: networks.filter(isV4), by: holders.filter(isV4))
+            let socket = try PacketSocket(.arp, interface: index, name: name, filter: filter)
             descriptors.append(socket.descriptor)
             arp = .some(socket)
         }
         var ipv6: PacketSocket?
-        if !v6.isEmpty {
-            let socket = try Self.openIPv6(v6, interface: index, name: name, hearsClaims: hearsClaims)
+        if (networks + holders).contains(where: isV6) {
+            let filter = PacketFilter.neighborMessages(about: networks.filter(isV6), by: holders.filter(isV6))
+            let socket = try PacketSocket(.ipv6, interface: index, name: name, filter: filter)
+            try socket.join(.multicast(.allNodes))
+            if hearsClaims { try Self.joinGroups(of: networks, socket) }
             descriptors.append(socket.descriptor)
             ipv6 = .some(socket)
         }
@@ -57,19 +63,14 @@ package struct NeighborSocket: ~Copyable {
         self.mac = mac
         self.identity = identity
         self.linkLocal = linkLocal ?? .unspecified
-        hears = networks
+        hears = networks + holders
     }
 
-    private static func openIPv6(
-        _ networks: [Prefix], interface index: Int, name: String, hearsClaims: Bool
-    ) throws(SystemError) -> PacketSocket {
-        let socket = try PacketSocket(.ipv6, interface: index, name: name, filter: .neighborMessages(about: networks))
-        try socket.join(.multicast(.allNodes))
-        guard hearsClaims else { return socket }
+    /// Who is about to take an address asks those that have it, by their group.
+    private static func joinGroups(of networks: [Prefix], _ socket: borrowing PacketSocket) throws(SystemError) {
         for case .v6(let address) in networks.filter({ $0.length == 128 }).map(\.address) {
             try socket.join(.multicast(address.solicitedNode))
         }
-        return socket
     }
 
     /// Hears neighbour solicitations to any group, as far as they reach this host.

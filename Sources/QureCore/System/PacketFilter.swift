@@ -40,9 +40,11 @@ package struct PacketFilter: Sendable {
         }
     }
 
-    /// ARP packets whose sender or target is in one of `networks`.
-    package static func arp(about networks: [Prefix]) -> PacketFilter {
-        PacketFilter(anyOf: networks.flatMap { [address(at: 14, in: $0), address(at: 24, in: $0)] })
+    /// ARP packets whose sender or target is in one of `networks`, or whose sender is one of the `holders`.
+    package static func arp(about networks: [Prefix], by holders: [Prefix] = []) -> PacketFilter {
+        PacketFilter(
+            anyOf: networks.flatMap { [address(at: 14, in: $0), address(at: 24, in: $0)] }
+                + holders.map { address(at: 14, in: $0) })
     }
 
     /// ARP requests that come from `sender`.
@@ -50,15 +52,18 @@ package struct PacketFilter: Sendable {
         PacketFilter(anyOf: [[Test(at: 4, mask: 0xffff, is: 1), Test(at: 14, is: sender.rawValue)]])
     }
 
-    /// Neighbour solicitations and advertisements whose target is in one of `networks`, and solicitations from there.
-    package static func neighborMessages(about networks: [Prefix]) -> PacketFilter {
+    /// Neighbour solicitations and advertisements whose target is in one of `networks`, and solicitations from there;
+    /// of the `holders` only the advertisements, and their own solicitations.
+    package static func neighborMessages(about networks: [Prefix], by holders: [Prefix] = []) -> PacketFilter {
         let icmp = Test(at: 4, mask: 0xff00, is: UInt32(IPv6Packet.icmp) << 8)
+        func clauses(_ places: [(type: UInt32, offset: Int)], _ network: Prefix) -> [[Test]] {
+            places.map { type, offset in
+                [icmp, Test(at: 40, mask: 0xff00_0000, is: type << 24)] + address(at: offset, in: network)
+            }
+        }
         return PacketFilter(
-            anyOf: networks.flatMap { network in
-                [(135, 48), (136, 48), (135, 8)].map { type, offset in
-                    [icmp, Test(at: 40, mask: 0xff00_0000, is: type << 24)] + address(at: offset, in: network)
-                }
-            })
+            anyOf: networks.flatMap { clauses([(135, 48), (136, 48), (135, 8)], $0) }
+                + holders.flatMap { clauses([(136, 48), (135, 8)], $0) })
     }
 
     /// IGMP messages, whichever options their header has.
