@@ -110,7 +110,7 @@ struct ManualTests {
             let halves = row.split(separator: " Ta ")
             for word in halves[0].split(whereSeparator: { $0 == " " || $0 == "," }) {
                 words += 1
-                let event = try ClusterEvent(word.utf8)
+                let event = try ClusterEvent(Array(word.utf8))
                 #expect(event.unknown == [], "\(word)")
                 let meaning = halves[1].hasPrefix("hold") ? true : halves[1].hasPrefix("do not") ? false : nil
                 #expect(event.holds == meaning, "\(word)")
@@ -124,7 +124,7 @@ struct ManualTests {
         let keys = Self.streamItems.filter { !$0.contains(" Ta ") }
         #expect(keys.count == 11 && keys == keys.sorted())
         for key in keys {
-            #expect(try ClusterEvent("master \(key)=\(values[key] ?? "x")".utf8).unknown == [], "\(key)")
+            #expect(try ClusterEvent(Array("master \(key)=\(values[key] ?? "x")".utf8)).unknown == [], "\(key)")
         }
     }
 
@@ -132,7 +132,7 @@ struct ManualTests {
         let lines = ManualPage("qure.7").section("EVENT STREAM")
         let example = lines.drop { !$0.hasPrefix(".Bd -literal") }.dropFirst().prefix { $0 != ".Ed" }
         #expect(example.count == 5)
-        for line in example { #expect(try ClusterEvent(line.utf8).unknown == [], "\(line)") }
+        for line in example { #expect(try ClusterEvent(Array(line.utf8)).unknown == [], "\(line)") }
     }
 
     @Test func `the fields of a record are those of the page`() {

@@ -61,7 +61,7 @@ extension InTheLab {
             /// Whether the last line of a host says that it has the address; each line is one of the stream.
             func holds(_ number: Int) -> Bool? {
                 let lines = text("h\(number)").split(separator: "\n")
-                return lines.compactMap { try? ClusterEvent($0.utf8) }.last?.holds
+                return lines.compactMap { try? ClusterEvent(Array($0.utf8)) }.last?.holds
             }
 
             /// The one whose follower is told that it is master, once there is exactly one.

@@ -36,7 +36,9 @@ package struct EventStream {
 
     /// The words of an event that its reader does not know and was not told of before.
     package mutating func newWords(of event: ClusterEvent) -> [String] {
-        let new = event.unknown.filter { !told.contains($0) }.prefix(Self.maximumUnknown - told.count)
+        let unknown = event.unknown
+        guard !unknown.isEmpty else { return [] }
+        let new = unknown.filter { !told.contains($0) }.prefix(Self.maximumUnknown - told.count)
         told.formUnion(new)
         return Array(new)
     }

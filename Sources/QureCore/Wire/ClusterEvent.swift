@@ -71,11 +71,13 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
     /// What the reader does not know: the word, if it is new to it, and keys.
     package var unknown: [String] {
         let isKnown = holds != nil || state == .claiming
-        return (isKnown ? [] : [state.rawValue]) + words.map(\.key).filter { !Self.keys.contains($0) }
+        var unknown = isKnown ? [] : [state.rawValue]
+        for (key, _) in words where !Self.keys.contains(key) { unknown.append(key) }
+        return unknown
     }
 
     /// Reads one line, without its line end.
-    package init(_ line: some Collection<UInt8>) throws(Malformation) {
+    package init(_ line: [UInt8]) throws(Malformation) {
         guard line.count <= Self.maximumLength else {
             throw Malformation(description: "longer than \(Self.maximumLength) bytes")
         }
@@ -83,27 +85,34 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
             throw Malformation(description: "control characters or no UTF-8")
         }
         // By bytes, as a shell does: a blank before a combining mark is a blank.
-        var parts = text.utf8.split(separator: UInt8(ascii: " ")).map(Substring.init)
-        guard !parts.isEmpty else { throw Malformation(description: "empty") }
-        let word = parts.removeFirst()
+        var rest = text.utf8[...].drop(while: Self.isBlank)
+        guard !rest.isEmpty else { throw Malformation(description: "empty") }
+        let word = Self.cutWord(&rest)
         guard Self.isName(word) else { throw Malformation(description: "'\(word)' cannot be a state") }
         state = State(rawValue: String(word))
         words = []
-        for part in parts {
-            let pair = part.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-                .map(Substring.init)
-            guard pair.count == 2, Self.isName(pair[0]) else {
+        while !rest.isEmpty {
+            let part = Self.cutWord(&rest)
+            guard let sign = part.utf8.firstIndex(of: UInt8(ascii: "=")), Self.isName(part[..<sign]) else {
                 throw Malformation(description: "'\(part)' is not of the form key=value")
             }
-            let key = String(pair[0])
+            let key = String(part[..<sign])
+            let value = String(part[part.utf8.index(after: sign)...])
             guard !words.contains(where: { $0.key == key }) else {
                 throw Malformation(description: "'\(key)' stands there twice")
             }
-            words.append((key, String(pair[1])))
-            guard take(key, String(pair[1])) else {
-                throw Malformation(description: "'\(pair[1])' cannot be a value of \(key)")
-            }
+            words.append((key, value))
+            guard take(key, value) else { throw Malformation(description: "'\(value)' cannot be a value of \(key)") }
         }
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") }
+
+    /// Takes the first word from `rest`, and the blanks behind it.
+    private static func cutWord(_ rest: inout Substring.UTF8View) -> Substring {
+        let end = rest.firstIndex(where: isBlank) ?? rest.endIndex
+        defer { rest = rest[end...].drop(while: isBlank) }
+        return Substring(rest[..<end])
     }
 
     private static func isName(_ text: Substring) -> Bool {
