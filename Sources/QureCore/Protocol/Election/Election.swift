@@ -50,7 +50,7 @@ package struct Election: Sendable {
     /// Messages that were not believed, by why.
     package internal(set) var disbelieved: [String: Int] = [:]
 
-    var timers: [Timer: Instant] = [:]
+    var timers: Timers = [:]
     var sequence: UInt64 = 0
     var standing: Standing?
     var claimsSent = 0
@@ -98,8 +98,13 @@ package struct Election: Sendable {
         self.configuration = configuration
     }
 
-    /// When `deadlinePassed` is due.
-    package var nextDeadline: Instant? { role == .goodbye ? nil : timers.values.min() }
+    /// When `deadlinePassed` is due. Where heartbeats are frequent, what can wait for the next one does.
+    package var nextDeadline: Instant? {
+        guard role != .goodbye else { return nil }
+        let isFrequent = timers[.heartbeat] != nil && configuration.interval <= Self.reviewInterval / 2
+        // Not for longer: whoever answers questions with heartbeats has the next one always before it.
+        return timers.first(patience: isFrequent ? configuration.interval : .zero)
+    }
 
     /// The term that this member follows, or leads.
     package var term: UInt64 { standing?.term ?? master?.standing.term ?? 0 }
@@ -298,7 +303,7 @@ package struct Election: Sendable {
     private mutating func deadlinePassed(
         at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        if let due = timers.values.min(), now > due {
+        if let due = nextDeadline, now > due {
             noteLateness(now - due)
             if let outputs = bridgeGap(of: now - due, at: now) { return outputs }
         }

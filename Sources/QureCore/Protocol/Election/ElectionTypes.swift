@@ -192,5 +192,33 @@ extension Election {
     enum Timer: Int, CaseIterable, Sendable {
         case join, heartbeat, hello, suspicion, question, claim, claimRepeat, transferRepeat, transferEnd, presence
         case gateway, address, review
+
+        /// Whether it can wait for the next heartbeat where one is to come: looks at how things are, which cost a
+        /// wake-up of their own otherwise.
+        var isPatient: Bool { self == .gateway || self == .review }
+    }
+
+    /// When what is due. A list by the timers' numbers: it is looked at with every message and heartbeat.
+    struct Timers: Sendable, ExpressibleByDictionaryLiteral {
+        private var due: [Instant?]
+
+        init(dictionaryLiteral elements: (Timer, Instant)...) {
+            due = Array(repeating: nil, count: Timer.allCases.count)
+            for (timer, instant) in elements { self[timer] = instant }
+        }
+
+        subscript(timer: Timer) -> Instant? {
+            get { due[timer.rawValue] }
+            set { due[timer.rawValue] = newValue }
+        }
+
+        var isEmpty: Bool { due.allSatisfy { $0 == nil } }
+
+        /// The first that is due, where those that can wait do so for `patience`.
+        func first(patience: Duration) -> Instant? {
+            Timer.allCases.reduce(nil) { first, timer in
+                earlier(first, self[timer].map { timer.isPatient ? $0 + patience : $0 })
+            }
+        }
     }
 }

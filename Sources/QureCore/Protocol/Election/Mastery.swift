@@ -133,19 +133,17 @@ extension Election {
     /// Who succeeds, in order: eligible members that were heard lately; priority, the gateway's sign of life, how long
     /// they have been there, number.
     func successors(at now: Instant) -> [NodeID] {
-        let eligible = members.filter { $0.value.isEligible && isPresent($0.value, at: now) }
-        return eligible.sorted { order($0, at: now) < order($1, at: now) }
-            .prefix(ElectionMessage.maximumEntries).map(\.key)
-    }
-
-    private func order(
-        _ entry: (key: NodeID, value: Member), at now: Instant
-    ) -> (Int, Int, Int64, NodeID) {
-        let evidence = entry.value.gatewayHeard.map { now - $0 <= Self.freshEvidence } ?? false
-        return (
-            -Int(entry.value.priority), configuration.requiresGateway && !evidence ? 1 : 0,
-            entry.value.knownSince.nanoseconds, entry.key
-        )
+        typealias Order = (priority: Int, lacksGateway: Int, since: Int64, node: NodeID)
+        var ranking: [Order] = []
+        for (node, member) in members where member.isEligible && isPresent(member, at: now) {
+            let evidence = member.gatewayHeard.map { now - $0 <= Self.freshEvidence } ?? false
+            ranking.append(
+                (
+                    -Int(member.priority), configuration.requiresGateway && !evidence ? 1 : 0,
+                    member.knownSince.nanoseconds, node
+                ))
+        }
+        return ranking.sorted(by: <).prefix(ElectionMessage.maximumEntries).map(\.node)
     }
 
     // MARK: The address
