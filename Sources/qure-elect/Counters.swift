@@ -19,9 +19,9 @@ struct Counters {
     private(set) var lateness = Histogram()
 
     /// Notes that this member has taken over, if it has.
-    mutating func note(_ event: Election.Event, _ election: Election) {
+    mutating func note(_ event: Election.Event, _ lastTakeOver: @autoclosure () -> Election.TakeOver?) {
         // With a reason it is master again, or still.
-        guard event.state == .master, event.reason == nil, let last = election.lastTakeOver else { return }
+        guard event.state == .master, event.reason == nil, let last = lastTakeOver() else { return }
         takeOvers[last.reason, default: 0] += 1
         tookOverAt = Clock.realtimeNanoseconds
     }

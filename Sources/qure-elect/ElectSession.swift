@@ -29,6 +29,8 @@ final class ElectSession {
     let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
     let gateways: [IPAddress]
+    /// Who is told by name what the group would be told; empty: the group is.
+    private let peers: [IPAddress]
     private let addresses: Set<IPAddress>
     let service = ServiceManager()
     private var watchdog: Watchdog
@@ -75,10 +77,11 @@ final class ElectSession {
         election = Election(configuration)
         cluster = try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name)
         changes = try NetlinkMonitor()
+        peers = options.peer
         addresses = Set(options.address.map(\.address))
         neighbours = try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: nil,
-            networks: (options.address.map(\.address) + gateways).compactMap { Prefix($0, length: $0.bitWidth) })
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: nil, networks: [],
+            holders: options.address.map(\.address) + gateways)
         control = try ControlServer(options.place.path)
         events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
         hooks = Hooks(options)
@@ -134,9 +137,10 @@ final class ElectSession {
         heedNotices(events)
         if events.contains(.ready(Token.changes)), try changes.read().contains(where: isNews) { try lookAtHost() }
         if events.contains(.ready(Token.link)) { try hearNeighbours() }
-        // Always: what has come in since is heard before anything is judged or said.
-        try hearCluster()
-        let late = election.nextDeadline.map { Clock.now - $0 } ?? .zero
+        // What has come in is heard before anything is judged or said. The poller says whether something has, unless
+        // this machine did not run since.
+        if events.contains(.ready(Token.cluster)) || lateness > .milliseconds(1) { try hearCluster() }
+        let late = lateness
         if election.nextDeadline != nil, late >= .zero {
             counters.noteLateness(late)
             step(.deadlinePassed)
@@ -149,6 +153,9 @@ final class ElectSession {
         watchFollower()
         proceedWithCommands()
     }
+
+    /// How long the election's deadline is over.
+    private var lateness: Duration { election.nextDeadline.map { Clock.now - $0 } ?? .zero }
 
     /// When a follower that hung is looked at again.
     private var nextLook: Instant? { health.isFollowed ? nil : Clock.now + election.configuration.interval }
@@ -199,7 +206,7 @@ final class ElectSession {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(let event):
-            counters.note(event, election)
+            counters.note(event, election.lastTakeOver)
             if let reason = event.reason { told.lastReason = reason }
             tellTrouble(event)
             events.add(event, election)
@@ -228,9 +235,9 @@ final class ElectSession {
         counters.sent[message.kind, default: 0] += 1
         do {
             switch destination {
-            case .group where options.peer.isEmpty: try cluster.send(datagram)
+            case .group where peers.isEmpty: try cluster.send(datagram)
             case .group:
-                for peer in options.peer { try cluster.send(datagram, to: cluster.own.with(peer)) }
+                for peer in peers { try cluster.send(datagram, to: cluster.own.with(peer)) }
             case .member(let node): if let place = places[node] { try cluster.send(datagram, to: place) }
             case .sender: if let source { try cluster.send(datagram, to: source) }
             }

@@ -23,22 +23,27 @@ struct EventWriter {
         self.addresses = addresses
     }
 
-    mutating func add(_ event: Election.Event, _ election: Election) {
+    /// The election is looked at only where the event tells of it: it is large, and a renewal says the same each time.
+    mutating func add(_ event: Election.Event, _ election: @autoclosure () -> Election) {
         let fields = fields(event, election)
         if isJSON {
-            last = JSONValue.object([("event", .string(event.state.rawValue))] + fields.map { ($0.0, $0.2) }).text
+            last = JSONValue.object([("event", .string(event.state.rawValue))] + fields).text
         } else {
-            last = ([event.state.rawValue] + fields.map { "\($0.0)=\($0.1)" }).joined(separator: " ")
+            last = event.state.rawValue
+            for (key, value) in fields {
+                last += " " + key + "="
+                if case .string(let text) = value { last += text } else { last += value.text }
+            }
         }
         pending.append((last, event.state == .alive))
         if pending.count > Self.maximumPending { pending.removeAll { $0.isRenewal } }
     }
 
-    private func fields(_ event: Election.Event, _ election: Election) -> [(String, String, JSONValue)] {
-        var fields: [(String, String, JSONValue)] = []
-        func text(_ key: String, _ value: String) { fields.append((key, value, .string(value))) }
-        fields.append(("term", "\(event.term)", .integer(Int64(clamping: event.term))))
+    private func fields(_ event: Election.Event, _ election: () -> Election) -> [(String, JSONValue)] {
+        var fields: [(String, JSONValue)] = [("term", .integer(Int64(clamping: event.term)))]
+        func text(_ key: String, _ value: String) { fields.append((key, .string(value))) }
         if event.state != .alive {
+            let election = election()
             text("cluster", cluster)
             text("node", "\(election.configuration.node)")
             text("name", name)
@@ -50,9 +55,9 @@ struct EventWriter {
             text("address", addresses.map(\.description).joined(separator: ","))
             let peers = election.members.values.compactMap(\.mac).sorted()
             text("peers", peers.map(\.description).joined(separator: ","))
-            fields.append(("members", "\(election.members.count + 1)", .integer(Int64(election.members.count + 1))))
+            fields.append(("members", .integer(Int64(election.members.count + 1))))
         }
-        if let at = event.at { fields.append(("at", "\(at.nanoseconds)", .integer(at.nanoseconds))) }
+        if let at = event.at { fields.append(("at", .integer(at.nanoseconds))) }
         if let lease = event.lease { text("lease", lease.text) }
         if let reason = event.reason { text("reason", String(reason.map { $0 == " " || $0 == "=" ? "-" : $0 })) }
         return fields
