@@ -292,6 +292,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 3])
+    func `a member that has left is deaf to nobody, and nobody to it`(_ number: Int) throws {
+        var cluster = try Self.settled(3)
+        cluster.run(15_000)
+        cluster.step(number, .leave(reason: "stopped"))
+        cluster.run(15_000)
+        for other in 1...3 where other != number {
+            let said = cluster.outputs[other - 1].filter { if case .unheard = $0 { true } else { false } }
+            #expect(said == [], "h\(other)")
+        }
+    }
+
     @Test func `with more members than fit into a message, the digests go round`() throws {
         var cluster = try Self.settled(12)
         cluster.run(25_000)

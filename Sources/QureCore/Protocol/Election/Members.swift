@@ -227,7 +227,7 @@ extension Election {
     private mutating func heardGoodbye(
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        members[message.node] = nil
+        forgetLeaver(message.node)
         guard let known = master, known.standing.node == message.node else { return [] }
         return masterIsGone("goodbye", at: now, using: &random)
     }
@@ -246,7 +246,7 @@ extension Election {
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard let subject = message.subject, subject != configuration.node else { return [] }
-        members[subject] = nil
+        forgetLeaver(subject)
         guard let known = master, known.standing.node == subject else { return [] }
         return masterIsGone("down", at: now, using: &random)
     }
@@ -280,6 +280,12 @@ extension Election {
         guard node != master?.standing.node else { return }
         members[node] = nil
         preferredSince[node] = nil
+    }
+
+    /// That others heard it a moment ago makes nobody deaf who has not since.
+    private mutating func forgetLeaver(_ node: NodeID) {
+        members[node] = nil
+        for hearer in hearing.keys { hearing[hearer]?[node] = nil }
     }
 
     /// Whether it was heard lately enough to count on.
