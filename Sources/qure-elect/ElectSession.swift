@@ -327,7 +327,9 @@ final class ElectSession {
     /// address until its lifetime is over.
     private func watchFollower() {
         let now = Clock.now
-        let isFollowed = !isClaimed || !events.isReaderStalled(for: election.configuration.tolerance, at: now)
+        // Once it has hung, the addresses may be gone; that it reads is what shows that it is back.
+        let isAwaited = isClaimed || !health.isFollowed
+        let isFollowed = !isAwaited || !events.isReaderStalled(for: election.configuration.tolerance, at: now)
         guard isFollowed != health.isFollowed else { return }
         diagnostics.say(.warning, isFollowed ? "the follower reads again" : "the follower does not read the events")
         health.isFollowed = isFollowed
