@@ -12,6 +12,7 @@ private struct Party {
     var now = Instant(nanoseconds: 1_000_000_000)
     private var random = SplitMix64(seed: 7)
     private var underWay: [(receiver: Int, message: ElectionMessage)] = []
+    private var heartbeats: [Int: ElectionMessage] = [:]
     /// Whom nobody hears, and who hears nobody.
     var asleep: Set<Int> = []
 
@@ -62,6 +63,7 @@ private struct Party {
                 }
             case .send(let message, _):
                 guard !asleep.contains(number) else { continue }
+                if message.kind == .heartbeat { heartbeats[number] = message }
                 underWay += awake.filter { $0 != number }.map { ($0, message) }
             default: break
             }
@@ -86,6 +88,8 @@ private struct Party {
         }
         now = end
     }
+
+    func lastHeartbeat(of number: Int) -> ElectionMessage? { heartbeats[number] }
 
     func said(_ number: Int) -> [String] {
         events[number].filter { $0.state != .alive }.map { "\($0.state.rawValue) \($0.reason ?? "")" }
@@ -239,6 +243,33 @@ private struct Party {
         for event in told {
             #expect(event.lease == party.members[heir].lease && event.at.map { $0 <= party.now } == true)
         }
+    }
+
+    /// The others have given it up, and with it, were it not for its last word, the proof that it is a copy.
+    @Test func `one that is brought back after its death was reported takes a new session`() throws {
+        var party = Party(3)
+        let master = try #require(party.master)
+        let heir = (master + 1) % 3
+        let node = party.members[master].configuration.node
+        let saved = party.members[master]
+        party.run(for: .seconds(5))
+        let said = party.lastHeartbeat(of: master)
+        party.asleep = [master]
+        party.step(heir, .died(node))
+        party.run(for: .seconds(1))
+        #expect(party.members[heir].members[node] == nil)
+        party.members[master] = saved
+        party.asleep = []
+        party.run(for: .milliseconds(1500))
+        #expect(party.members[master].configuration.session != saved.configuration.session)
+        #expect(party.members[master].role == .standby && party.members.allSatisfy { $0.unheard.isEmpty })
+        let session = party.members[master].configuration.session
+        #expect(party.members[heir].members[node]?.session == session)
+        // What it had said after it was saved is a recording.
+        let recording = try #require(said)
+        #expect(recording.session == saved.configuration.session)
+        party.step(heir, .heard(recording, received: party.now))
+        #expect(party.members[heir].members[node]?.session == session && party.members[heir].role == .master)
     }
 
     @Test func `a restored machine is quarantined under a new session`() throws {

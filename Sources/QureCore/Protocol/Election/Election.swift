@@ -81,6 +81,8 @@ package struct Election: Sendable {
     /// How late this machine's own timers have been: what it forgives others for that (Lifeguard's local health).
     var ownLateness = Duration.zero
     var lastDigest = 0
+    /// Of sessions that were believed, and are not now; the last one that was given up last.
+    var lastWords: [LastWord] = []
     /// By whom, of whom.
     var hearing: [NodeID: [NodeID: Hearing]] = [:]
     /// When this member last began to listen.

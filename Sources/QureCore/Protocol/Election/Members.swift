@@ -1,6 +1,6 @@
 // The members that an Election knows, and whom it believes. A session is believed once it has answered a nonce of ours:
 // until then it may be a recording of one that is long over. After that its sequence must rise, so that nothing of it
-// can be played again. No clock is compared with another's.
+// can be played again; that holds as well where it was given up meanwhile. No clock is compared with another's.
 
 extension Election {
     /// Another member.
@@ -57,8 +57,16 @@ extension Election {
         }
     }
 
+    /// How far a session was heard whose member has gone, or goes by another one now.
+    struct LastWord: Sendable {
+        var session: UInt64
+        var sequence: UInt64
+    }
+
     /// Members at most; more are not believed.
     package static let maximumMembers = 64
+    /// Last words of sessions at most; those that were given up first are forgotten.
+    static let maximumLastWords = maximumMembers * 2
     /// A term may jump so far at once, and no farther.
     static let maximumTermJump: UInt64 = 1 << 16
     /// From one challenge of a session to the next.
@@ -92,9 +100,8 @@ extension Election {
             guard members.count < Self.maximumMembers || members[message.node] != nil else {
                 return disbelieve("too-many-members")
             }
-            // Hello at once: the new one has not heard of us yet. If it is one that was saved or cut off while it was
-            // master, it has answered for the address until now.
-            let outputs = admit(message, at: now) + believe(message, at: now, using: &random) + hello(at: now)
+            let outputs = admit(message, at: now, using: &random)
+            // If it is one that was saved or cut off while it was master, it has answered for the address until now.
             remind(at: now)
             return outputs
         }
@@ -136,14 +143,37 @@ extension Election {
         return challenge.nonce == echo
     }
 
-    private mutating func admit(_ message: ElectionMessage, at now: Instant) -> [Output] {
+    /// A session has proven that it lives. Hello at once: it has not heard of us yet.
+    private mutating func admit(
+        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
         lastChallenge[message.session] = nil
-        let before = members[message.node]?.session
+        let before = members[message.node]
+        giveUp(message.node)
+        let last = lastWords.last { $0.session == message.session }?.sequence ?? 0
+        lastWords.removeAll { $0.session == message.session }
         members[message.node] = Member(
-            session: message.session, sequence: message.sequence, heardAt: now, knownSince: now, name: "", mac: nil,
-            priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
+            session: message.session, sequence: max(message.sequence, last), heardAt: now, knownSince: now, name: "",
+            mac: nil, priority: 0, role: message.role, flags: [], term: 0, interval: message.interval,
             tolerance: message.tolerance,
             configuration: message.configuration, gatewayHeard: nil)
+        // A session that has said more than this is a restored copy: what it has said since it was saved could be
+        // played to whoever believes it. It hears how far it was heard, and takes another one.
+        guard message.sequence > last else { return disbelieve("old-sequence") + hello(at: now) }
+        replaceMaster(by: message, before: before?.session)
+        return believe(message, at: now, using: &random) + hello(at: now)
+    }
+
+    /// Who is not counted on any more, nor what it says believed. If the same session comes back, its sequence has to
+    /// rise all the same.
+    mutating func giveUp(_ node: NodeID) {
+        guard let member = members.removeValue(forKey: node) else { return }
+        preferredSince[node] = nil
+        lastWords.append(LastWord(session: member.session, sequence: member.sequence))
+        if lastWords.count > Self.maximumLastWords { lastWords.removeFirst() }
+    }
+
+    private mutating func replaceMaster(by message: ElectionMessage, before: UInt64?) {
         // A master that has restarted is not the master that was known, unless that one is heard again: then the other
         // session was a copy of its machine, and nobody is gone.
         if let known = master, known.standing.node == message.node {
@@ -156,7 +186,6 @@ extension Election {
                 master?.replacedSession = before
             }
         }
-        return []
     }
 
     /// Another machine has this member's number: the lower session of two that live takes another one.
@@ -272,19 +301,15 @@ extension Election {
     mutating func review(at now: Instant) -> [Output] {
         timers[.review] = now + Self.reviewInterval
         ownLateness = ownLateness > .milliseconds(1) ? ownLateness / 2 : .zero
-        for (node, member) in members where now - member.heardAt > helloInterval * 5 { forget(node, member) }
+        for (node, member) in members where now - member.heardAt > helloInterval * 5 {
+            if node != master?.standing.node { giveUp(node) }
+        }
         return reviewHearing(at: now) + (isMaster ? reviewMastery(at: now) : [])
-    }
-
-    private mutating func forget(_ node: NodeID, _ member: Member) {
-        guard node != master?.standing.node else { return }
-        members[node] = nil
-        preferredSince[node] = nil
     }
 
     /// That others heard it a moment ago makes nobody deaf who has not since.
     private mutating func forgetLeaver(_ node: NodeID) {
-        members[node] = nil
+        giveUp(node)
         for hearer in hearing.keys { hearing[hearer]?[node] = nil }
     }
 
