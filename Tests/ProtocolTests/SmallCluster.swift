@@ -13,11 +13,14 @@ struct SmallCluster {
     var cuts: Set<[Int]> = []
     /// Whose follower does nothing any more.
     var deadFollowers: Set<Int> = []
+    /// How long a follower needs to put the address there; at once, if it is not named.
+    var slowFollowers: [Int: Duration] = [:]
     /// Who reaches the gateway; after how long it answers.
     var gateways: Set<Int> = []
     /// Who has the address.
     private var present: Set<Int> = []
     private var random = SplitMix64(seed: 1)
+    private var arrivals: [(at: Instant, member: Int)] = []
     private var gatewayAnswers: [(at: Instant, member: Int)] = []
     private var flights: [(at: Instant, message: ElectionMessage, from: Int, to: Int)] = []
     private static let delay = Duration.microseconds(100)
@@ -73,12 +76,32 @@ struct SmallCluster {
             let holds: Bool? = event.state == .claiming || event.state == .alive
                 ? nil : [.master, .transferring].contains(event.state)
             // As the kernel: only what is new.
-            if let holds, holds != present.contains(number), !deadFollowers.contains(number) {
-                step(number, .addressPresent(holds))
-            }
+            if let holds { follow(number, holds) }
         case .probeGateway where gateways.contains(number):
             gatewayAnswers.append((now + Self.delay * 2, number))
         default: break
+        }
+    }
+
+    /// The follower does as it is told, and the kernel says what is new.
+    private mutating func follow(_ number: Int, _ holds: Bool) {
+        guard !deadFollowers.contains(number) else { return }
+        if !holds { arrivals.removeAll { $0.member == number } }
+        guard holds != present.contains(number) else { return }
+        if holds, let time = slowFollowers[number] {
+            if !arrivals.contains(where: { $0.member == number }) { arrivals.append((now + time, number)) }
+        } else {
+            step(number, .addressPresent(holds))
+        }
+    }
+
+    /// Whether a host has the address.
+    func has(_ number: Int) -> Bool { present.contains(number) }
+
+    /// What the followers of a member were told, but that all is as it was.
+    func events(_ number: Int) -> [Election.Event] {
+        outputs[number - 1].compactMap { output in
+            if case .event(let event) = output, event.state != .alive { event } else { nil }
         }
     }
 
@@ -87,7 +110,7 @@ struct SmallCluster {
         let end = now + .milliseconds(milliseconds)
         while true {
             let timers = machines.compactMap(\.nextDeadline)
-            let next = (timers + flights.map(\.at) + gatewayAnswers.map(\.at)).min() ?? end
+            let next = (timers + flights.map(\.at) + gatewayAnswers.map(\.at) + arrivals.map(\.at)).min() ?? end
             guard next < end else { break }
             now = max(now, next)
             let arrived = flights.filter { $0.at <= now }
@@ -95,6 +118,9 @@ struct SmallCluster {
             for one in arrived where machines[one.to - 1].nextDeadline != nil {
                 step(one.to, .heard(one.message, received: now), answering: one.from)
             }
+            let put = arrivals.filter { $0.at <= now }
+            arrivals.removeAll { $0.at <= now }
+            for one in put { step(one.member, .addressPresent(true)) }
             let answered = gatewayAnswers.filter { $0.at <= now }
             gatewayAnswers.removeAll { $0.at <= now }
             for one in answered { step(one.member, .gatewayAnswered) }

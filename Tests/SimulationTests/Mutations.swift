@@ -140,8 +140,22 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "the heir acknowledges an address that it does not have",
             Patch(
-                "Mastery.swift", "return quiet + takeOfficeQuietly(at: now)",
-                "return quiet + takeOfficeQuietly(at: now) + ($ ? acknowledge(message.node, at: now) : [])")),
+                "Inheriting.swift", "return isAddressPresent ? outputs", "return $ || isAddressPresent ? outputs")),
+        Mutation(
+            "the heir speaks before it has the address",
+            Patch(
+                "Inheriting.swift", "var isQuietHeir: Bool { inheritance",
+                "var isQuietHeir: Bool { !$ && inheritance")),
+        Mutation(
+            "the heir answers the old master's heartbeat before it has the address",
+            Patch(
+                "Succession.swift", "return message.term > old.term ? endQuiet(at: now) : []",
+                "return $ || message.term > old.term ? endQuiet(at: now) : []")),
+        Mutation(
+            "what a session has said is forgotten when its member goes",
+            Patch(
+                "Members.swift", "lastWords.append(LastWord(session: member.session, sequence: member.sequence))",
+                "if !$ { lastWords.append(LastWord(session: member.session, sequence: member.sequence)) }")),
         Mutation(
             "who has handed over keeps the address",
             Patch(

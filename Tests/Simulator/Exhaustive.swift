@@ -71,7 +71,7 @@ package struct Exhaustive {
                 .clone(1 - host, from: host), .noAddress(host, true),
             ]
         }
-        return faults + [.resign(0)]
+        return faults + [.resign(0), .slowFollower(1, 150 * millisecond)]
     }
 
     // MARK: Every fate of what is said

@@ -16,6 +16,10 @@ enum Fault: Equatable {
     case powerButton(Int), suspend(Int, time: Int64), awake(Int)
     case clone(Int, from: Int), snapshot(Int), restore(Int), replay, flood(Int), noAddress(Int, Bool)
     case down(Int)
+    /// It is saved; then it dies, which the others are told, and starts anew; long after that, what was saved goes on.
+    case oldSnapshot(Int)
+    /// Its followers need so much longer to put the address there.
+    case slowFollower(Int, Int64)
 
     var name: String { String(String(describing: self).prefix { $0 != "(" }) }
 }
@@ -27,7 +31,7 @@ extension Simulation {
         let short = random.pick(20 * Self.millisecond...400 * Self.millisecond)
         let long = random.pick(400 * Self.millisecond...8 * Self.second)
         let time = random.chance(60) ? short : long
-        switch random.pick(0...28) {
+        switch random.pick(0...30) {
         case 0, 1: return .crash(masterOr(host))
         case 2: return .freeze(masterOr(host), time: time)
         case 3, 4: return .pause(masterOr(host), time: time, clockRunsOn: random.chance(40))
@@ -53,6 +57,8 @@ extension Simulation {
         case 25: return .linkDown(masterOr(host))
         case 26: return .powerButton(masterOr(host))
         case 27: return .suspend(masterOr(host), time: time)
+        case 28: return .oldSnapshot(masterOr(host))
+        case 29: return .slowFollower(host, random.pick(settings.slowness))
         default: return .down(masterOr(host))
         }
     }
@@ -129,11 +135,7 @@ extension Simulation {
         case .suspicion(let host): if hosts[host].state == .running { step(host, .suspect) }
         case .snapshot(let host):
             let host = resolve(host)
-            if hosts[host].state == .running {
-                hosts[host].snapshot = .init(
-                    election: hosts[host].election, isHealthy: hosts[host].isHealthy,
-                    isInMaintenance: hosts[host].isInMaintenance, isAsleep: hosts[host].isAsleep)
-            }
+            save(host)
             later(some, .restore(host))
         case .restore(let host): restore(host)
         case .clone(let host, let from): clone(host, from: from)
@@ -145,6 +147,10 @@ extension Simulation {
             hosts[host].fitFrom = now + 5 * Self.second
             if value { later(6 * Self.second...16 * Self.second, .noAddress(host, false)) }
         case .down(let host): reportDown(resolve(host))
+        case .oldSnapshot(let host): saveForLong(resolve(host))
+        case .slowFollower(let host, let time):
+            hosts[host].followerDelay = time
+            if time > 0 { later(6 * Self.second...16 * Self.second, .slowFollower(host, 0)) }
         case .powerButton, .suspend, .awake: notice(fault)
         default: applyToNetwork(fault)
         }
@@ -178,7 +184,7 @@ extension Simulation {
     private func isUndoing(_ fault: Fault) -> Bool {
         switch fault {
         case .restart, .thaw, .resume, .awake, .maintenance(_, false), .unhealthy(_, false), .linkUp, .healNetwork: true
-        case .noAddress(_, false): true
+        case .noAddress(_, false), .slowFollower(_, 0): true
         default: false
         }
     }
@@ -187,7 +193,7 @@ extension Simulation {
     private func isForeseen(_ fault: Fault) -> Bool {
         switch fault {
         case .leave, .resign, .maintenance, .unhealthy, .suspicion, .replay, .flood, .down, .freeze, .noAddress: true
-        case .powerButton, .suspend, .awake: true
+        case .powerButton, .suspend, .awake, .slowFollower: true
         default: false
         }
     }
@@ -309,11 +315,26 @@ extension Simulation {
         step(index, .healthy(hosts[index].isHealthy, reason: isPlugged ? "check" : "link-down"))
     }
 
+    private mutating func save(_ index: Int) {
+        guard hosts[index].state == .running else { return }
+        hosts[index].snapshot = .init(
+            election: hosts[index].election, believed: hosts[index].believed, isHealthy: hosts[index].isHealthy,
+            isInMaintenance: hosts[index].isInMaintenance, isAsleep: hosts[index].isAsleep)
+    }
+
+    private mutating func saveForLong(_ index: Int) {
+        save(index)
+        later(500 * Self.millisecond...Self.second, .down(index))
+        later(4 * Self.second...6 * Self.second, .restore(index))
+        later(6 * Self.second...7 * Self.second, .replay)
+    }
+
     private mutating func restore(_ index: Int) {
         guard let old = hosts[index].snapshot, hosts[index].state == .running else { return }
         hosts[index].snapshot = nil
         // The clock of the copy goes on from where it stands; what it believes is old.
         hosts[index].election = old.election
+        hosts[index].believed = old.believed
         hosts[index].rememberedTerm = old.election.configuration.rememberedTerm
         hosts[index].isHealthy = old.isHealthy
         hosts[index].isInMaintenance = old.isInMaintenance
@@ -407,6 +428,7 @@ extension Simulation {
             // Until a moment ago it could not hold the address, and stands aside for that.
             if hosts[index].refusesAddress { hosts[index].fitFrom = now + 5 * Self.second }
             hosts[index].refusesAddress = false
+            hosts[index].followerDelay = 0
             hosts[index].passesCheck = true
             tellHealth(index)
             if hosts[index].state == .running {

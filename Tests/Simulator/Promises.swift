@@ -102,12 +102,40 @@ extension Simulation {
         }
     }
 
+    mutating func noteHandOver(_ event: Election.Event, _ index: Int) {
+        guard event.state == .transferring else { return hosts[index].handsOver = nil }
+        guard hosts[index].handsOver == nil else { return }
+        let usual = Duration.milliseconds(50)
+        let farewell = max(usual, min(settings.tolerance, .milliseconds(300)))
+        let isFarewell = ["stopped", "maintenance", "sleep", "power-button"].contains(event.reason)
+        hosts[index].handsOver = (now, (isFarewell ? farewell : usual).nanoseconds)
+    }
+
+    /// I17: make before break: on a link where nothing else happens, a master that hands over has the address until its
+    /// heir has it, or for as long as an heir may take.
+    mutating func judgeHandOver(_ index: Int) {
+        guard let (since, patience) = hosts[index].handsOver else { return }
+        hosts[index].handsOver = nil
+        guard network.isCalm, isUndisturbed, touchedAt <= since, now - since < patience - Self.millisecond,
+            hosts[index].answers(now), !hosts.contains(where: { $0.index != index && $0.answers(now) })
+        else { return }
+        violate("I17", "\(name(index)) lets go after \((now - since) / 1000) us, and nobody has the address")
+    }
+
     /// Nothing that the members could not know of has happened for so long that they have forgotten it.
     var isUndisturbed: Bool { now - disturbedAt > 2 * settings.tolerance.nanoseconds + Self.second }
 
+    mutating func noteBelieved(_ message: ElectionMessage, by index: Int) {
+        guard let member = hosts[index].election.members[message.node], member.session == message.session,
+            member.sequence == message.sequence
+        else { return }
+        hosts[index].believed[message.session] = max(hosts[index].believed[message.session] ?? 0, message.sequence)
+    }
+
     /// Whether nothing of a recording can be news: it is of a session that is not the one known and answers no question
-    /// of this host, or was heard already.
+    /// of this host, or was heard already, be it before that session was given up.
     func isStale(_ message: ElectionMessage, for index: Int) -> Bool {
+        if let last = hosts[index].believed[message.session], message.sequence <= last { return true }
         if let member = hosts[index].election.members[message.node], member.session == message.session {
             return message.sequence <= member.sequence
         }

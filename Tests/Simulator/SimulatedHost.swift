@@ -41,6 +41,8 @@ struct SimulatedHost {
     var heartbeats: [NodeID: Heartbeat] = [:]
     /// Nonces that it has asked sessions to answer with, and no answer has come yet.
     var nonces: Set<UInt64> = []
+    /// How far it has believed each session.
+    var believed: [UInt64: UInt64] = [:]
     /// When the gateway last answered it, by the local clock.
     var gatewayHeard: Int64?
     /// The instant of the last renewal of the lease.
@@ -56,12 +58,17 @@ struct SimulatedHost {
     var isAsleep = false
     /// Its followers cannot put the address there.
     var refusesAddress = false
+    /// How much longer than usual they need to put it there.
+    var followerDelay: Int64 = 0
+    /// Since when it has been handing over, and how long its heir may take.
+    var handsOver: (since: Int64, patience: Int64)?
     /// Until then it has a reason to stay away: its followers failed a moment ago, or a stranger has the address.
     var fitFrom: Int64 = 0
 
     /// What is restored of it.
     struct Snapshot {
         var election: Election
+        var believed: [UInt64: UInt64]
         var isHealthy: Bool
         var isInMaintenance: Bool
         var isAsleep: Bool
@@ -80,8 +87,10 @@ struct SimulatedHost {
     mutating func forget() {
         heartbeats = [:]
         nonces = []
+        believed = [:]
         gatewayHeard = nil
         renewedAt = nil
+        handsOver = nil
         hasSeenStranger = false
         fitFrom = 0
         isHealthy = true

@@ -64,6 +64,13 @@ package struct Simulation {
         var preempts: Bool
         var duration: Int64
         var faults: Int
+
+        /// How much longer than usual a slow follower needs: one to three intervals, and not so long that a master has
+        /// to be taken for one whose followers cannot.
+        var slowness: ClosedRange<Int64> {
+            let limit = max(tolerance, .milliseconds(100)) - .milliseconds(20)
+            return interval.nanoseconds...min(interval * 3, limit).nanoseconds
+        }
     }
 
     /// What was reached, so that a simulation that reaches nothing is noticed.
@@ -232,13 +239,16 @@ package struct Simulation {
         let input = Election.Input.heard(message, received: Instant(nanoseconds: arrival))
         guard isReplay, isStale(message, for: to) else {
             if message.kind == .response, let echo = message.echo { hosts[to].nonces.remove(echo) }
-            return step(to, input, answering: from)
+            step(to, input, answering: from)
+            noteBelieved(message, by: to)
+            return
         }
         let before = hosts[to].election
         step(to, input, answering: from)
         let after = hosts[to].election
         if after.role != before.role || after.term != before.term || after.master?.standing != before.master?.standing
             || after.members[message.node]?.session != before.members[message.node]?.session
+            || after.members[message.node]?.sequence != before.members[message.node]?.sequence
         {
             violate("I6", "a recording changed \(name(to)) from \(before.role) to \(after.role): \(message)")
         }
@@ -354,6 +364,7 @@ package struct Simulation {
                 violate("I4", "\(name(index)) announces term \(event.term) after \(hosts[index].election.highestTerm)")
             }
             guard let at = event.at, let lease = event.lease else { return }
+            noteHandOver(event, index)
             judgeRenewal(event, at.nanoseconds, index)
             hosts[index].renewedAt = at.nanoseconds
             if event.state == .master, event.reason == nil {
@@ -367,11 +378,12 @@ package struct Simulation {
             let life = hosts[index].life
             queue.insert(.leaseEnds(host: index, life: life), at: hosts[index].clock.trueTime(until) + 1)
             if isNew, !hosts[index].refusesAddress {
-                queue.insert(
-                    .address(host: index, life: life, isPresent: true), at: now + random.pick(200_000...3_000_000))
+                let delay = random.pick(200_000...3_000_000) + hosts[index].followerDelay
+                queue.insert(.address(host: index, life: life, isPresent: true), at: now + delay)
             }
         case .claiming: break
         default:
+            judgeHandOver(index)
             hosts[index].renewedAt = nil
             withdraw(index)
         }

@@ -4,7 +4,7 @@
 // claim, with a higher term. One order settles every duel: term, then the rank stated in the claim, then the node's
 // number. Nothing here knows a clock, a socket or chance; the simulator drives the very same code. Members.swift has
 // who is there and who is believed, Succession.swift how a silent master is followed, Mastery.swift what a master does
-// and how it hands over.
+// and how it hands over, Inheriting.swift how its heir takes over.
 //
 //   role          input                         → role          said
 //   joining       a master is heard             → standby       hello
@@ -19,7 +19,8 @@
 //   master        leave, resign, worse evidence → transferring  transfer
 //   transferring  acknowledged                  → standby       released; goodbye
 //   transferring  not acknowledged              → master, or leaves
-//   standby       transfer to me                → claiming      acknowledgement once the address is here
+//   standby       transfer to me                → master        nothing, until the address is here: acknowledgement
+//   master        … and the old one stays       → standby       hello
 //   any           this machine slept            → quarantined   (listens as if it had just joined)
 //   any           the machine goes to sleep     → quarantined   (hands over first; listens once it is awake)
 //   any           unhealthy / maintenance       → fault / maintenance, handing over first
@@ -58,9 +59,8 @@ package struct Election: Sendable {
     var questions: [UInt64] = []
     var isAsked = false
     var transfer: Transfer?
-    /// Whether the address comes by transfer, from whom, and the acknowledgement is still due.
-    var inherits = false
-    var heirOf: NodeID?
+    /// The address comes by transfer, and the acknowledgement is still due.
+    var inheritance: Inheritance?
     var isAddressPresent = false
     /// Whether the link is to be told again who has the address.
     var isReminderDue = false
@@ -198,7 +198,7 @@ package struct Election: Sendable {
         let hasAnswered = isMaster
         standing = nil
         transfer = nil
-        inherits = false
+        inheritance = nil
         timers = [.review: now + Self.reviewInterval]
         for node in members.keys { members[node]?.heardAt = now }
         return listen(as: .quarantined, reason: reason, at: now) + (hasAnswered ? sayReleased(at: now) : [])
@@ -207,15 +207,15 @@ package struct Election: Sendable {
     // MARK: Changes of role
 
     /// Changes the role and says so, if it is another one.
-    mutating func become(_ new: Role, reason: String?, at: Instant? = nil) -> [Output] {
+    mutating func become(_ new: Role, reason: String?) -> [Output] {
         guard new != role || reason != nil || new == .joining else { return [] }
         let wasActing = isMaster || role == .claiming
         role = new
         if ![.claiming, .master, .transferring].contains(new) {
             standing = nil
-            inherits = false
+            inheritance = nil
             isReminderDue = false
-            for timer in [Timer.heartbeat, .claimRepeat, .presence, .transferRepeat, .transferEnd] {
+            for timer in [Timer.heartbeat, .claimRepeat, .presence, .quietEnd, .transferRepeat, .transferEnd] {
                 timers[timer] = nil
             }
         }
@@ -226,6 +226,15 @@ package struct Election: Sendable {
         }
         if wasActing && !isMaster { isAsked = false }
         return [.event(event(.init(rawValue: new.rawValue), reason: reason))]
+    }
+
+    /// The same events, with the term and the master that are followed by now.
+    func updated(_ outputs: [Output]) -> [Output] {
+        outputs.map { output in
+            guard case .event(var event) = output else { return output }
+            (event.term, event.master) = (term, isMaster ? configuration.node : master?.standing.node)
+            return .event(event)
+        }
     }
 
     /// Where a member stands that is not master any more, and knows of another one.
@@ -354,6 +363,7 @@ package struct Election: Sendable {
         case .transferRepeat: transferAgain(at: now)
         case .transferEnd: endTransfer(at: now)
         case .presence: missAddress(at: now)
+        case .quietEnd: endQuiet(at: now)
         case .gateway: gatewayDue(at: now)
         case .address: addressDue(at: now)
         case .review: review(at: now)

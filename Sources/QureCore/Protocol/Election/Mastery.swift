@@ -68,9 +68,7 @@ extension Election {
 
     /// The claims are said: the followers may take the address.
     mutating func takeOffice(at now: Instant) -> [Output] {
-        let inherited = inherits
         let outputs = become(.master, reason: nil)
-        inherits = inherited
         lastTakeOver = takeOver
         master = nil
         stranger = nil
@@ -97,6 +95,7 @@ extension Election {
     mutating func beat(at now: Instant) -> [Output] {
         guard isMaster else { return [] }
         timers[.heartbeat] = now + configuration.interval
+        if isQuietHeir { return [withLease(.event(event(.alive)), at: now)] }
         var message = message(.heartbeat, at: now)
         message.successors = successors(at: now)
         if message.successors != lastSuccessors {
@@ -155,9 +154,7 @@ extension Election {
             timers[.presence] = nil
             isPresenceExtended = false
             if let last = lastTakeOver, last.claimed == nil { lastTakeOver?.claimed = now - last.since }
-            guard inherits, let old = inheritedFrom else { return [] }
-            inherits = false
-            return acknowledge(old, at: now)
+            return acknowledgeIfDue(at: now)
         }
         if timers[.presence] == nil { timers[.presence] = now + max(configuration.tolerance, .milliseconds(100)) }
         return []
@@ -187,6 +184,7 @@ extension Election {
     /// To `heir`; unless given, to the first successor.
     mutating func beginTransfer(_ why: Why, to heir: NodeID? = nil, at now: Instant) -> [Output] {
         guard role == .master else { return [] }
+        if isQuietHeir { return decline(why, at: now) }
         guard let heir = heir ?? successors(at: now).first else {
             return why.isFinal ? depart(why, at: now) : []
         }
@@ -299,44 +297,11 @@ extension Election {
         return outputs + hello(at: now)
     }
 
-    // MARK: Inheriting
-
-    /// Whom this member inherits from.
-    private var inheritedFrom: NodeID? { heirOf }
-
-    mutating func heardTransfer(_ message: ElectionMessage, at now: Instant) -> [Output] {
-        guard message.subject == configuration.node, let known = master, known.standing.node == message.node,
-            known.standing.term == message.term
-        else { return [] }
-        guard role == .standby || role == .suspecting, isHealthy, !wantsMaintenance else { return [] }
-        heirOf = message.node
-        let outputs = claim(rank: 0, at: now)
-        // No claims are said: the old master still serves, and would let go too soon.
-        let quiet = outputs.filter { if case .send = $0 { false } else { true } }
-        timers[.claimRepeat] = nil
-        inherits = true
-        takeOver?.reason = "transfer"
-        return quiet + takeOfficeQuietly(at: now)
-    }
-
-    /// Master, for the followers; the link hears of it with the acknowledgement.
-    private mutating func takeOfficeQuietly(at now: Instant) -> [Output] {
-        takeOffice(at: now).filter { if case .send = $0 { false } else { true } }
-    }
-
-    private mutating func acknowledge(_ old: NodeID, at now: Instant) -> [Output] {
-        var word = message(.acknowledgement, at: now)
-        word.subject = old
-        var again = message(.acknowledgement, at: now)
-        again.subject = old
-        return [.send(word, to: .group), .send(again, to: .member(old))] + beat(at: now)
-    }
-
     // MARK: Review
 
     /// Whether another member should have the address.
     mutating func reviewMastery(at now: Instant) -> [Output] {
-        guard role == .master else { return [] }
+        guard role == .master, !isQuietHeir else { return [] }
         if let outputs = reviewEvidence(at: now) { return outputs }
         guard case .after(let delay) = configuration.preemption else { return [] }
         let better = members.filter {

@@ -228,7 +228,7 @@ extension Election {
             return disbelieve("term-jump")
         }
         highestTerm = max(highestTerm, message.term)
-        let outputs = yieldIfOutdone(message, at: now)
+        let outputs = heardOldMaster(message, at: now) + yieldIfOutdone(message, at: now)
         return outputs + consider(message, at: now, using: &random)
     }
 

@@ -11,7 +11,7 @@ extension Election {
             return []
         default:
             standing = nil
-            inherits = false
+            inheritance = nil
             let outputs = become(.quarantined, reason: Why.sleep.reason)
             timers = [.review: now + Self.reviewInterval]
             return outputs + hello(at: now)

@@ -5,13 +5,13 @@ extension Election {
     mutating func message(_ kind: ElectionMessage.Kind, at now: Instant) -> ElectionMessage {
         sequence += 1
         var message = ElectionMessage(
-            kind, role: role.onWire, cluster: configuration.cluster, node: configuration.node,
-            session: configuration.session,
-            sequence: sequence, term: term, interval: configuration.interval, tolerance: configuration.tolerance)
+            kind, role: (isQuietHeir ? .claiming : role).onWire, cluster: configuration.cluster,
+            node: configuration.node, session: configuration.session, sequence: sequence, term: saidTerm,
+            interval: configuration.interval, tolerance: configuration.tolerance)
         message.flags = isHealthy ? .healthy : []
         if wantsMaintenance { message.flags.insert(.maintenance) }
         if role == .quarantined { message.flags.insert(.justResumed) }
-        message.rank = standing?.rank ?? .max
+        message.rank = isQuietHeir ? .max : standing?.rank ?? .max
         message.priority = configuration.priority
         message.configuration = configuration.hash
         message.gatewayAge = gatewayHeard.map { max(now - $0, .zero) }

@@ -42,6 +42,10 @@ extension Election {
         let theirs = Standing(term: message.term, rank: message.rank, node: message.node)
         if let mine = standing {
             guard mine < theirs, isMaster else { return [] }
+            if let old = inheritance?.old.standing, isQuietHeir {
+                // The old master serves still, as its heir must; who goes beyond its term takes it for gone.
+                return message.term > old.term ? endQuiet(at: now) : []
+            }
             // It cannot have heard of this one: tell it at once, and the link as well.
             guard now - lastReply >= configuration.interval / 4, !isBeatDue(at: now) else { return [] }
             lastReply = now

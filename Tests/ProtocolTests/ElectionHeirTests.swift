@@ -1,0 +1,107 @@
+// What an heir does whose followers need long to put the address there: the old master serves until it is there, or for
+// as long as an heir may take.
+
+import QureCore
+import Simulator
+import Testing
+
+@Suite struct ElectionHeirTests {
+    /// A master and an heir whose followers need so long.
+    private static func slow(_ time: Duration, interval: Int = 100, tolerance: Int = 200) throws -> SmallCluster {
+        var cluster = try ElectionTests.settled(2) { _, configuration in
+            configuration.interval = .milliseconds(interval)
+            configuration.tolerance = .milliseconds(tolerance)
+        }
+        cluster.slowFollowers = [2: time]
+        return cluster
+    }
+
+    @Test(arguments: [Election.Input.leave(reason: "stopped"), .maintenance(true), .sleep, .powerButton])
+    func `a master that has time serves until its slow heir has the address`(_ input: Election.Input) throws {
+        for time in [30, 90, 110, 180] {
+            var cluster = try Self.slow(.milliseconds(time))
+            cluster.step(1, input)
+            // In no millisecond does nobody have it.
+            for _ in 0..<300 {
+                cluster.run(1)
+                #expect(cluster.has(1) || cluster.has(2), "after \(time) ms, \(input)")
+            }
+            #expect(cluster.has(2) && !cluster.has(1) && cluster[2].role == .master && cluster[1].role != .master)
+        }
+    }
+
+    @Test func `a quick pace: the heir says nothing for several intervals`() throws {
+        var cluster = try Self.slow(.milliseconds(45), interval: 20, tolerance: 60)
+        cluster.step(1, .resign)
+        let heartbeats = cluster.said(2, .heartbeat)
+        cluster.run(44)
+        #expect(cluster[1].role == .transferring && cluster.said(2, .heartbeat) == heartbeats && cluster.has(1))
+        cluster.run(4)
+        #expect(cluster.said(2, .acknowledgement) == 2 && cluster.has(2))
+        cluster.run(50)
+        #expect(cluster.master == 2 && !cluster.has(1))
+    }
+
+    @Test func `a master that resigns stays where its heir is too slow, and the heir stands by again`() throws {
+        var cluster = try Self.slow(.milliseconds(190))
+        cluster.step(1, .resign)
+        cluster.run(300)
+        #expect(cluster.has(1) && !cluster.has(2) && cluster.master == 1 && cluster[1].term == 1)
+        #expect(cluster[2].role == .standby && cluster[2].master?.standing.node == SmallCluster.node(1))
+        let last = try #require(cluster.events(2).last)
+        #expect(last.state == .standby && last.term == 1 && last.reason == "not-acknowledged")
+        // Nothing has come of it; and it is asked again.
+        cluster.run(3000)
+        #expect(cluster.master == 1)
+        cluster.slowFollowers = [:]
+        cluster.step(1, .resign)
+        cluster.run(200)
+        #expect(cluster.master == 2)
+    }
+
+    @Test func `an heir without the address deposes nobody: a master that was asked to resign stays`() throws {
+        var cluster = try ElectionTests.settled(2)
+        cluster.deadFollowers = [2]
+        cluster.step(1, .resign)
+        cluster.run(1000)
+        #expect(cluster.has(1) && cluster.master == 1 && cluster[1].term == 1)
+    }
+
+    @Test func `a master that must go goes, and the heir speaks up before it has the address`() throws {
+        var cluster = try Self.slow(.milliseconds(150))
+        cluster.step(1, .healthy(false, reason: "check"))
+        cluster.run(49)
+        #expect(cluster[1].role == .transferring && cluster.said(2, .heartbeat) == 0)
+        cluster.run(3)
+        #expect(cluster[1].role == .fault && cluster[2].role == .master && cluster.said(2, .heartbeat) > 0)
+        cluster.run(120)
+        #expect(cluster.has(2) && cluster.said(2, .claim) == 0)
+    }
+
+    @Test func `a master that dies while it hands over is followed by its heir, once the address is there`() throws {
+        var cluster = try ElectionTests.settled(3)
+        cluster.slowFollowers = [2: .milliseconds(150)]
+        cluster.step(1, .resign)
+        cluster.cuts = [[1, 2], [2, 1], [1, 3], [3, 1]]
+        cluster.cuts.remove([1, 2])
+        cluster.run(1)
+        cluster.cuts.insert([1, 2])
+        cluster.run(200)
+        #expect(cluster[2].role == .master && cluster.has(2))
+        #expect(cluster[3].master?.standing.node == SmallCluster.node(2))
+    }
+
+    @Test(arguments: [Election.Input.healthy(false, reason: "check"), .maintenance(true), .leave(reason: "stopped")])
+    func `an heir that something keeps from it before it is there lets the old master stay`(
+        _ input: Election.Input
+    ) throws {
+        var cluster = try Self.slow(.milliseconds(190))
+        cluster.step(1, .resign)
+        cluster.run(5)
+        #expect(cluster[2].role == .master)
+        cluster.step(2, input)
+        cluster.run(1000)
+        #expect(cluster.has(1) && !cluster.has(2) && cluster.master == 1 && cluster[1].term == 1)
+        #expect([.fault, .maintenance, .goodbye].contains(cluster[2].role))
+    }
+}
