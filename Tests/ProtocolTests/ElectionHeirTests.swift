@@ -104,4 +104,23 @@ import Testing
         #expect(cluster.has(1) && !cluster.has(2) && cluster.master == 1 && cluster[1].term == 1)
         #expect([.fault, .maintenance, .goodbye].contains(cluster[2].role))
     }
+
+    // MARK: What is said when the address goes to another one
+
+    @Test func `who hands over, and who yields, names the term and the master that it follows then`() throws {
+        var cluster = try ElectionTests.settled(2)
+        cluster.step(1, .resign)
+        cluster.run(200)
+        let resigned = try #require(cluster.events(1).last)
+        #expect(resigned.state == .standby && resigned.reason == "resigned")
+        #expect(resigned.term == 2 && resigned.master == SmallCluster.node(2))
+        // Cut off, the other one claims; healed, the lower term yields.
+        cluster.cuts = [[1, 2], [2, 1]]
+        cluster.run(1000)
+        cluster.cuts = []
+        cluster.run(200)
+        let yielded = try #require(cluster.events(2).last)
+        #expect(yielded.state == .standby && yielded.reason == "higher-term")
+        #expect(yielded.term == 3 && yielded.master == SmallCluster.node(1))
+    }
 }

@@ -272,6 +272,10 @@ extension Election {
         switch why {
         case .leaving(let reason):
             outputs += become(.goodbye, reason: reason)
+            if let message {
+                follow(message, at: now)
+                outputs = updated(outputs)
+            }
             role = .standby
             outputs += released(&self)
             var word = self.message(.goodbye, at: now)
@@ -287,7 +291,10 @@ extension Election {
         case .sleep: outputs += become(.quarantined, reason: why.reason)
         case .resigned, .powerButton, .preempted, .evidence: outputs += become(restingRole, reason: why.reason)
         }
-        if let message { follow(message, at: now) }
+        if let message {
+            follow(message, at: now)
+            outputs = updated(outputs)
+        }
         outputs += released(&self)
         if heir == nil {
             var word = self.message(.goodbye, at: now)

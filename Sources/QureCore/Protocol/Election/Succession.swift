@@ -32,8 +32,8 @@ extension Election {
         // Whoever it is has had its say a moment ago: wait for it as for a master.
         let outputs = become(restingRole, reason: reason)
         adopt(message, theirs, at: now)
-        if case .leaving(let reason)? = why { return outputs + sayGoodbye(reason, at: now) }
-        return outputs + (hasAnswered ? sayReleased(at: now) : []) + hello(at: now)
+        if case .leaving(let reason)? = why { return updated(outputs) + sayGoodbye(reason, at: now) }
+        return updated(outputs) + (hasAnswered ? sayReleased(at: now) : []) + hello(at: now)
     }
 
     mutating func heardMaster(
