@@ -105,6 +105,23 @@ import Testing
         #expect([.fault, .maintenance, .goodbye].contains(cluster[2].role))
     }
 
+    @Test(arguments: [(0, true), (150, true), (200, false), (1800, false)])
+    func `a hand-over that waited too long in the queue of a process that was stopped is over`(
+        _ late: Int, isTaken: Bool
+    ) throws {
+        var cluster = try ElectionTests.settled(2)
+        cluster.step(1, .resign)
+        let transfer = try #require(
+            cluster.outputs[0].compactMap { output -> ElectionMessage? in
+                guard case .send(let message, _) = output, message.kind == .transfer else { return nil }
+                return message
+            }.last)
+        var heir = cluster[2]
+        var random = SplitMix64(seed: 1)
+        _ = heir.step(.heard(transfer, received: cluster.now), at: cluster.now + .milliseconds(late), using: &random)
+        #expect((heir.role == .master) == isTaken)
+    }
+
     // MARK: What is said when the address goes to another one
 
     @Test func `who hands over, and who yields, names the term and the master that it follows then`() throws {

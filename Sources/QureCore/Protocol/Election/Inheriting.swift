@@ -23,6 +23,8 @@ extension Election {
             known.standing.term == message.term
         else { return [] }
         guard role == .standby || role == .suspecting, isHealthy, !wantsMaintenance else { return [] }
+        // One that waited while this process was stopped is over: the old master has gone, or has stayed.
+        guard now - arrival < max(Self.transferTime, configuration.tolerance) else { return [] }
         // No claims are said: the old master still serves, and would let go too soon.
         let quiet = claim(rank: 0, at: now).filter { if case .send = $0 { false } else { true } }
         timers[.claimRepeat] = nil
