@@ -53,7 +53,7 @@ enum WorkerToken: Equatable {
     case datagrams(Int)
     case listener(Int)
     case stream(Int)
-    case exchange(Int)
+    case server(Int)
 
     private static let shift = 48
 
@@ -63,7 +63,7 @@ enum WorkerToken: Equatable {
         case .datagrams(let index): 1 << Self.shift | index
         case .listener(let index): 2 << Self.shift | index
         case .stream(let index): 3 << Self.shift | index
-        case .exchange(let index): 4 << Self.shift | index
+        case .server(let index): 4 << Self.shift | index
         }
     }
 
@@ -73,7 +73,7 @@ enum WorkerToken: Equatable {
         case 1: self = .datagrams(index)
         case 2: self = .listener(index)
         case 3: self = .stream(index)
-        case 4: self = .exchange(index)
+        case 4: self = .server(index)
         default: self = .orders
         }
     }

@@ -5,16 +5,6 @@ import Glibc
 import QureCore
 
 final class Worker {
-    private final class Line {
-        var socket: DNSSocket
-        var isConnecting: Bool
-
-        init(_ socket: consuming DNSSocket) {
-            isConnecting = socket.isStream
-            self.socket = socket
-        }
-    }
-
     private var relay: Relay
     private let number: Int
     private let entrances: Entrances
@@ -27,7 +17,7 @@ final class Worker {
     private var poller: Poller
     private var batch = DatagramBatch()
     private let streams = StreamClients()
-    private var lines: [Int: Line] = [:]
+    private let lines = ServerLines()
     private var random = PooledRandom()
     /// Where answers to streams are written.
     private var room = [UInt8](repeating: 0, count: AnswerCache.maximumLength)
@@ -92,7 +82,7 @@ final class Worker {
         case .datagrams(let index): try serveDatagrams(index)
         case .listener(let index): try acceptStreams(index)
         case .stream(let key): serveStream(key)
-        case .exchange(let number): hear(number)
+        case .server(let number): hear(number)
         }
     }
 
@@ -239,7 +229,7 @@ final class Worker {
         case .ignore(let client): passOver(client)
         case .sendDatagram(let octets, let server, let number): ask(octets, server, number, isStream: false)
         case .openStream(let octets, let server, let number): ask(octets, server, number, isStream: true)
-        case .close(let number): lines[number] = nil
+        case .close(let number): lines.close(number)
         case .report(let report): say(report)
         }
     }
@@ -285,40 +275,31 @@ final class Worker {
 
     // MARK: Servers
 
-    private func ask(_ octets: [UInt8], _ server: DNSEndpoint, _ number: Int, isStream: Bool) {
+    private func ask(_ octets: [UInt8], _ server: DNSEndpoint, _ exchange: Int, isStream: Bool) {
         do {
-            let line = Line(try DNSSocket(to: server, from: nil, isStream: isStream))
-            let token = WorkerToken.exchange(number).number
-            if isStream {
-                try poller.addForWriting(line.socket.descriptor, token: token)
-            } else {
-                try poller.add(line.socket.descriptor, token: token)
-            }
-            lines[number] = line
-            try line.socket.send(octets)
+            try lines.open(to: server, for: exchange, isStream: isStream, poller).socket.send(octets)
         } catch {
-            step(.exchange(number, .failed("\(error)")))
+            step(.exchange(exchange, .failed("\(error)")))
         }
     }
 
     private func hear(_ number: Int) {
-        guard let line = lines[number] else { return }
+        guard let (line, exchange) = lines[number] else { return }
         do {
             if line.socket.hasMore {
                 try line.socket.goOn()
                 guard !line.socket.hasMore else { return }
-                try poller.remove(line.socket.descriptor)
-                return try poller.add(line.socket.descriptor, token: WorkerToken.exchange(number).number)
+                return try lines.watchForReading(line, poller)
             }
             guard let messages = try line.socket.receive(by: &received) else {
-                return step(.exchange(number, .failed("end of file")))
+                return step(.exchange(exchange, .failed("end of file")))
             }
             // What came over this socket is for the question that it was opened for.
-            for message in messages where lines[number] === line {
-                step(.exchange(number, line.socket.isStream ? .message(message) : .datagram(message)))
+            for message in messages where lines.isOpen(line, for: exchange) {
+                step(.exchange(exchange, line.socket.isStream ? .message(message) : .datagram(message)))
             }
         } catch {
-            step(.exchange(number, .failed("\(error)")))
+            step(.exchange(exchange, .failed("\(error)")))
         }
     }
 }

@@ -1,6 +1,6 @@
 // DNSSocket: one socket to one server of the DNS, for datagrams or as a stream. It is connected, so that the kernel
 // lets in what comes from that server's address and port and nothing else, and tells of a port that nobody listens on.
-// The kernel chooses our port, at random for each socket.
+// The kernel chooses our port, at random each time that a socket is connected.
 
 import CLinux
 import Glibc
@@ -8,7 +8,8 @@ import Glibc
 /// A socket to a server.
 package struct DNSSocket: ~Copyable {
     private let socket: FileDescriptor
-    private let server: DNSEndpoint
+    /// Whom it is connected to, or was.
+    package private(set) var server: DNSEndpoint
     /// What is still to be written of a stream; waits for the connection, too.
     private var rest: ArraySlice<UInt8> = []
     private var messages = StreamMessages()
@@ -32,6 +33,29 @@ package struct DNSSocket: ~Copyable {
         self.socket = socket
         self.server = server
         self.isStream = isStream
+    }
+
+    /// Ends what was between a socket for datagrams and its server: its port is free, and nothing comes in any more.
+    /// The descriptor stays, and so does its place in a poller.
+    package func disconnect() throws(SystemError) {
+        let number = socket.number
+        // AF_UNSPEC, which is zero, for an address (connect(2)).
+        var none = sockaddr()
+        try check("connect", server.description) {
+            unsafe Glibc.connect(number, &none, socklen_t(MemoryLayout<sockaddr>.size))
+        }
+    }
+
+    /// Connects a socket that has been disconnected to a server of the same family, from another port, which the kernel
+    /// chooses at random as for a new one. False: something of before is still waiting in it, or an error; it is of no
+    /// use then.
+    package mutating func connect(to server: DNSEndpoint) throws(SystemError) -> Bool {
+        let number = socket.number
+        var octet: UInt8 = 0
+        guard unsafe recv(number, &octet, 1, CInt(MSG_PEEK)) < 0, Errno.current == .wouldBlock else { return false }
+        try socket.connect(to: SocketAddress(server), called: server.description)
+        self.server = server
+        return true
     }
 
     /// The descriptor, for the poller.
