@@ -30,6 +30,7 @@ enum KnownAnswers {
         var plains = InlineArray<32, PlainQuery?>(repeating: nil)
         var codes = InlineArray<32, UInt32>(repeating: 0)
         let audiences = relay.configuration.audiences, cookie = relay.configuration.cookie
+        let coder = relay.cache.coder
         for index in 0..<count {
             guard let source = batch.source(index) else {
                 verdicts[index] = .ignored
@@ -38,7 +39,7 @@ enum KnownAnswers {
             let audience = audiences.audience(of: source)
             plains[index] = batch.look(index) { query in
                 guard let plain = PlainQuery(query, audience: audience) else { return nil }
-                codes[index] = relay.cache.code(query, plain)
+                codes[index] = coder.code(query, plain)
                 return plain
             }
             // Before anything is looked up: a stranger may have no answer at all, or less of one.

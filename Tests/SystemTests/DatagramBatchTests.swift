@@ -92,6 +92,7 @@ struct DatagramBatchTests {
         answer.answers = (1...4).map { DNSRecord(Self.name, ttl: 60, .address(.v4(IPv4Address(rawValue: $0)))) }
         cache.store(Self.query, answer.encoded(), audience: Audiences.local, ttl: 60, at: now)
         var batch = DatagramBatch()
+        let coder = cache.coder
         var answered = 0
         var allocated = 0
         for round in 0..<10 {
@@ -102,7 +103,7 @@ struct DatagramBatchTests {
                 var codes = InlineArray<32, UInt32>(repeating: 0)
                 for index in 0..<count {
                     codes[index] = batch.look(index) { query in
-                        PlainQuery(query, audience: Audiences.local).map { cache.code(query, $0) } ?? 0
+                        PlainQuery(query, audience: Audiences.local).map { coder.code(query, $0) } ?? 0
                     }
                 }
                 cache.touch(codes.span.extracting(0..<count))

@@ -77,8 +77,17 @@ package struct AnswerCache: Sendable {
     /// How many it can hold.
     package var capacity: Int { cells.count }
 
-    /// The code that a query is looked up by.
-    package func code(_ query: Span<UInt8>, _ plain: PlainQuery) -> UInt32 { AnswerKey(query, plain).hash(key) }
+    /// What makes the codes that queries are looked up by. It is small: to ask the whole cache within a closure would
+    /// copy it for each query.
+    package struct Coder: Sendable {
+        fileprivate let key: (UInt64, UInt64)
+
+        /// The code of a query.
+        package func code(_ query: Span<UInt8>, _ plain: PlainQuery) -> UInt32 { AnswerKey(query, plain).hash(key) }
+    }
+
+    /// What makes the codes of this cache.
+    package var coder: Coder { Coder(key: key) }
 
     /// Touches all that will be looked up by these codes. Each lookup leads to three places that are in no near memory;
     /// one after the other they would be waited for, together they are on their way at the same time.
