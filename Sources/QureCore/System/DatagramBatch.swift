@@ -90,9 +90,11 @@ package struct DatagramOrigin: Hashable, Sendable {
         guard let storage = unsafe qure_batch_source(batch, CInt(index)),
             let source = unsafe SocketAddress(storage.pointee)
         else { return nil }
-        var address = [UInt8](repeating: 0, count: 16)
-        let count = unsafe qure_batch_local(batch, CInt(index), &address)
-        return DatagramOrigin(source, local: count > 0 ? IPAddress(octets: address.prefix(count)) : nil)
+        let local = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { octets in
+            let count = unsafe qure_batch_local(batch, CInt(index), octets.baseAddress)
+            return unsafe count > 0 ? IPAddress(octets: octets.prefix(count)) : nil
+        }
+        return DatagramOrigin(source, local: local)
     }
 
     /// Sends the answers of the batch; how many the kernel would not take.
