@@ -44,16 +44,12 @@ package enum RequestTriage: Equatable, Sendable {
             self = .reject(header.response(.formatError))
             return
         }
-        guard (try? input.readName()) != nil else {
-            self = .drop
-            return
-        }
         var whole = WireReader(octets)
         guard let message = try? DNSMessage(parsing: &whole), let question = message.question,
             header.opcode != .query || message.answers.isEmpty && message.authorities.isEmpty
                 || question.type == .ixfr && message.answers.isEmpty
         else {
-            self = .reject(header.response(.formatError))
+            self = (try? input.readName()) == nil ? .drop : .reject(header.response(.formatError))
             return
         }
         self = Self.judge(message, question, isStream: isStream)
