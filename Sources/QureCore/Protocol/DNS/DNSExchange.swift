@@ -57,7 +57,8 @@ package struct DNSExchange: Sendable {
         case close
         /// This server did not answer; for the user.
         case failed(DNSEndpoint, String)
-        case finished(Answer)
+        /// In a place of its own: else each `close` would be as large.
+        indirect case finished(Answer)
         /// None of them answered.
         case exhausted
     }
@@ -77,7 +78,8 @@ package struct DNSExchange: Sendable {
     /// The longest message that goes in a datagram (RFC 1035 section 4.2.1).
     static let longestDatagram = 512
 
-    private let message: DNSMessage
+    /// With the ID that it was last sent with.
+    private var message: DNSMessage
     private let key: TSIGKey?
     private var servers: [DNSEndpoint]
     private let timing: Timing
@@ -92,7 +94,7 @@ package struct DNSExchange: Sendable {
     private var position = 0
     private var triesLeft = 0
     private var serverLimit: Instant?
-    private var sent: (query: DNSMessage, octets: [UInt8], session: TSIGSession?)?
+    private var sent: (octets: [UInt8], cookie: DNSCookie?, session: TSIGSession?)?
     private var unbelieved: Answer?
 
     /// Answers with a wrong number, which made it turn to a stream, and with a cookie that is not ours.
@@ -189,13 +191,13 @@ package struct DNSExchange: Sendable {
 
     /// The octets to send, with an ID and a signature of their own.
     private mutating func prepare(time: UInt64, using random: inout some RandomNumberGenerator) -> [UInt8] {
+        message.id = UInt16.random(in: .min ... .max, using: &random)
         var query = message
-        query.id = UInt16.random(in: .min ... .max, using: &random)
         if let cookie = cookies[servers[position]] { query.edns?.cookie = cookie }
         var session = key.map { TSIGSession($0) }
         var octets = query.encoded(reserve: session?.reserve ?? 0)
         if session != nil { octets = session?.sign(octets, at: time) ?? octets }
-        sent = (query, octets, session)
+        sent = (octets, query.edns?.cookie, session)
         return octets
     }
 
@@ -239,10 +241,10 @@ package struct DNSExchange: Sendable {
 extension DNSExchange {
     /// What is to be done for the cookie of an answer (RFC 7873 section 5.3); nil: it is as it should be.
     private mutating func judgeCookie(
-        _ answer: DNSMessage, _ query: DNSMessage, at now: Instant, time: UInt64,
+        _ answer: DNSMessage, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output]? {
-        guard let own = query.edns?.cookie else { return nil }
+        guard let own = sent?.cookie else { return nil }
         let server = servers[position], isStream = state == .stream
         // Some old servers do not know what to do with options.
         if answer.responseCode == .formatError { cookies[server] = nil }
@@ -274,16 +276,16 @@ extension DNSExchange {
         _ octets: [UInt8], at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         let isStream = state == .stream
-        guard let sent, let message = try? DNSMessage(octets), message.answers(sent.query) else {
+        guard let message = try? DNSMessage(octets), message.answers(self.message) else {
             // On a stream there is nobody but the server, and it has nothing more to say.
             if isStream { return fail("unexpected answer", at: now, time: time, using: &random) }
-            guard watchesForForgers, let id = self.sent?.query.id, Self.isGuess(octets, of: id) else { return [] }
+            guard watchesForForgers, Self.isGuess(octets, of: self.message.id) else { return [] }
             guesses += 1
             return [.close] + openStream(prepare(time: time, using: &random))
         }
-        if let outputs = judgeCookie(message, sent.query, at: now, time: time, using: &random) { return outputs }
+        if let outputs = judgeCookie(message, at: now, time: time, using: &random) { return outputs }
         var answer = Answer(message: message, server: servers[position])
-        if var session = sent.session {
+        if var session = sent?.session {
             do { _ = try session.verify(octets, at: time) } catch { answer.rejection = error }
         } else if message.signature != nil {
             // Nobody asked for it, and nobody can check it.

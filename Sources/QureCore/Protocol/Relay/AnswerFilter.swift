@@ -18,7 +18,8 @@ extension DNSMessage {
             let wanted = here.filter { question.type == .any || $0.type == question.type }
             let signed = wantsSecurity ? here.filter { $0.type == .rrsig } : []
             if !wanted.isEmpty {
-                kept.answers += wanted + signed.filter { !wanted.contains($0) && $0.covers(wanted[0].type) }
+                kept.answers += wanted
+                kept.answers += signed.filter { !wanted.contains($0) && $0.covers(wanted[0].type) }
                 break chain
             }
             if let alias = here.first(where: { $0.type == .cname }), let target = alias.data.target {

@@ -13,8 +13,9 @@
 //   with a signature               | by the server of its domain, or NOTAUTH
 //   any other                      | when the upstreams have been asked
 //
-// Relay.swift has the door, RelayQueries.swift what is known at once, RelayForwarding.swift what is asked for,
-// RelayLoops.swift what comes back, RelayChanges.swift what happens when a zone changes.
+// Relay.swift has the door, RelayWork.swift what is under way, RelayQueries.swift what is known at once,
+// RelayForwarding.swift what is asked for, RelayLoops.swift what comes back, RelayChanges.swift what happens when a
+// zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -118,64 +119,6 @@ package struct Relay: Sendable {
         }
     }
 
-    /// Who waits for an answer.
-    struct Waiter: Sendable {
-        var octets: [UInt8]
-        var request: DNSMessage
-        var question: DNSQuestion
-        var client: RelayClient?
-        var audience: UInt8
-        /// Since when it waits.
-        var since: Instant
-
-        /// Whether the other one is the same message, sent again.
-        func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
-    }
-
-    /// Questions that are one for the upstreams.
-    struct ForwardKey: Hashable, Sendable {
-        var question: DNSQuestion
-        var wantsSecurity, checkingDisabled, authenticated: Bool
-    }
-
-    /// Why something is asked.
-    enum Purpose: Hashable, Sendable {
-        case forward(ForwardKey)
-        case alias(AliasTable.Key)
-        /// The serial of an alias's target at one of its authorities.
-        case serial(alias: Int, round: Int, DNSEndpoint)
-        /// Whether a question comes back to us: a name that nobody else knows.
-        case probe(DomainName)
-    }
-
-    /// A question that is under way.
-    struct Work: Sendable {
-        var purpose: Purpose
-        var exchange: DNSExchange
-        var waiters: [Waiter]
-        /// When those who wait are told that it failed.
-        var limit: Instant
-        /// Aliases that the addresses were followed through, and the shortest time to live on the way.
-        var hops = 0
-        var ttl = UInt32.max
-        /// The serial of the zone that is asked about.
-        var serial: UInt32?
-        /// When the present server was asked.
-        var sent: Instant?
-        /// Whether somebody else has asked the same since; and when that is to be looked into.
-        var isJoined = false
-        var suspicion: Instant?
-        /// Whether it has come back to us.
-        var isLoop = false
-
-        /// When those who wait get what was known before, if there is anything.
-        var staleDue: Instant?
-
-        var nextDeadline: Instant? {
-            earlier(earlier(exchange.nextDeadline, limit), earlier(suspicion, staleDue))
-        }
-    }
-
     /// How long a client waits: less than a resolver's library does (5 s).
     static let patience = Duration.milliseconds(4500)
     /// How long an answer by datagram may take, to an address that may be forged. Who makes answers wait, from a server
@@ -229,10 +172,11 @@ package struct Relay: Sendable {
         present = now
         cache = AnswerCache(capacity: configuration.cacheSize, key: cacheKey)
         aliases = AliasTable(configuration.aliases, at: now)
+        nextDeadline = aliases.nextDeadline
     }
 
     /// When `deadlinePassed` is due, at the latest.
-    package var nextDeadline: Instant? { earlier(earliest, aliases.nextDeadline) }
+    package private(set) var nextDeadline: Instant?
 
     /// Takes a new configuration: what waits goes on waiting, what is known of the same aliases stays.
     package mutating func configure(_ new: RelayConfiguration, cacheKey: (UInt64, UInt64), at now: Instant) {
@@ -251,6 +195,7 @@ package struct Relay: Sendable {
         }
         for waiter in rounds.values.flatMap({ $0.waiters.values.joined() }) { count(waiter, -1) }
         rounds = [:]
+        nextDeadline = earlier(earliest, aliases.nextDeadline)
     }
 
     /// Takes one input and says what to do. `time` is in seconds since 1970.
@@ -280,7 +225,10 @@ package struct Relay: Sendable {
             earliest = works.values.compactMap(\.nextDeadline).min()
             earliest = earlier(earliest, updates.values.compactMap(\.nextDeadline).min())
         }
-        return outputs + askDue(aliases.takeDue(at: now), at: now, time: time, using: &random)
+        let due = aliases.takeDue(at: now)
+        if !due.isEmpty { outputs += askDue(due, at: now, time: time, using: &random) }
+        nextDeadline = earlier(earliest, aliases.nextDeadline)
+        return outputs
     }
 
     /// A number that no other exchange has.
@@ -304,18 +252,16 @@ package struct Relay: Sendable {
         timing.tries = 1
         let servers = ranking.order(servers, at: now)
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
-        let exchange = DNSExchange(
-            message, key: nil, servers: tried, timing: timing,
-            passesOver: Self.noAnswers, watchesForForgers: true,
-            cookies: jar.cookies(for: servers, at: now, using: &random))
         let number = takeNumber()
         numbers[purpose] = number
+        var staleDue: Instant?
+        if case .forward = purpose, configuration.staleLimit > .zero { staleDue = now + AliasTable.stalePatience }
         works[number] = Work(
-            purpose: purpose, exchange: exchange, waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl,
-            serial: serial)
-        if case .forward = purpose, configuration.staleLimit > .zero {
-            works[number]?.staleDue = now + AliasTable.stalePatience
-        }
+            purpose: purpose,
+            exchange: DNSExchange(
+                message, key: nil, servers: tried, timing: timing, passesOver: Self.noAnswers, watchesForForgers: true,
+                cookies: jar.cookies(for: servers, at: now, using: &random)),
+            waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl, serial: serial, staleDue: staleDue)
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
         return advance(number, .start, at: now, time: time, using: &random)
@@ -332,44 +278,42 @@ package struct Relay: Sendable {
         _ number: Int, _ input: DNSExchange.Input, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        // Taken out, not copied: it refers to much.
-        guard var work = works.removeValue(forKey: number) else { return [] }
+        guard let index = works.index(forKey: number) else { return [] }
         var outputs: [Output] = []
         var verdict: DNSExchange.Answer??
-        let guesses = work.exchange.guesses
-        defer { counters.guessed += UInt64(work.exchange.guesses - guesses) }
-        for output in work.exchange.step(input, at: now, time: time, using: &random) {
+        let progress = works.values[index].step(input, at: now, time: time, using: &random)
+        counters.guessed += UInt64(progress.guesses)
+        for output in progress.outputs {
             switch output {
             case .sendDatagram(let octets, let server):
-                work.sent = now
-                if work.isJoined { work.suspicion = now + Self.suspicionPause }
                 outputs.append(.sendDatagram(octets, to: server, exchange: number))
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
             case .failed(let server, _):
                 ranking.fail(server, at: now)
-                jar.keep(work.exchange.cookies[server], for: server, at: now)
+                jar.keep(progress.cookies[server], for: server, at: now)
             case .finished(let answer):
-                jar.keep(work.exchange.cookies[answer.server], for: answer.server, at: now)
-                ranking.succeed(answer.server, after: work.sent.map { now - $0 } ?? .zero)
+                jar.keep(progress.cookies[answer.server], for: answer.server, at: now)
+                ranking.succeed(answer.server, after: progress.sent.map { now - $0 } ?? .zero)
                 verdict = .some(answer)
             case .exhausted: verdict = .some(nil)
             }
         }
-        if verdict == nil, now >= work.limit {
+        if verdict == nil, progress.isOverdue {
             outputs.append(.close(exchange: number))
             verdict = .some(nil)
         }
         guard let verdict else {
-            works[number] = work
-            noteDeadline(work.nextDeadline)
+            noteDeadline(progress.nextDeadline)
             return outputs
         }
+        let work = works.remove(at: index).value
         if numbers[work.purpose] == number { numbers[work.purpose] = nil }
         for waiter in work.waiters { count(waiter, -1) }
         if verdict == nil { counters.unanswered += 1 }
-        return outputs + finish(work, verdict, at: now, time: time, using: &random)
+        outputs += finish(work, verdict, at: now, time: time, using: &random)
+        return outputs
     }
 
     private mutating func finish(

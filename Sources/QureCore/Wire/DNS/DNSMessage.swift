@@ -51,7 +51,12 @@ package struct DNSMessage: Equatable, Sendable {
     /// The OPT, if there is one.
     package var edns: EDNS?
     /// The TSIG, if there is one. It is written as it is: TSIGSession signs what has been written without one.
-    package var signature: TSIGRecord?
+    package var signature: TSIGRecord? {
+        get { signatures.first }
+        set { signatures = newValue.map { [$0] } ?? [] }
+    }
+    /// One at most; apart from the message, which is copied often and hardly ever has one.
+    private var signatures: [TSIGRecord] = []
 
     /// A message without records.
     package init(
