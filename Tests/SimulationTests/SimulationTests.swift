@@ -45,6 +45,26 @@ import Testing
         #expect(cases == 2 * (2 * 4 * faults * faults + 4 * 2187))
     }
 
+    /// Nobody is ever gone: an hour of losses on every way, and on every cable, which each way has two of.
+    @Test(arguments: [
+        (hosts: "3", pace: ["100", "200"], percent: "30", ways: 0, cables: 0),
+        // One in ten minutes.
+        (hosts: "2", pace: ["100", "200"], percent: "30", ways: 6, cables: 6),
+        // The quickest pace has time for a few questions only.
+        (hosts: "3", pace: ["10", "20"], percent: "20", ways: 3, cables: 10),
+    ])
+    func `losses alone hardly ever move the address`(
+        _ row: (hosts: String, pace: [String], percent: String, ways: Int, cables: Int)
+    ) throws {
+        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        let run = start([Self.program, "loss", row.hosts, row.percent, "1"] + row.pace).finish()
+        let counts = run.output.split(separator: "\n").compactMap { line in
+            line.split(separator: ":").last?.split(separator: " ").first.flatMap { Int($0) }
+        }
+        try #require(run.status == 0 && counts.count == 2, "\(run.output)")
+        #expect(counts[0] <= row.ways && counts[1] <= row.cables, "\(run.output)")
+    }
+
     private static let mustBeReached = [
         "awake", "clone", "copies", "crash", "cutHost", "delays", "down", "flood", "freeze", "gatewayCut",
         "gatewayDown", "leave", "linkDown", "loss", "maintenance", "noAddress", "oldSnapshot", "oneWay",

@@ -7,6 +7,8 @@ struct SimulatedNetwork {
     /// Percent lost on every direction, and on single ones.
     var loss = 0
     private var directedLoss: [Int: Int] = [:]
+    /// Percent lost in each direction of every host's cable.
+    var cableLoss = 0
     var copies = 0
     /// The longest delay, in nanoseconds; most are far shorter.
     var maximumDelay: Int64 = 1_000_000
@@ -34,11 +36,13 @@ struct SimulatedNetwork {
 
     /// The worst loss between two, in percent.
     func loss(_ one: Int, _ other: Int) -> Int {
-        max(loss, directedLoss[key(one, other)] ?? 0, directedLoss[key(other, one)] ?? 0)
+        // Two cables, one after the other.
+        let cables = 100 - (100 - cableLoss) * (100 - cableLoss) / 100
+        return max(loss, cables, directedLoss[key(one, other)] ?? 0, directedLoss[key(other, one)] ?? 0)
     }
 
     var isCalm: Bool {
-        cuts.isEmpty && unplugged.isEmpty && loss == 0 && directedLoss.isEmpty && gatewayIsUp
+        cuts.isEmpty && unplugged.isEmpty && loss == 0 && cableLoss == 0 && directedLoss.isEmpty && gatewayIsUp
             && gatewayCuts.isEmpty && maximumDelay <= 1_000_000
     }
 
@@ -59,6 +63,7 @@ struct SimulatedNetwork {
     mutating func heal() {
         cuts = []
         loss = 0
+        cableLoss = 0
         directedLoss = [:]
         copies = 0
         maximumDelay = 1_000_000
@@ -66,10 +71,14 @@ struct SimulatedNetwork {
         gatewayIsUp = true
     }
 
+    /// Whether a datagram is lost on its sender's cable, and so for everybody.
+    func losesAtSender(_ random: inout SplitMix64) -> Bool { cableLoss > 0 && random.chance(cableLoss) }
+
     /// After how long a datagram arrives: not at all, once, or twice.
     func delays(_ from: Int, _ to: Int, _ random: inout SplitMix64) -> [Int64] {
         guard !isCut(from, to) else { return [] }
         guard !random.chance(max(loss, directedLoss[key(from, to)] ?? 0)) else { return [] }
+        if cableLoss > 0, random.chance(cableLoss) { return [] }
         let one = delay(&random)
         return copies > 0 && random.chance(copies) ? [one, delay(&random)] : [one]
     }

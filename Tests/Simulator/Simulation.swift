@@ -77,6 +77,7 @@ package struct Simulation {
     package struct Statistics: Sendable {
         package var steps = 0
         package var messages = 0
+        package var sent = 0
         package var takeOvers = 0
         package var transfers = 0
         package var duels = 0
@@ -90,6 +91,7 @@ package struct Simulation {
         package mutating func add(_ other: Statistics) {
             steps += other.steps
             messages += other.messages
+            sent += other.sent
             takeOvers += other.takeOvers
             transfers += other.transfers
             duels += other.duels
@@ -330,6 +332,8 @@ package struct Simulation {
         let isWorthIt = message.kind == .claim || message.kind == .response
         if hosts[from].random.chance(2) || isWorthIt { recordings.append((datagram, from)) }
         if recordings.count > 400 { recordings.removeFirst(200) }
+        statistics.sent += 1
+        guard !network.losesAtSender(&random) else { return }
         switch destination {
         case .group: for to in hosts.indices where to != from { transmit(datagram, from, to) }
         case .member(let node):

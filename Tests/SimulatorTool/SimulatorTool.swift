@@ -1,5 +1,5 @@
 // qure-simulate: plays many seeds of the simulated cluster, tells the story of one, looks for the first that breaks a
-// promise, or plays all small cases.
+// promise, plays all small cases, or counts how often losses alone move the address.
 
 import Glibc
 import Simulator
@@ -11,6 +11,8 @@ import QureCore
                qure-simulate seed NUMBER            tell the story of one
                qure-simulate first COUNT [FIRST]    play until one fails
                qure-simulate exhaustive [N OF]      play all small cases, or the N-th of OF parts of them
+               qure-simulate loss HOSTS PERCENT [HOURS [INTERVAL TOLERANCE]]
+                                                    how often the address moves for losses alone (milliseconds)
         Exits with 1 if a seed failed.
         """
 
@@ -27,6 +29,7 @@ import QureCore
         case "seed": exit(tell(number))
         case "seeds": exit(play(count: number, from: first))
         case "first": exit(search(count: number, from: first))
+        case "loss": exit(lose(Array(arguments)))
         default: misused()
         }
     }
@@ -53,6 +56,32 @@ import QureCore
         }
         print("\(count) seeds, 0 failed")
         return 0
+    }
+
+    /// On every way from host to host, and then on every cable, which each such way has two of.
+    static func lose(_ arguments: [UInt64]) -> Int32 {
+        guard [2, 3, 5].contains(arguments.count), 2...32 ~= arguments[0], arguments[1] < 100 else { misused() }
+        var setup = LossRun.Setup()
+        setup.hosts = Int(arguments[0])
+        if arguments.count == 5 {
+            guard arguments[3] > 0, arguments[4] >= arguments[3] * 2, arguments[4] < 100_000 else { misused() }
+            (setup.interval, setup.tolerance) = (.milliseconds(Int(arguments[3])), .milliseconds(Int(arguments[4])))
+        }
+        let hours = arguments.count > 2 ? arguments[2] : 1
+        var status: Int32 = 0
+        for name in ["ways", "cables"] {
+            setup.lostOnWays = name == "ways" ? Int(arguments[1]) : 0
+            setup.lostOnCables = name == "cables" ? Int(arguments[1]) : 0
+            var run = LossRun(setup)
+            for part in 0..<(hours * 6) { run.play(minutes: 10, seed: part + 1) }
+            print(
+                "\(setup.hosts) hosts, \(setup.interval)/\(setup.tolerance), \(arguments[1]) % lost on all \(name): "
+                    + "\(run.takeOvers) take-overs in \(hours) hours, \(Int64(run.sent) / run.seconds) packets a second"
+            )
+            for violation in run.violations.prefix(5) { print(violation) }
+            if !run.violations.isEmpty { status = 1 }
+        }
+        return status
     }
 
     static func playAll(part: Int, of parts: Int) -> Int32 {

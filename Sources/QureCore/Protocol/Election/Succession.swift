@@ -1,8 +1,12 @@
 // How an Election follows a master and succeeds it: suspicion, the question to everybody, the claim, the duel.
 
 extension Election {
-    /// From one question to the next while the master is suspected.
-    var questionInterval: Duration { max(confirmation / 4, .milliseconds(3)) }
+    /// From one question to the next while the master is suspected. However quick the pace, several are asked, so that
+    /// no few losses are taken for a silence.
+    var questionInterval: Duration {
+        let window = configuration.tolerance - configuration.interval * 11 / 10 - .milliseconds(2)
+        return min(max(confirmation / 4, .milliseconds(3)), max(window / 12, .milliseconds(1)))
+    }
     /// Sign of life of the gateway that lets a member claim.
     static let freshEvidence = Duration.seconds(2)
     /// From the gateway's answer to the next question.
@@ -168,7 +172,7 @@ extension Election {
     mutating func heardSuspicion(_ message: ElectionMessage, at now: Instant) -> [Output] {
         guard let subject = message.subject else { return [] }
         if subject == configuration.node && isMaster {
-            guard now - lastReply >= .milliseconds(2), !isBeatDue(at: now) else { return [] }
+            guard now - lastReply >= min(questionInterval, .milliseconds(2)), !isBeatDue(at: now) else { return [] }
             lastReply = now
             // To all, and once more to the one who asks: on a link that loses packets one of the two arrives.
             return beat(at: now).flatMap { output in
