@@ -131,22 +131,5 @@ enum VirtualMAC {
 
 /// Refuses what cannot be put on an interface.
 func checkClaimable(_ prefixes: [Prefix]) throws {
-    for prefix in prefixes {
-        guard prefix.address.isUnicast, !prefix.address.isLoopback else {
-            throw Failure(.usage, "\(prefix): no host's address; give the one to claim with its prefix length")
-        }
-        if case .v6(let address) = prefix.address, address.rawValue >> 32 == 0xffff {
-            let plain = IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue))
-            throw Failure(.usage, "\(prefix): an IPv4 address in the dress of IPv6; write it as \(plain)")
-        }
-        guard prefix.length > 0 else { throw Failure(.usage, "\(prefix): a prefix length of 0 would cover everything") }
-        if prefix.address.bitWidth == 32, prefix.length < 31 {
-            guard prefix.address != prefix.network.address, prefix.address != prefix.last else {
-                throw Failure(.usage, "\(prefix): is the network's own or its broadcast address, not a host's")
-            }
-        }
-    }
-    guard Set(prefixes.map(\.address)).count == prefixes.count else {
-        throw Failure(.usage, "the same address is given twice")
-    }
+    if let refusal = ArgumentText.refusal(toClaim: prefixes) { throw Failure(.usage, refusal) }
 }

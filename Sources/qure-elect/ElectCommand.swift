@@ -32,7 +32,7 @@ struct ElectCommand: Tool {
 
 /// Where a running elector is found.
 struct PlaceOptions: ParsableArguments {
-    @Option(help: "The cluster's name.")
+    @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
     var cluster: String
 
     @Option(help: "Where the daemon keeps its control socket.")
@@ -62,6 +62,10 @@ struct Run: ParsableCommand {
             "Take part in the election; say what is decided, one event to a line, for qure-claim follow and others.")
 
     @OptionGroup var member: MemberOptions
+
+    func validate() throws {
+        if let trouble = member.keyFileTrouble { throw ValidationError(trouble) }
+    }
 
     func run() throws {
         var diagnostics = member.common.diagnostics("qure-elect")

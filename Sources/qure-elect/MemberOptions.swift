@@ -30,7 +30,8 @@ struct MemberOptions: ParsableArguments {
     @OptionGroup var place: PlaceOptions
 
     @Option(
-        help: "An address that the master holds, with its prefix length; may be repeated.",
+        help: ArgumentHelp(
+            "An address that the master holds, with its prefix length; may be repeated.", valueName: "address/length"),
         transform: ArgumentText.prefix)
     var address: [Prefix]
 
@@ -120,7 +121,7 @@ struct MemberOptions: ParsableArguments {
         guard tolerance >= .milliseconds(20), tolerance <= .seconds(600) else {
             throw ValidationError("--tolerance takes 20ms to 10m")
         }
-        guard !address.isEmpty else { throw ValidationError("which address? Give --address ADDRESS/LEN") }
+        if let refusal = ArgumentText.refusal(toClaim: address) { throw ValidationError(refusal) }
         guard keyFile != nil || insecure else {
             throw ValidationError("no --key-file: make one with 'qure-elect keygen', or say --insecure")
         }
@@ -143,8 +144,20 @@ struct MemberOptions: ParsableArguments {
     func readKeys() throws(Failure) -> KeyRing {
         guard let keyFile else { return .insecure }
         let text: [UInt8]
-        do { text = try TextFile.read(keyFile) } catch { throw Failure(.usage, "\(error)") }
+        do { text = try TextFile.read(keyFile) } catch { throw Failure(.usage, Self.sentence(error)) }
         do { return try KeyRing(text) } catch { throw Failure(.usage, "\(keyFile): \(error)") }
+    }
+
+    /// What is wrong with the key file before it is read; nil: nothing yet.
+    var keyFileTrouble: String? {
+        guard let keyFile else { return nil }
+        do { try TextFile.expectReadable(keyFile) } catch { return Self.sentence(error) }
+        return nil
+    }
+
+    private static func sentence(_ error: SystemError) -> String {
+        guard error.errno == .noEntry else { return "\(error)" }
+        return "\(error): make one with 'qure-elect keygen', the same for all members"
     }
 
     /// What is to be said of a key file that others may read.

@@ -56,6 +56,48 @@ import Testing
     }
 }
 
+/// Which line is at fault, where a parser looks at all of them and says one sentence.
+@Suite struct BlameTests {
+    /// What a parser of three options says, one of which must be there, and one of which is wrong beside another.
+    private static func complaint(_ lines: [ConfigurationFile.Line]) -> String {
+        let values = Dictionary(lines.map { ($0.option, $0.value) }) { $1 }
+        if values["bad"] != nil { return "bad" }
+        guard values["name"] != nil else { return "Missing expected argument '--name <word>'" }
+        if values["low"] == "9", values["high", default: "5"] < "9" { return "low and high" }
+        return values["key"] == nil ? "no key" : ""
+    }
+
+    @Test(arguments: [
+        ("name a\nkey a\nlow 9", "f:3: low and high"), ("name a\nkey a\nhigh 3\nlow 9", "f:4: low and high"),
+        ("low 9\nname a\nkey a\nhigh 3", "f:1: low and high"), ("name a\nlow 9", "f:2: low and high"),
+        ("name a\nlow 1", "f: no key"), ("low 1\nkey 3", "f: 'name' is missing: add a line 'name <word>'"),
+        ("", "f: 'name' is missing: add a line 'name <word>'"), ("name a\nkey a", nil),
+        ("name a\nbad 1\nbad 2\nkey a", "f:2: bad"),
+    ])
+    func `the line at fault`(_ text: String, _ blame: String?) throws {
+        let file = try ConfigurationFile(Array(text.utf8), name: "f")
+        #expect(file.blame(Self.complaint)?.description == blame)
+    }
+
+    @Test func `what the command line alone draws is not the file's fault`() throws {
+        let file = try ConfigurationFile(Array("name a\nkey b".utf8), name: "f")
+        #expect(file.blame { _ in "wrong" } == nil)
+        #expect(file.blame { _ in "Missing expected argument '<address> ...'" } == nil)
+    }
+
+    /// A long file is not read once for each of its lines.
+    @Test func `many lines cost little`() throws {
+        let lines = (0..<2000).map { $0 == 1234 ? "bad 1" : "low \($0)" }.joined(separator: "\n")
+        let file = try ConfigurationFile(Array(lines.utf8), name: "f")
+        var count = 0
+        let failure = file.blame {
+            count += 1
+            return Self.complaint($0)
+        }
+        #expect(failure?.description == "f:1235: bad" && count < 40, "\(count)")
+    }
+}
+
 @Suite struct UsageHintTests {
     private let hint = UsageHint(commands: ["add", "del", "hold", "announce"]) { command in
         ["--help", "--lease", "--interface"] + (command == "add" ? ["--unless-held"] : [])

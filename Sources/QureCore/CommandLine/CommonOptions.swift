@@ -85,6 +85,28 @@ extension ArgumentText {
     }
 }
 
+extension ArgumentText {
+    /// Why these addresses cannot be put on an interface; nil: they can.
+    package static func refusal(toClaim prefixes: [Prefix]) -> String? {
+        if let refusal = prefixes.lazy.compactMap({ Self.refusal(toClaim: $0) }).first { return refusal }
+        return Set(prefixes.map(\.address)).count == prefixes.count ? nil : "the same address is given twice"
+    }
+
+    private static func refusal(toClaim prefix: Prefix) -> String? {
+        guard prefix.address.isUnicast, !prefix.address.isLoopback else {
+            return "\(prefix): no host's address; give the one to claim with its prefix length"
+        }
+        if case .v6(let address) = prefix.address, address.rawValue >> 32 == 0xffff {
+            let plain = IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.rawValue))
+            return "\(prefix): an IPv4 address in the dress of IPv6; write it as \(plain)"
+        }
+        guard prefix.length > 0 else { return "\(prefix): a prefix length of 0 would cover everything" }
+        let isOfNetwork = prefix.address == prefix.network.address || prefix.address == prefix.last
+        guard prefix.address.bitWidth == 32, prefix.length < 31, isOfNetwork else { return nil }
+        return "\(prefix): is the network's own or its broadcast address, not a host's"
+    }
+}
+
 /// A positive duration as an argument.
 package struct DurationArgument: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
     /// Longer than nothing.

@@ -77,3 +77,52 @@ package struct ConfigurationFile: Equatable, Sendable {
         return start[...last]
     }
 }
+
+// MARK: Which line is wrong
+
+extension ConfigurationFile {
+    /// How the parser begins when an option is not there that must be.
+    private static let missing = "Missing expected argument '"
+
+    /// What is wrong with the file, given what the parser says to some of its lines, beside the command line: one
+    /// sentence, or an empty one. Nil: it is not the file.
+    package func blame(_ complaint: ([Line]) -> String) -> Failure? {
+        let whole = complaint(lines)
+        guard !whole.isEmpty else { return nil }
+        if whole.hasPrefix(Self.missing) {
+            // '--cluster <name>' is an option, which could stand in the file; '<address>' is a word of the command line.
+            let words = whole.dropFirst(Self.missing.count).prefix { $0 != "'" }
+            guard words.hasPrefix("--") else { return nil }
+            let option = words.dropFirst(2).prefix { $0 != " " }
+            let line = words.dropFirst(2).split(separator: " ").prefix(2).joined(separator: " ")
+            return Failure(.usage, "\(name): '\(option)' is missing: add a line '\(line)'")
+        }
+        let needed = needed(for: whole, complaint)
+        guard !needed.isEmpty else { return nil }
+        func without(_ line: Line, _ lines: [Line]) -> String { complaint(lines.filter { $0 != line }) }
+        // Of the lines that it takes for this complaint, the one at fault is the one without which all is well; the
+        // others are there because without them something else is missing.
+        let culprit =
+            needed.first { without($0, lines).isEmpty } ?? needed.first { without($0, needed).isEmpty }
+            ?? needed.last { !without($0, needed).hasPrefix("\(Self.missing)--\($0.option) ") }
+        return Failure(.usage, "\(name):\(culprit.map { "\($0.number):" } ?? "") \(whole)")
+    }
+
+    /// The fewest lines that still draw this complaint, the first of those that draw the same. Many at once are left
+    /// out at first: files can be long.
+    private func needed(for whole: String, _ complaint: ([Line]) -> String) -> [Line] {
+        var kept = lines
+        var size = max(kept.count, 1)
+        while size > 0 {
+            var end = kept.count
+            while end > 0 {
+                let start = max(end - size, 0)
+                let rest = Array(kept[..<start] + kept[end...])
+                if complaint(rest) == whole { kept = rest }
+                end = start
+            }
+            size /= 2
+        }
+        return kept
+    }
+}

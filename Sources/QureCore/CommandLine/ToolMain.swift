@@ -143,31 +143,21 @@ extension Tool {
         return subcommands + lines.map(\.argument) + arguments.dropFirst(subcommands.count)
     }
 
-    /// Finds the first line that draws a complaint of its own, beyond what the command line alone draws.
+    /// The line of the file that is wrong, if it is the file.
     private static func blame(_ file: ConfigurationFile, _ arguments: [String]) -> Failure? {
-        func complaint(about lines: [ConfigurationFile.Line]) -> String {
-            do {
-                _ = try parseAsRoot(prepare(merge(lines, into: arguments)))
-                return ""
-            } catch {
-                return sentence(for: error)
-            }
-        }
         let command = arguments.prefix(1).filter(hint.commands.contains)
         let unknown = file.lines.lazy.map { ($0, hint.complaint(about: command + [$0.argument]) ?? "") }
-        let withoutFile = complaint(about: [])
-        let wrong = file.lines.lazy.map { ($0, complaint(about: [$0])) }
-        let whole = complaint(about: file.lines)
-        let decisive = file.lines.indices.lazy.map { index in
-            let isDecisive = complaint(about: file.lines.indices.filter { $0 != index }.map { file.lines[$0] }) != whole
-            return (file.lines[index], isDecisive && !whole.hasPrefix("Missing expected") ? whole : "")
+        if let (line, text) = unknown.first(where: { !$0.1.isEmpty }) {
+            return Failure(.usage, "\(file.name):\(line.number): \(text)")
         }
-        // What is missing beside a line is not that line's fault.
-        let found =
-            unknown.first { !$0.1.isEmpty }
-            ?? wrong.first { !$0.1.isEmpty && $0.1 != withoutFile && !$0.1.hasPrefix("Missing expected") }
-            ?? decisive.first { !$0.1.isEmpty }
-        return found.map { line, text in Failure(.usage, "\(file.name):\(line.number): \(text)") }
+        return file.blame { lines in
+            do {
+                _ = try parseQuickly(prepare(merge(lines, into: arguments)))
+                return ""
+            } catch {
+                return exitCode(for: error) == .success ? "" : sentence(for: error)
+            }
+        }
     }
 
     private static func configurationFile(of arguments: [String]) throws -> ConfigurationFile? {
