@@ -53,8 +53,7 @@ struct Check: ParsableCommand {
             }
             return keys
         } catch let failure as Failure {
-            try report.say(
-                .problem, "key", "\(failure): make one with 'qure-elect keygen', the same for all members")
+            try report.say(.problem, "key", failure.description)
             return nil
         }
     }

@@ -1,0 +1,80 @@
+// `qure-member` before it does anything: its configuration file, and what it and the two programs refuse in it: the
+// user's own file by its name, the line that is wrong, and what to do about it.
+
+import Lab
+import QureCore
+import Testing
+
+struct MemberTests {
+    private static let script = "\(Repository.path)/scripts/qure-member"
+    private static let good = "cluster home\ninterface eth0\naddress 192.168.1.11/24\ninsecure\n"
+
+    /// Runs the script with the tools under test on a file of this text, `FOLDER/home.conf`.
+    private static func member(_ options: [String], _ text: String, beside key: String? = nil) throws -> ToolResult {
+        let folder = TemporaryFolder()
+        try TextFile.replace("\(folder.path)/home.conf", with: Array(text.utf8))
+        if let key { try TextFile.replace("\(folder.path)/home.key", with: Array(key.utf8)) }
+        let words = ["env", "QURE_BIN=\(Executables.directory)", "TMPDIR=\(folder.path)", script]
+        var result = RunningTool(words + options + ["\(folder.path)/home.conf"]).finish()
+        result.errors = result.errors.replacing(folder.path, with: "FOLDER")
+        // Nothing stays behind but what was there.
+        let left = Repository.names("\(folder.path)/*").filter { $0 != "home.conf" && $0 != "home.key" }
+        #expect(left == [], "\(left)")
+        return result
+    }
+
+    @Test(arguments: [
+        ("interval 100ms\ntolerance 100ms\n", 6, "a tolerance of less than two intervals (here 200ms)"),
+        ("interval 1s\n", 5, "a tolerance of less than two intervals (here 2s)"),
+        ("interval 1ms\n", 5, "--interval takes 5ms to 60s"), ("interval often\n", 5, "The value 'often' is invalid"),
+        ("group 10.0.0.1\n", 5, "'10.0.0.1' is not a multicast group"),
+        ("priority 7\npreempt maybe\n", 6, "--preempt takes off, on or a duration, not 'maybe'"),
+        ("require-gateway nope\n", 5, "--require-gateway takes auto, off or an address, not 'nope'"),
+        // Two that are wrong: one of them, and that one's line.
+        ("require-gateway nope\npreempt maybe\n", 5, "--require-gateway takes auto, off or an address, not 'nope'"),
+        ("\n# why\n  health-fall 0\n", 7, "--health-fall and --health-rise take 1 to 1000"),
+        ("key-file /none\n", 5, "open /none: No such file or directory: make one with 'qure-elect keygen'"),
+        ("address 192.168.1.0/24\n", 5, "192.168.1.0/24: is the network's own or its broadcast address"),
+        ("intervall 100ms\n", 5, "Unknown option '--intervall'; did you mean '--interval'?"),
+        ("lease 1ms\n", 5, "--lease takes 100ms to a day"), ("virtual-mac zz\n", 5, "'zz' is not a hardware address"),
+    ])
+    func `a wrong line is named, by the file that the user knows`(_ lines: String, _ line: Int, _ why: String) throws {
+        for options in [["--check-config"], []] {
+            let result = try Self.member(options, Self.good + lines)
+            #expect(result.status == 64 && result.output == "")
+            let start = "FOLDER/home.conf:\(line): "
+            #expect(result.errors.contains(": \(start)") && result.errors.contains("\(start)\(why)"), "\(result)")
+            #expect(result.errors.split(separator: "\n").count == 1)
+        }
+    }
+
+    @Test(arguments: [
+        ("interface eth0\naddress 192.168.1.11/24\ninsecure\n", "'cluster' is missing: add a line 'cluster <name>'"),
+        ("cluster home\ninsecure\n", "'address' is missing: add a line 'address <address/length>'"),
+        (
+            "cluster home\naddress 192.168.1.11/24\n",
+            "no line 'key-file', and no FOLDER/home.key: make that with 'qure-elect keygen'"
+        ),
+    ])
+    func `what is missing is named, with the file it is missing in`(_ text: String, _ why: String) throws {
+        for options in [["--check-config"], []] {
+            let result = try Self.member(options, text)
+            #expect(result.status == 64 && result.output == "")
+            #expect(result.errors.contains(": FOLDER/home.conf: \(why)"), "\(result)")
+        }
+    }
+
+    @Test func `a key that is there and is none is named as well`() throws {
+        let result = try Self.member(["--check-config"], "cluster home\naddress 192.168.1.11/24\n", beside: "1 23\n")
+        #expect(result.status == 64)
+        #expect(result.errors == "qure-elect: FOLDER/home.key: line 1: a key needs at least 32 octets, this one has 1\n")
+    }
+
+    @Test func `a good file is checked without a word, and how much is said is passed on`() throws {
+        for options in [[], ["-v"], ["-vv", "--quiet"], ["-q", "--verbose"]] {
+            #expect(try Self.member(["--check-config"] + options, Self.good) == ToolResult(0))
+        }
+        let result = try Self.member(["-x"], Self.good)
+        #expect(result.status == 64 && result.errors.contains("unknown option '-x'"))
+    }
+}
