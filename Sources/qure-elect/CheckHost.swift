@@ -9,8 +9,10 @@ struct CheckPlace {
     /// The address that it would speak from.
     var own: IPAddress
     var group: IPAddress
-    /// Whether one of the shared addresses is here because qure has put it there.
-    var holds: Bool
+    /// The shared addresses that are here because qure has put them there.
+    var held: Set<IPAddress>
+    /// Those that something else has put here.
+    var configured: Set<IPAddress>
 }
 
 struct CheckHost {
@@ -31,12 +33,12 @@ struct CheckHost {
         }
         let isReady = try lookAtLink(link, &report)
         let own = try lookAtOwnAddress(link, &netlink, &report)
-        let holds = try lookAtSharedAddresses(&netlink, &report)
+        let (held, configured) = try lookAtSharedAddresses(&netlink, &report)
         for finding in NetworkManagers(link).findings { try report.say(finding) }
         guard isReady, let own else { return nil }
         let group = ElectSession.group(options, own)
         try lookAtGroup(group, &report)
-        return CheckPlace(link: link, own: own, group: group, holds: holds)
+        return CheckPlace(link: link, own: own, group: group, held: held, configured: configured)
     }
 
     private func lookAtLink(_ link: Link, _ report: inout CheckReport) throws -> Bool {
@@ -80,27 +82,28 @@ struct CheckHost {
         return own
     }
 
-    /// Whether qure holds one of them here. One that was configured here stays when the master is elsewhere.
-    private func lookAtSharedAddresses(_ netlink: inout Netlink, _ report: inout CheckReport) throws
-        -> Bool
-    {
+    /// Those that qure holds here, and the others: one that was configured here stays when the master is elsewhere.
+    private func lookAtSharedAddresses(
+        _ netlink: inout Netlink, _ report: inout CheckReport
+    ) throws -> (held: Set<IPAddress>, configured: Set<IPAddress>) {
         let registry = ClaimRegistry(directory: options.place.stateDir)
-        var holds = false
+        var (held, configured) = (Set<IPAddress>(), Set<IPAddress>())
         for present in try netlink.addresses() where shared.contains(present.prefix.address) {
             let address = present.prefix.address
             if present.origin == AddressOrigin.qure
                 || registry.entry(of: address)?.entry.isHolding == true
             {
-                holds = true
+                held.insert(address)
                 continue
             }
+            configured.insert(address)
             let name = try netlink.link(index: present.interface)?.name ?? "an interface"
             try report.say(
                 .problem, "address",
                 "\(address) is configured on \(name) by something else, and would stay when another member is master:"
                     + " take it out of this host's configuration")
         }
-        return holds
+        return (held, configured)
     }
 
     private func lookAtGroup(_ group: IPAddress, _ report: inout CheckReport) throws {

@@ -10,7 +10,7 @@ struct CheckJudgement {
     let evidence: CheckEvidence
 
     var findings: [Finding] {
-        elector + gateway + firewall + members + strangers
+        elector + gateway + firewall + members + masters + deafness + strangers
             + options.address.map(\.address).flatMap { address($0) } + dhcp
     }
 
@@ -43,9 +43,15 @@ struct CheckJudgement {
             if evidence.holders[gateway] != nil { return finding(.ok, "gateway", "\(gateway) answers") }
             return finding(
                 .problem, "gateway",
-                "\(gateway) does not answer on \(place.link.name), and a member that does not hear it never claims the"
-                    + " address: is it on this link? --require-gateway names another one, or off")
+                "\(gateway) does not answer on \(place.link.name), and a member that does not hear it claims the address"
+                    + " only after a master that did not hear it either: is it on this link? --require-gateway names"
+                    + " another one, or off")
         }
+    }
+
+    /// Whether what comes to the group is dropped on this host itself.
+    private var ownRulesDrop: Bool {
+        options.peer.isEmpty && evidence.hasAsked && evidence.refusal == nil && !evidence.hasLooped
     }
 
     /// This host's own rules, as far as they treat what comes from itself like what comes from others.
@@ -55,7 +61,7 @@ struct CheckJudgement {
             return [finding(.problem, "firewall", "this host does not send to the cluster's \(port): \(refusal)")]
         }
         guard options.peer.isEmpty, evidence.hasAsked else { return [] }
-        if evidence.hasLooped {
+        if !ownRulesDrop {
             return [finding(.ok, "firewall", "what comes to \(place.group) \(port) passes this host's own rules")]
         }
         let (family, limit) = place.group.bitWidth == 32 ? ("ip", "ttl") : ("ip6", "hoplimit")
@@ -88,6 +94,10 @@ struct CheckJudgement {
         switch (peer.isHeard, peer.hasAnswered) {
         case (true, true): return finding(.ok, "member", "\(who) is heard, and hears this host")
         case (false, _):
+            if ownRulesDrop {
+                return finding(
+                    .warning, "member", "\(who) hears this host, whose own rules drop what it sends to \(place.group)")
+            }
             // The more they are, the more seldom each says hello: all together stay under ten datagrams a second.
             let due = max(Duration.seconds(1), .milliseconds(125) * (peers.count + 1)) * 2
             if listened < due {
@@ -108,6 +118,47 @@ struct CheckJudgement {
                     + " port \(options.port) is dropped; run this check there, and see"
                     + " share/doc/qure/examples/nftables.nft")
         }
+    }
+
+    /// One that is heard as master until the end, for long enough to be no hand-over that is under way.
+    private func leads(_ peer: CheckEvidence.Peer) -> Bool {
+        guard let since = peer.masterSince else { return false }
+        return evidence.end - peer.heardAt <= max(peer.tolerance, peer.interval * 3)
+            && evidence.end - since >= min(peer.tolerance, listened / 2)
+    }
+
+    private var masters: [Finding] {
+        let leaders = ((evidence.own.map { [$0.peer] } ?? []) + peers).filter(leads)
+        guard leaders.count > 1 else { return [] }
+        let names = leaders.map { "\($0.name) \($0.address)" }.joined(separator: " and ")
+        return [
+            finding(
+                .problem, "master",
+                "\(names) are master at the same time: they do not hear each other; run this check on each of them")
+        ]
+    }
+
+    /// Who does not hear whom, though this host hears both: as far as what each says that it has heard shows it.
+    private var deafness: [Finding] {
+        let all = evidence.peers.map { ($0.key, $0.value) } + (evidence.own.map { [$0] } ?? [])
+        let speakers = all.sorted { ($0.1.name, $0.0) < ($1.1.name, $1.0) }
+        return peers.compactMap { hearer in
+            let unheard = speakers.filter { $0.1.address != hearer.address && isUnheard($0.0, $0.1, by: hearer) }
+            guard !unheard.isEmpty else { return nil }
+            let names = unheard.map { "\($0.1.name) \($0.1.address)" }.joined(separator: ", ")
+            return finding(
+                .problem, "member",
+                "\(hearer.name) \(hearer.address) (\(hearer.role.name)) does not hear \(names), and this host does: a"
+                    + " firewall there, or a switch between them; run this check on \(hearer.name)")
+        }
+    }
+
+    private func isUnheard(_ node: NodeID, _ speaker: CheckEvidence.Peer, by hearer: CheckEvidence.Peer) -> Bool {
+        // Time for both to have spoken twice: the last word of the one may be older than the first of the other.
+        let due = max(Duration.seconds(1), .milliseconds(125) * (peers.count + 1)) * 5 / 2
+        guard let first = speaker.heardFirst, hearer.heardAt - first.at >= due else { return false }
+        guard let digest = hearer.hears[node] else { return hearer.tellsAll }
+        return digest.session == speaker.session && digest.sequence < first.sequence
     }
 
     private func settings(_ peer: CheckEvidence.Peer) -> [Finding] {
@@ -167,13 +218,22 @@ struct CheckJudgement {
     // MARK: The address
 
     private func address(_ address: IPAddress) -> [Finding] {
-        let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer.name) } }) { first, _ in first }
+        if let peer = peers.first(where: { $0.address == address }) {
+            return [
+                finding(
+                    .problem, "address",
+                    "\(address) is \(peer.name)'s own, which it speaks from: the shared address must be another one")
+            ]
+        }
+        let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer) } }) { first, _ in first }
         let holders = evidence.holders[address] ?? []
         let strange = holders.filter { known[$0] == nil }
-        let member = holders.compactMap { known[$0] }.first
+        let member = holders.compactMap { known[$0] }.max { !$0.hasLed && $1.hasLed }
         guard !strange.isEmpty else {
-            let who = member ?? (place.holds ? "this host" : "nobody")
-            return [finding(.ok, "address", "\(who) has \(address)")]
+            if let member { return [finding(member, having: address)] }
+            // That is told of already.
+            if place.configured.contains(address) { return [] }
+            return [finding(.ok, "address", "\(place.held.contains(address) ? "this host" : "nobody") has \(address)")]
         }
         let names = strange.sorted().map(\.description).joined(separator: ", ")
         // A master's virtual MAC is not the one that its member tells.
@@ -189,6 +249,14 @@ struct CheckJudgement {
                 .problem, "address",
                 "\(address) is at \(names), which is no member that was heard: take it away there, or choose another")
         ]
+    }
+
+    private func finding(_ peer: CheckEvidence.Peer, having address: IPAddress) -> Finding {
+        if peer.hasLed { return finding(.ok, "address", "\(peer.name) has \(address)") }
+        return finding(
+            .problem, "address",
+            "\(peer.name) \(peer.address) has \(address), and is not master (\(peer.role.name)): something else has put"
+                + " it there: take it out of the configuration of \(peer.name)")
     }
 
     /// A server that has given the address away, or finds that it is in use, does not offer it: silence proves nothing.

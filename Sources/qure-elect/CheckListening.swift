@@ -18,11 +18,25 @@ struct CheckEvidence {
         var tolerance: Duration
         var configuration: UInt32
         /// Something of it has arrived that nobody had asked for.
-        var isHeard = false
+        var isHeard: Bool { heardFirst != nil }
+        /// The first of that: when, and its number among all that it says.
+        var heardFirst: (at: Instant, sequence: UInt64)?
+        /// When something of it last arrived.
+        var heardAt: Instant
+        var session: UInt64
+        /// What it said last that it has heard of the others, and whether there was room for all of them.
+        var hears: [NodeID: ElectionMessage.Digest] = [:]
+        var tellsAll = false
+        /// Since when it says that it is master; nil: it does not.
+        var masterSince: Instant?
+        /// Whether it was about to have the address, or had it, at some time.
+        var hasLed = false
         /// It has answered the challenge: what was sent has reached it, and its answer has arrived.
         var hasAnswered = false
     }
 
+    /// When listening ended.
+    var end = Instant(nanoseconds: 0)
     /// Who said that it has an address: the shared ones, and the gateways.
     var holders: [IPAddress: Set<MACAddress>] = [:]
     /// Whether the members were asked: not without a key.
@@ -34,6 +48,8 @@ struct CheckEvidence {
     /// Whether another program here has the cluster's port.
     var isBesideAnother = false
     var peers: [NodeID: Peer] = [:]
+    /// The member that runs on this host, if one does.
+    var own: (node: NodeID, peer: Peer)?
     var otherClusters: Set<IPAddress> = []
     var otherKeys: Set<IPAddress> = []
     var otherThings: Set<IPAddress> = []
@@ -107,6 +123,7 @@ final class CheckListening {
             precondition(next > hundredths, "rounds are in order")
             try listen(until: start + time * next / 100)
         }
+        evidence.end = Clock.now
     }
 
     private func ask(_ round: Int) throws {
@@ -179,33 +196,47 @@ final class CheckListening {
             if datagram.isToGroup { evidence.hasLooped = true }
             return
         }
-        // A member that runs on this host.
-        guard source != place.own else { return }
         func note(_ list: WritableKeyPath<CheckEvidence, Set<IPAddress>>) {
             if evidence[keyPath: list].count < CheckEvidence.maximum { evidence[keyPath: list].insert(source) }
         }
-        guard let key = ElectionMessage.key(of: datagram.bytes) else { return note(\.otherThings) }
+        // What this host sends itself is no stranger's.
+        let isOwn = source == place.own
+        guard let key = ElectionMessage.key(of: datagram.bytes) else { return isOwn ? () : note(\.otherThings) }
         guard ElectionMessage.cluster(of: datagram.bytes) == ElectSession.number(of: options.place.cluster) else {
-            return note(\.otherClusters)
+            return isOwn ? () : note(\.otherClusters)
         }
         guard let keys else { return }
-        guard let bytes = keys.open(datagram.bytes, key: key) else { return note(\.otherKeys) }
+        guard let bytes = keys.open(datagram.bytes, key: key) else { return isOwn ? () : note(\.otherKeys) }
         var input = WireReader(bytes)
-        guard let message = try? ElectionMessage(parsing: &input) else { return note(\.otherThings) }
-        take(message, from: source)
+        guard let message = try? ElectionMessage(parsing: &input) else { return isOwn ? () : note(\.otherThings) }
+        if isOwn {
+            let known = evidence.own.flatMap { $0.node == message.node ? $0.peer : nil }
+            evidence.own = (message.node, peer(message, from: source, known))
+        } else if evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum {
+            evidence.peers[message.node] = peer(message, from: source, evidence.peers[message.node])
+        }
     }
 
-    private func take(_ message: ElectionMessage, from source: IPAddress) {
-        guard evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum else { return }
+    /// What is known of the member that has sent this, given what was known before.
+    private func peer(
+        _ message: ElectionMessage, from source: IPAddress, _ known: CheckEvidence.Peer?
+    ) -> CheckEvidence.Peer {
+        let now = Clock.now
         var peer = CheckEvidence.Peer(
             name: message.name ?? "\(message.node)", address: source, mac: message.mac, role: message.role,
-            interval: message.interval, tolerance: message.tolerance, configuration: message.configuration
-        )
-        let known = evidence.peers[message.node]
-        peer.isHeard =
-            known?.isHeard == true || (message.kind != .response && message.kind != .challenge)
+            interval: message.interval, tolerance: message.tolerance, configuration: message.configuration,
+            heardAt: now, session: message.session)
+        let isAsked = message.kind == .response || message.kind == .challenge
+        peer.heardFirst = known?.heardFirst ?? (isAsked ? nil : (now, message.sequence))
+        // Begun anew, it counts anew.
+        if let known, known.session != message.session, !isAsked { peer.heardFirst = (now, message.sequence) }
         peer.hasAnswered =
             known?.hasAnswered == true || (message.kind == .response && message.echo == nonce)
-        evidence.peers[message.node] = peer
+        peer.hears = known?.session == message.session ? known?.hears ?? [:] : [:]
+        for digest in message.digests { peer.hears[digest.node] = digest }
+        peer.tellsAll = message.digests.count < ElectionMessage.maximumEntries
+        peer.masterSince = message.role == .master ? known?.masterSince ?? now : nil
+        peer.hasLed = known?.hasLed == true || [.claiming, .master, .transferring].contains(message.role)
+        return peer
     }
 }

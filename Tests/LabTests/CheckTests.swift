@@ -220,6 +220,64 @@ extension InTheLab {
                 "problem address: 192.168.1.11 is at \(mac), which is no member")
         }
 
+        @Test func `a shared address that is somebody's own is found, on either side`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            let other = try CheckRun(lab.host(1), address: "192.168.1.22/24")
+            other.says("problem address: 192.168.1.22 is h2's own, which it speaks from")
+            #expect(other.lines("ok address").isEmpty, "\(other.output)")
+            // A member that is not master, and has it all the same.
+            let standby = try Elector(lab.host(1), Self.hooks)
+            try #require(standby.becomes("standby"), "\(standby.said)")
+            try lab.host(1).ip("addr add 192.168.1.77/24 dev eth0")
+            let third = try CheckRun(lab.host(2), address: "192.168.1.77/24")
+            third.says("problem address: h1 192.168.1.21 has 192.168.1.77, and is not master (standby)")
+            // This host's own.
+            let own = try CheckRun(lab.host(1), address: "192.168.1.77/24")
+            own.says("problem address: 192.168.1.77 is configured on eth0 by something else")
+            #expect(own.lines("ok address").isEmpty, "\(own.output)")
+            #expect(master.process.isRunning)
+        }
+
+        @Test func `two masters are found from beside, and why from the one that is deaf`() throws {
+            let lab = try Lab(hosts: 3, responders: false)
+            let first = try Elector(lab.host(1), Self.hooks)
+            try #require(first.becomes("master"), "\(first.said)")
+            let second = try Elector(lab.host(2), Self.hooks)
+            try #require(second.becomes("standby"), "\(second.said)")
+            try #require(eventually { first.ask("members").output.contains("\nh2 192.168.1.22 standby ") })
+            // Of a higher term than one that has heard nobody: it would not yield to that.
+            #expect(first.ask("resign").status == 0)
+            try #require(second.becomes("master") && first.becomes("standby"), "\(second.said)")
+            try Self.rules(lab.host(3), "input", "udp dport 7784 drop")
+            // It would find that a stranger has the address, and keep off it.
+            let hook = "add table netdev t; add chain netdev t c { type filter hook ingress device eth0 priority 0; }"
+            #expect(try lab.host(3).run("nft", "\(hook); add rule netdev t c ether type arp drop").status == 0)
+            let third = try Elector(lab.host(3), Self.hooks + ["--require-gateway", "off"])
+            try #require(third.becomes("master"), "\(third.said)")
+            let beside = try CheckRun(lab.host(1), seconds: 5)
+            beside.says("problem master: h2 192.168.1.22 and h3 192.168.1.23 are master at the same time")
+            let deaf = "problem member: h3 192.168.1.23 (master) does not hear h1 192.168.1.21, h2 192.168.1.22, and"
+            beside.says(deaf)
+            #expect(beside.lines("problem member").count == 1, "\(beside.output)")
+            // On one of the two.
+            try CheckRun(lab.host(2), seconds: 2).says("problem master: h2 192.168.1.22 and h3 192.168.1.23 are master")
+            let there = try CheckRun(lab.host(3), "--require-gateway", "off")
+            there.says("problem firewall: this host's own rules drop what comes to 224.0.0.123 port 7784")
+            #expect(third.process.isRunning && second.process.isRunning)
+        }
+
+        @Test func `what this host's own rules drop is no switch's fault`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab)
+            try Self.rules(lab.host(1), "input", "ip daddr 224.0.0.123 drop")
+            let check = try CheckRun(lab.host(1), seconds: 2)
+            check.says("problem firewall: this host's own rules drop what comes to 224.0.0.123 port 7784")
+            check.says("warning member: h2 192.168.1.22 (master) hears this host, whose own rules drop what it sends")
+            #expect(check.lines("problem member").isEmpty && !check.output.contains("switch"), "\(check.output)")
+            #expect(master.process.isRunning)
+        }
+
         @Test func `the interface is looked at`() throws {
             let lab = try Lab(hosts: 1, responders: false)
             let host = lab.host(1)
