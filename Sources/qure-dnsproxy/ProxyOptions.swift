@@ -28,7 +28,9 @@ struct ProxyOptions: ParsableArguments {
     var alias: [Alias] = []
 
     @Option(
-        help: ArgumentHelp("Ask these servers about the names of a domain.", valueName: "domain=address"),
+        help: ArgumentHelp(
+            "Ask these servers about the names of a domain; public=yes: for everybody, with their authority.",
+            valueName: "domain=address"),
         transform: Setting.forward)
     var forward: [RelayConfiguration.Forward] = []
 

@@ -7,15 +7,15 @@
 //   for an alias, A or AAAA        | from the table of aliases, at once or when the addresses are known
 //   for an alias, another type     | NODATA; ANY as RFC 8482 says
 //   for a name that is known here  | from local data
-//   of a stranger, or without RD   | REFUSED
+//   of a stranger, or without RD   | REFUSED; in a public domain by its primary, which is asked without RD
 //   that failed a moment ago       | SERVFAIL (RFC 9520)
 //   that somebody else waits for   | when that one is
 //   with a signature               | by the server of its domain, or NOTAUTH
 //   any other                      | when the upstreams have been asked
 //
 // Relay.swift has the door, RelayWork.swift what is under way, RelayQueries.swift what is known at once,
-// RelayForwarding.swift what is asked for, RelayLoops.swift what comes back, RelayChanges.swift what happens when a
-// zone changes.
+// RelayForwarding.swift what is asked for, RelayAuthority.swift what is public, RelayLoops.swift what comes back,
+// RelayChanges.swift what happens when a zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -148,6 +148,8 @@ package struct Relay: Sendable {
     var failures = FailureCache()
     var ranking = ServerRanking()
     var jar = CookieJar()
+    /// The SOA records of public zones, as their primaries said last.
+    var publicZones: [DomainName: DNSRecord] = [:]
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
     var waiting: [IPAddress: Int] = [:]
@@ -336,6 +338,6 @@ extension Relay.ForwardKey {
         self.init(
             question: DNSQuestion(
                 .root, RecordType(rawValue: 0), RecordClass(rawValue: UInt16(truncatingIfNeeded: number))),
-            wantsSecurity: false, checkingDisabled: false, authenticated: false)
+            wantsRecursion: false, wantsSecurity: false, checkingDisabled: false, authenticated: false)
     }
 }

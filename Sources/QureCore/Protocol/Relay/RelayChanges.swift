@@ -21,7 +21,7 @@ extension Relay {
         _ octets: [UInt8], _ request: DNSMessage, _ client: RelayClient, at now: Instant, time: UInt64
     ) -> [Output] {
         guard let zone = request.question?.name else { return ignore(client) }
-        let isKnown = aliases.aliases.contains { $0.target.isWithin(zone) }
+        let isKnown = isPublic(zone) || aliases.aliases.contains { $0.target.isWithin(zone) }
         let verdict = notifyGate.judge(
             octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
         switch verdict {
@@ -29,6 +29,7 @@ extension Relay {
         case .answer(let answer, let look?):
             counters.notified += 1
             aliases.expire(below: zone, at: look)
+            forgetPublic(zone)
             return [.answer(answer, client), .report(.changed(zone, by: client.address))]
         case .refuse(let answer, let why):
             counters.refused += 1
@@ -39,7 +40,10 @@ extension Relay {
     }
 
     /// A zone has changed: whoever says so, it is looked at now.
-    mutating func hearChange(of zone: DomainName, at now: Instant) { aliases.expire(below: zone, at: now) }
+    mutating func hearChange(of zone: DomainName, at now: Instant) {
+        aliases.expire(below: zone, at: now)
+        forgetPublic(zone)
+    }
 
     // MARK: Updates
 
@@ -212,6 +216,7 @@ extension Relay {
         if let message = answer?.message, message.responseCode == .noError || message.responseCode == .nameError {
             let soa = (message.answers + message.authorities).first { $0.type == .soa && target.isWithin($0.name) }
             let serial = soa?.data.startOfAuthority?.serial
+            if let soa { learnPublicZone(soa) }
             aliases.noteAuthority(index, server, serial: serial, at: now)
             let isNewer = round.serial.map { known in serial.map { StartOfAuthority.isNewer($0, than: known) } ?? false
             }

@@ -10,11 +10,14 @@ package struct RelayConfiguration: Equatable, Sendable {
         package var domain: DomainName
         /// Who knows it, the first one first.
         package var servers: [DNSEndpoint]
+        /// Whether we serve it to everybody: the servers have the authority for it, and the world asks them through us.
+        package var isPublic = false
 
         /// A domain and its servers.
-        package init(_ domain: DomainName, _ servers: [DNSEndpoint]) {
+        package init(_ domain: DomainName, _ servers: [DNSEndpoint], isPublic: Bool = false) {
             self.domain = domain
             self.servers = servers
+            self.isPublic = isPublic
         }
     }
 
@@ -60,6 +63,12 @@ package struct RelayConfiguration: Equatable, Sendable {
     /// The closest domain that others know; nil: the name is in none.
     package func forward(for name: DomainName) -> Forward? {
         forwards.filter { name.isWithin($0.domain) }.max { $0.domain.labelCount < $1.domain.labelCount }
+    }
+
+    /// The closest domain that others know, if we serve it to everybody.
+    package func publicDomain(of name: DomainName) -> DomainName? {
+        guard forwards.contains(where: \.isPublic), let closest = forward(for: name) else { return nil }
+        return closest.isPublic ? closest.domain : nil
     }
 }
 
@@ -152,6 +161,15 @@ package struct SettingWords: Sendable {
         return duration
     }
 
+    /// As `take`, for `yes` or `no`; without the word: no.
+    package mutating func takeAnswer(_ name: String) throws(SettingError) -> Bool {
+        switch take(name) {
+        case nil, "no": return false
+        case "yes": return true
+        case let other?: throw SettingError("'\(name)=\(other)' is neither \(name)=yes nor \(name)=no")
+        }
+    }
+
     /// Complains about a word that nobody took.
     package func expectEnd(known: String) throws(SettingError) {
         guard let word = values.first else { return }
@@ -196,12 +214,27 @@ extension Alias {
 }
 
 extension RelayConfiguration.Forward {
-    /// `DOMAIN=ADDR[,ADDR…]`
+    /// `DOMAIN=ADDR[,ADDR…] [public=yes]`
     package init(setting text: String) throws(SettingError) {
-        let words = try SettingWords(text)
+        var words = try SettingWords(text)
         let sides = try words.sides("DOMAIN=ADDR")
         self.init(try DomainName(setting: sides.left), try DNSEndpoint.list(setting: sides.right))
-        try words.expectEnd(known: "none")
+        isPublic = try words.takeAnswer("public")
+        guard !isPublic || !domain.isRoot else {
+            throw SettingError("'\(text)': what is public is a domain that is delegated to here, not the root")
+        }
+        try words.expectEnd(known: "public")
+    }
+}
+
+extension DNSRecord {
+    /// `NAME [TTL] TYPE DATA`: a record that stands alone.
+    package init(setting text: String) throws(SettingError) {
+        do { self = try ZoneFile.record(text, ttl: 60) } catch {
+            throw SettingError(
+                "'\(text)': \(error.reason); a record is NAME TTL TYPE DATA, as in "
+                    + "'printer.lan 300 A 192.168.1.9'")
+        }
     }
 }
 

@@ -8,7 +8,10 @@ extension Relay {
     ) -> [String] {
         let audience = configuration.audiences.audience(of: client)
         let isLocal = Audiences.isLocal(audience)
-        var steps = ["client \(client): \(isLocal ? "may ask for everything" : "is told of our own names only")"]
+        let domain = configuration.publicDomain(of: question.name)
+        let rights =
+            isLocal ? "may ask for everything" : "is a stranger, who is told of our own names and public domains"
+        var steps = ["client \(client): \(rights)"]
         if let view = configuration.audiences.view(of: audience) {
             if view.records.answer(question) != nil {
                 steps.append("view of \(view.network): has the name")
@@ -22,7 +25,7 @@ extension Relay {
             if question.isForAddress {
                 return steps + explain(AliasTable.Key(alias: index, type: question.type), at: now)
             }
-            if !alias.passesOthers {
+            if !passesOthers(index, question.name) {
                 steps.append("type \(question.type): an alias has addresses, and what its own zone has at its name")
                 return steps + answerAtOnce(question, client, audience, at: now, using: &random)
             }
@@ -32,12 +35,23 @@ extension Relay {
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
             return steps + answerAtOnce(question, client, audience, at: now, using: &random)
         }
-        guard isLocal else { return steps + ["verdict: REFUSED, for it is none of our names"] }
+        guard isLocal || domain != nil else {
+            return steps + ["verdict: REFUSED, for it is neither one of our names nor in a public domain"]
+        }
         let servers = configuration.servers(for: question.name)
         guard !servers.isEmpty else {
             return steps + ["verdict: SERVFAIL, for there is no --upstream that could be asked"]
         }
-        steps.append("forward: asks " + servers.map(\.description).joined(separator: " "))
+        let list = servers.map(\.description).joined(separator: " ")
+        if let forward = configuration.forward(for: question.name) {
+            steps.append("forward \(forward.domain): \(domain != nil ? "is public; asks" : "asks") \(list)")
+        } else {
+            steps.append("upstreams: asks \(list)")
+        }
+        if domain != nil, !isLocal {
+            steps.append("recursion: not for a stranger; the answer is the primary's, with its authority")
+            if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
+        }
         if let age = cache.age(Self.query(question).encoded(), audience: audience, at: now) {
             return steps + ["verdict: what they answered \(age.text) ago"]
         }

@@ -15,7 +15,7 @@ extension Relay {
         guard !failures.isFailing(question, at: now) else {
             return failOrStale(waiter, .cachedError, at: now)
         }
-        let key = ForwardKey(waiter.request, question)
+        let key = ForwardKey(waiter)
         if let number = numbers[.forward(key)] { return join(number, waiter, at: now, time: time, using: &random) }
         guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
         return begin(
@@ -38,9 +38,9 @@ extension Relay {
         return forward(waiter, at: now, time: time, using: &random)
     }
 
-    /// Whether there is too much under way for one more.
+    /// Whether there is too much under way for one more; strangers leave room for the others.
     func isOverdrawn(_ waiter: Waiter) -> Bool {
-        works.count >= Self.maximumWork
+        works.count >= (Audiences.isLocal(waiter.audience) ? Self.maximumWork : Self.maximumWork / 2)
             || waiter.client.map { waiting[$0.address] ?? 0 >= Self.maximumOfClient } ?? false
     }
 
@@ -68,7 +68,7 @@ extension Relay {
     private func message(_ key: ForwardKey, using random: inout some RandomNumberGenerator) -> DNSMessage {
         var question = key.question
         if configuration.randomizesCase { question.name = question.name.withRandomCase(using: &random) }
-        var flags: DNSMessage.Flags = [.recursionDesired]
+        var flags: DNSMessage.Flags = key.wantsRecursion ? [.recursionDesired] : []
         if key.checkingDisabled { flags.insert(.checkingDisabled) }
         if key.authenticated { flags.insert(.authenticated) }
         return DNSMessage(
@@ -85,7 +85,10 @@ extension Relay {
             return work.waiters.flatMap { failOrStale($0, reason, at: now) }
         }
         failures.succeed(key.question)
-        return work.waiters.flatMap { give(answer.message, to: $0, at: now) }
+        let isPublic = configuration.publicDomain(of: key.question.name) != nil
+        return work.waiters.flatMap { waiter in
+            isPublic ? giveWhole(answer.message, to: waiter, at: now) : give(answer.message, to: waiter, at: now)
+        }
     }
 
     /// An upstream's answer, made ours.
@@ -242,9 +245,11 @@ extension Relay {
 }
 
 extension Relay.ForwardKey {
-    init(_ request: DNSMessage, _ question: DNSQuestion) {
+    init(_ waiter: Relay.Waiter) {
+        let request = waiter.request
         self.init(
-            question: question, wantsSecurity: request.edns?.wantsSecurity ?? false,
+            question: waiter.question, wantsRecursion: waiter.wantsRecursion,
+            wantsSecurity: request.edns?.wantsSecurity ?? false,
             checkingDisabled: request.flags.contains(.checkingDisabled),
             authenticated: request.flags.contains(.authenticated))
     }

@@ -39,12 +39,13 @@ extension Relay {
         if let view = configuration.audiences.view(of: waiter.audience), let local = view.records.answer(question) {
             return give(local, to: waiter, at: now)
         }
-        if let index = aliases.alias(of: question.name), !aliases.aliases[index].passesOthers || question.isForAddress {
+        if let index = aliases.alias(of: question.name), question.isForAddress || !passesOthers(index, question.name) {
             return resolveAlias(index, waiter, at: now, time: time, using: &random)
         }
         if let local = configuration.local.answer(question) { return give(local, to: waiter, at: now) }
-        guard Audiences.isLocal(waiter.audience), waiter.request.flags.contains(.recursionDesired) else {
-            return refuse(waiter)
+        if !waiter.wantsRecursion {
+            guard configuration.publicDomain(of: question.name) != nil else { return refuse(waiter) }
+            if let short = askToComeByStream(waiter) { return short }
         }
         return forward(waiter, at: now, time: time, using: &random)
     }
@@ -121,7 +122,7 @@ extension Relay {
     /// The SOA that goes with a "no" about an alias: that of our zone, or one of its own that says nothing but how long
     /// the "no" is good for.
     private func negativeSOA(of name: DomainName, ttl: UInt32) -> DNSRecord {
-        if let soa = configuration.local.zone(of: name) {
+        if let soa = configuration.local.zone(of: name) ?? publicZone(of: name) {
             var record = LocalData.negative(soa)
             record.ttl = min(record.ttl, ttl)
             return record
@@ -139,13 +140,19 @@ extension Relay {
     func start(_ waiter: Waiter, _ code: DNSResponseCode = .noError) -> DNSMessage {
         var response = waiter.request.response(code)
         if Audiences.isLocal(waiter.audience) { response.flags.insert(.recursionAvailable) }
-        if configuration.local.zone(of: waiter.question.name) != nil { response.flags.insert(.authoritative) }
+        let name = waiter.question.name
+        if configuration.local.zone(of: name) != nil || configuration.publicDomain(of: name) != nil {
+            response.flags.insert(.authoritative)
+        }
         return response
     }
 
     private mutating func give(_ local: LocalData.Answer, to waiter: Waiter, at now: Instant) -> [Output] {
         var response = start(waiter, local.responseCode)
-        if !local.isAuthoritative { response.flags.remove(.authoritative) }
+        // Within a zone of ours, what is delegated to others; a single record of a public domain is ours.
+        if !local.isAuthoritative, configuration.local.zone(of: waiter.question.name) != nil {
+            response.flags.remove(.authoritative)
+        }
         response.answers = local.answers
         response.authorities = local.authorities
         response.additionals = local.additionals

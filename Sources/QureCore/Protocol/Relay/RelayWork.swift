@@ -18,7 +18,7 @@ extension Relay {
     /// Questions that are one for the upstreams.
     struct ForwardKey: Hashable, Sendable {
         var question: DNSQuestion
-        var wantsSecurity, checkingDisabled, authenticated: Bool
+        var wantsRecursion, wantsSecurity, checkingDisabled, authenticated: Bool
     }
 
     /// Why something is asked.

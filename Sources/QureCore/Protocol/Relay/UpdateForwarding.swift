@@ -36,11 +36,7 @@ package struct UpdateRule: Equatable, Sendable {
             }
             sources = networks
         }
-        switch words.take("unsigned") {
-        case nil, "no": break
-        case "yes": takesUnsigned = true
-        case let other?: throw SettingError("'unsigned=\(other)' is neither unsigned=yes nor unsigned=no")
-        }
+        takesUnsigned = try words.takeAnswer("unsigned")
         try words.expectEnd(known: "zone, from and unsigned")
     }
 }

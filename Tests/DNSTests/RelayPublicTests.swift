@@ -1,0 +1,153 @@
+// Domains that are served to everybody: what the primary is asked and what strangers are told, step by step; and what
+// they are not told.
+
+@testable import QureCore
+import Simulator
+import Testing
+
+struct RelayPublicTests {
+    private static let soa = "example.com. 300 SOA ns.example.com. h.example.com. 7 3600 600 86400 60"
+
+    private static func bench(_ change: (inout RelayConfiguration) -> Void = { _ in }) throws -> RelayBench {
+        let forward = try RelayConfiguration.Forward(setting: "example.com=192.0.2.54 public=yes")
+        let other = try RelayConfiguration.Forward(setting: "inner.example.com=192.0.2.55")
+        let alias = try Alias(setting: "cloud.sub.example.com=home.example.com")
+        var bench = RelayBench {
+            $0.forwards = [forward, other]
+            $0.aliases = [alias]
+            change(&$0)
+        }
+        // The aliases' addresses are asked for.
+        _ = bench.step(.deadlinePassed)
+        return bench
+    }
+
+    @Test(arguments: [RelayBench.stranger, RelayBench.client], [DNSMessage.Flags.recursionDesired, []])
+    func `the primary's whole answer is everybody's`(_ client: RelayClient, _ flags: DNSMessage.Flags) throws {
+        var bench = try Self.bench()
+        var edns = EDNS()
+        edns.wantsSecurity = true
+        let outputs = bench.ask("www.Below.example.com", by: client, edns: edns, flags: flags)
+        let asked = try #require(RelayBench.asked(outputs).first)
+        #expect(asked.server == RelayBench.authority)
+        // Nobody finds anything for a stranger, or for who does not ask for it.
+        let isLocal = client == RelayBench.client
+        #expect(asked.message.flags == (isLocal ? flags : []))
+        #expect(asked.message.edns?.wantsSecurity == true)
+        let told = try RelayBench.told(
+            bench.answer(outputs, authority: ["below.example.com. NS ns.below.example.com."]) {
+                $0.additionals = [try? ZoneFile.record("ns.below.example.com. A 192.0.2.9", ttl: 300)].compactMap { $0 }
+            })
+        let answer = try #require(told.first)
+        #expect(answer.authorities.count == 1 && answer.additionals.count == 1 && answer.responseCode == .noError)
+        #expect(!answer.flags.contains(.authoritative))
+        #expect(answer.flags.contains(.recursionAvailable) == isLocal)
+        #expect(answer.flags.contains(.recursionDesired) == flags.contains(.recursionDesired))
+        let second = bench.ask("www.example.com", by: client, flags: flags)
+        let whole = try RelayBench.told(
+            bench.answer(second, ["www.example.com. A 192.0.2.1"], authority: ["example.com. NS ns.example.com."]) {
+                $0.flags.insert(.authoritative)
+            })
+        #expect(try #require(whole.first).flags.contains(.authoritative))
+        #expect(try #require(whole.first).authorities.count == 1)
+    }
+
+    @Test func `strangers are told of nothing else`() throws {
+        var bench = try Self.bench()
+        // A domain within that is not public, one beside, transfers, and an upstream's names.
+        for name in ["www.inner.example.com", "example.org", "com", "."] {
+            for flags in [DNSMessage.Flags.recursionDesired, []] {
+                let outputs = bench.ask(name, by: RelayBench.stranger, flags: flags)
+                #expect(RelayBench.asked(outputs).isEmpty)
+                #expect(RelayBench.told(outputs).first?.responseCode == .refused, "\(name)")
+            }
+        }
+        var stream = RelayBench.stranger
+        stream.stream = 1
+        for type in [RecordType.axfr, .ixfr] {
+            let outputs = bench.ask("example.com", type, by: stream, flags: [])
+            #expect(RelayBench.asked(outputs).isEmpty && RelayBench.told(outputs).first?.responseCode == .refused)
+        }
+        #expect(throws: SettingError.self) { try RelayConfiguration.Forward(setting: ".=192.0.2.54 public=yes") }
+        #expect(throws: SettingError.self) { try RelayConfiguration.Forward(setting: "a.test=192.0.2.54 public=on") }
+    }
+
+    @Test func `what is asked for all types comes by a stream`() throws {
+        var bench = try Self.bench()
+        let outputs = bench.ask("example.com", .any, by: RelayBench.stranger, flags: [])
+        #expect(RelayBench.asked(outputs).isEmpty)
+        #expect(try #require(RelayBench.told(outputs).first).flags.contains([.truncated, .authoritative]))
+        var stream = RelayBench.stranger
+        stream.stream = 1
+        #expect(RelayBench.asked(bench.ask("example.com", .any, by: stream, flags: [])).count == 1)
+    }
+
+    @Test func `names of our own lie over the primary's zone`() throws {
+        let record = try ZoneFile.record("mine.example.com. A 192.0.2.77", ttl: 60)
+        var bench = try Self.bench { $0.local.add(record) }
+        func ask(_ name: String, _ records: [String]) throws -> DNSMessage {
+            let code = DNSResponseCode.nameError
+            let outputs = bench.ask(name, by: RelayBench.stranger, flags: [])
+            return try #require(
+                RelayBench.told(
+                    bench.answer(outputs, records, authority: [Self.soa], code: code) {
+                        $0.flags.insert(.authoritative)
+                    }
+                ).first)
+        }
+        // Above an alias there is something, whatever the primary knows (RFC 8020).
+        let above = try ask("sub.example.com", [])
+        #expect(above.responseCode == .noError && above.authorities.map(\.type) == [.soa])
+        #expect(try ask("none.example.com", []).responseCode == .nameError)
+        // The alias: with authority, and the "no" of other types by the zone's own SOA, which has been heard.
+        let other = try #require(RelayBench.told(bench.ask("cloud.sub.example.com", .mx, flags: [])).first)
+        #expect(other.flags.contains(.authoritative) && other.responseCode == .noError)
+        #expect(other.authorities.first?.name == DomainName("example.com"))
+        #expect(other.authorities.first?.ttl == 60)
+        let mine = try #require(RelayBench.told(bench.ask("mine.example.com", flags: [])).first)
+        #expect(mine.flags.contains(.authoritative) && mine.answers.count == 1)
+        // A chain of the primary that leads to a name of ours.
+        let chain = try ask("www.example.com", ["www.example.com. CNAME mine.example.com."])
+        #expect(chain.responseCode == .noError && chain.authorities.isEmpty)
+        #expect(chain.answers.map(\.type) == [.cname, .a])
+        let alias = try ask("a.example.com", ["a.example.com. CNAME cloud.sub.example.com."])
+        #expect(alias.responseCode == .noError && alias.answers.map(\.type) == [.cname])
+    }
+
+    @Test func `an alias at the name of the domain has the records of the primary, too`() throws {
+        let alias = try Alias(setting: "example.com=home.example.net")
+        var bench = try Self.bench { $0.aliases = [alias] }
+        for type in [RecordType.soa, .ns, .mx] {
+            let asked = RelayBench.asked(bench.ask("example.com", type, by: RelayBench.stranger, flags: []))
+            #expect(asked.first?.server == RelayBench.authority && asked.first?.message.question?.type == type)
+        }
+        // The addresses are under way already, and it is not the primary that is asked for them.
+        #expect(RelayBench.asked(bench.ask("example.com", .a, by: RelayBench.stranger, flags: [])).isEmpty)
+    }
+
+    @Test func `a change is told at once where it is heard of, and soon where it is not`() throws {
+        var bench = try Self.bench()
+        func isAsked() throws -> Bool {
+            let outputs = bench.ask("www.example.com", by: RelayBench.stranger, flags: [])
+            if RelayBench.asked(outputs).isEmpty { return false }
+            _ = try bench.answer(outputs, ["www.example.com. A 192.0.2.1"]) { $0.flags.insert(.authoritative) }
+            return true
+        }
+        let question = DNSQuestion(try #require(DomainName("www.example.com")), .a)
+        let query = DNSMessage(id: 1, questions: [question], edns: EDNS()).encoded()
+        func isKnown() -> Bool {
+            guard let plain = PlainQuery(query.span) else { return false }
+            var room = [UInt8](repeating: 0, count: 4096)
+            var span = room.mutableSpan
+            return bench.relay.cache.find(query.span, plain, limit: 4096, at: bench.now, into: &span) != .nothing
+        }
+        #expect(try isAsked() && isKnown())
+        _ = bench.step(.changed(try #require(DomainName("example.org"))))
+        #expect(isKnown())
+        _ = bench.step(.changed(try #require(DomainName("example.com"))))
+        #expect(!isKnown())
+        #expect(try isAsked() && isKnown())
+        bench.now += .seconds(5)
+        #expect(!isKnown())
+    }
+}
