@@ -37,6 +37,8 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let relay = try options.relayConfiguration()
+        var diagnostics = options.common.diagnostics("qure-dnsproxy")
+        for warning in options.warnings { diagnostics.say(.warning, warning) }
         if options.common.checkConfig { throw Failure(.yes, "") }
         try ProxyRun(options, relay).run()
     }

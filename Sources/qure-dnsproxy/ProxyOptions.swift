@@ -44,14 +44,14 @@ struct ProxyOptions: ParsableArguments {
     var hosts: [String] = []
 
     @Option(
-        help: ArgumentHelp("Have the authority for the zone of this file (RFC 1035).", valueName: "file"),
-        transform: Setting.file)
-    var zone: [String] = []
+        help: ArgumentHelp("Have the authority for a zone, which is in this file (RFC 1035).", valueName: "zone file"),
+        transform: Setting.zoneFile)
+    var zone: [ZoneSource] = []
 
     @Option(
         help: ArgumentHelp(
             "Have the authority for a zone of aliases: \"ZONE ns=NAME,... mailbox=NAME ttl=300s\".", valueName: "zone"),
-        transform: Setting.zone)
+        transform: Setting.delegatedZone)
     var authority: [DelegatedZone] = []
 
     @Option(
@@ -74,8 +74,8 @@ struct ProxyOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("Believe them only if they sign with the key in this file.", valueName: "file"),
-        transform: Setting.file)
-    var notifyKey: String?
+        transform: Setting.keyFile)
+    var notifyKey: TSIGKey?
 
     @Option(
         help: ArgumentHelp(
@@ -118,8 +118,10 @@ struct ProxyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Threads that answer.", valueName: "count"))
     var workers = 1
 
-    @Option(help: ArgumentHelp("Go on as this user when the sockets are open.", valueName: "name"))
-    var user: String?
+    @Option(
+        help: ArgumentHelp("Go on as this user when the sockets are open.", valueName: "name"),
+        transform: Setting.user)
+    var user: HostUser?
 
     @Flag(help: "Print each query on standard output; what nobody reads is lost.")
     var queryLog = false
@@ -143,13 +145,27 @@ struct ProxyOptions: ParsableArguments {
                 "allow-recursion with every address and an upstream would be an open resolver, which others abuse: "
                     + "name your networks, or leave 'upstream' out and 'forward' your domains")
         }
-        let names = alias.map(\.name)
-        if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+        if let twice = Self.twice(alias.map(\.name)) {
             throw ValidationError("'\(twice)' is an alias twice")
+        }
+        if let twice = Self.twice(zone.map(\.name) + authority.map(\.name)) {
+            throw ValidationError("'\(twice)' is a zone twice, by --zone or --authority: leave one out")
+        }
+        if let twice = Self.twice(forward.map(\.domain)) {
+            throw ValidationError("'\(twice)' is forwarded twice: name all its servers in one, with commas between")
+        }
+        guard Set(view.map(\.network)).count <= Audiences.maximumViews else {
+            throw ValidationError("there are \(Audiences.maximumViews) networks with a view at most")
         }
         if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
             throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
         }
+    }
+
+    /// The first name that is there twice.
+    private static func twice(_ names: [DomainName]) -> DomainName? {
+        var seen: Set<DomainName> = []
+        return names.first { !seen.insert($0).inserted }
     }
 
     /// Where to listen.
@@ -170,15 +186,11 @@ extension ProxyOptions {
         relay.forwards = forward
         relay.audiences = Audiences(recursion: try recursionNetworks())
         relay.notify.sources = allowNotify.map(\.network)
-        relay.notify.key = try notifyKey.map(Self.readKey)
+        relay.notify.key = notifyKey
         relay.updates = forwardUpdatesTo
         for view in view { relay.audiences.add(view) }
-        guard relay.audiences.views.count <= Audiences.maximumViews else {
-            throw Failure(.usage, "there are \(Audiences.maximumViews) networks with a view at most")
-        }
         for zone in authority { _ = relay.local.addZone(zone.records) }
         relay.strangerRate = rateLimit
-        _ = try hostUser()
         relay.cookie = Self.cookie
         relay.cacheSize = cacheSize
         relay.minimumTTL = minTtl.map(Self.seconds) ?? 0
@@ -192,7 +204,7 @@ extension ProxyOptions {
                 throw Failure(.usage, "\(file):\(line): not an address followed by names")
             }
         }
-        for file in zone { try Self.addZone(file, to: &relay.local) }
+        for zone in zone { _ = relay.local.addZone(zone.content.records) }
         return relay
     }
 
@@ -210,30 +222,9 @@ extension ProxyOptions {
         do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
     }
 
-    private static func readKey(_ file: String) throws -> TSIGKey {
-        do { return try TSIGKeyFile.key(read(file)) } catch let error as TSIGKeyFile.Malformation {
-            throw Failure(.usage, "\(file): \(error)")
-        }
-    }
-
-    private static func addZone(_ file: String, to local: inout LocalData) throws {
-        let records: [DNSRecord]
-        do { records = try ZoneFile(read(file), origin: .root).records } catch let error as ZoneTextError {
-            throw Failure(.usage, "\(file):\(error.line): \(error.reason)")
-        }
-        guard local.addZone(records) != nil else {
-            throw Failure(
-                .usage, "\(file): a zone begins with its SOA record; give it names that end in a dot, or $ORIGIN")
-        }
-    }
-
-    /// Whom to go on as; nil: as who we are.
-    func hostUser() throws -> HostUser? {
-        guard let user else { return nil }
-        guard let found = HostUser(user, in: try Self.read("/etc/passwd")) else {
-            throw Failure(.usage, "no user '\(user)' in /etc/passwd")
-        }
-        return found
+    /// What is odd about the zones, though they can be served.
+    var warnings: [String] {
+        zone.flatMap { zone in zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" } }
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.
@@ -244,6 +235,13 @@ extension ProxyOptions {
         let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
         return Array(Set(connected + loopback)).sorted { $0.address < $1.address }
     }
+}
+
+/// A zone that is in a file.
+struct ZoneSource: Equatable, Sendable {
+    var file: String
+    var content: ZoneContent
+    var name: DomainName { content.name }
 }
 
 /// Settings as the parser wants them: with errors of its own kind.
@@ -264,7 +262,7 @@ enum Setting {
         try checked { () throws(SettingError) in try RelayConfiguration.Forward(setting: text) }
     }
 
-    static func zone(_ text: String) throws -> DelegatedZone {
+    static func delegatedZone(_ text: String) throws -> DelegatedZone {
         try checked { () throws(SettingError) in try DelegatedZone(setting: text) }
     }
 
@@ -277,8 +275,34 @@ enum Setting {
     }
 
     static func record(_ text: String) throws -> DNSRecord {
-        do { return try ZoneFile.record(text, ttl: 60) } catch {
-            throw ValidationError("'\(text)': \(error.reason)")
+        try checked { () throws(SettingError) in try DNSRecord(setting: text) }
+    }
+
+    /// A key, read where it is named: what is wrong with it is the fault of the line that names it.
+    static func keyFile(_ text: String) throws -> TSIGKey {
+        do { return try TSIGKeyFile.key(TextFile.read(text)) } catch let error as TSIGKeyFile.Malformation {
+            throw ValidationError("\(text): \(error)")
+        } catch { throw ValidationError("\(error)") }
+    }
+
+    static func user(_ text: String) throws -> HostUser {
+        guard let user = HostUser(text, in: try TextFile.read("/etc/passwd")) else {
+            throw ValidationError("no user '\(text)' in /etc/passwd")
+        }
+        return user
+    }
+
+    static func zoneFile(_ text: String) throws -> ZoneSource {
+        let words = text.split { $0 == " " || $0 == "\t" }.map(String.init)
+        let form = "write 'zone NAME FILE', as in 'zone example.com /etc/qure/example.com.zone'"
+        guard let file = words.last, words.count <= 2 else { throw ValidationError("'\(text)' is no zone: \(form)") }
+        let name = try checked { () throws(SettingError) in words.count == 2 ? try DomainName(setting: words[0]) : nil }
+        do {
+            return ZoneSource(file: file, content: try ZoneContent(TextFile.read(file), name: name))
+        } catch let error as ZoneTextError {
+            throw ValidationError("\(file):\(error.line): \(error.reason)")
+        } catch {
+            throw ValidationError("\(error)")
         }
     }
 

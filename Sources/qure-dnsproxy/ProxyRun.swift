@@ -39,7 +39,7 @@ final class ProxyRun {
         control = try ControlDoor(options.place.path)
         try poller.add(control.descriptor, token: Token.control)
         // What needs privileges is done.
-        try options.hostUser()?.become()
+        try options.user?.become()
         watchdog = Watchdog(service, at: Clock.now)
         for (number, entrances) in entrances.enumerated() {
             let log = options.queryLog ? QueryLog(json: options.common.json) : nil
@@ -112,6 +112,7 @@ final class ProxyRun {
                 diagnostics.say(.warning, "listen and workers are as they were; they change with a restart")
             }
             for worker in workers { worker.post(.configure(relay)) }
+            for warning in new.options.warnings { diagnostics.say(.warning, warning) }
             diagnostics.say(.notice, "read the configuration anew")
         } catch {
             diagnostics.say(.error, "\(error): the configuration stays as it was")

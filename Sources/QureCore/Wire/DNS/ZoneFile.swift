@@ -6,6 +6,8 @@
 package struct ZoneFile: Sendable {
     /// In their order.
     package private(set) var records: [DNSRecord] = []
+    /// The line that each of them begins in.
+    package private(set) var lines: [Int] = []
 
     private var origin: DomainName
     private var owner: DomainName?
@@ -22,16 +24,18 @@ package struct ZoneFile: Sendable {
         self.recordClass = recordClass
         var words = ZoneText(text)
         while let isIndented = try words.nextEntry() {
+            let line = words.line
             if isIndented {
                 try readRecord(&words, nil)
             } else {
                 let word = try words.word()
-                guard !word.isQuoted, word.text.first == UInt8(ascii: "$") else {
+                if !word.isQuoted, word.text.first == UInt8(ascii: "$") {
+                    try readDirective(&words, word.keyword.uppercased())
+                } else {
                     try readRecord(&words, word)
-                    continue
                 }
-                try readDirective(&words, word.keyword.uppercased())
             }
+            if lines.count < records.count { lines.append(line) }
         }
     }
 
