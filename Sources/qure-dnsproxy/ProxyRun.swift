@@ -27,6 +27,9 @@ final class ProxyRun {
         try poller.add(notices.descriptor, token: Token.notices)
         // A socket for each question that is under way, one for each connection.
         FileDescriptor.raiseLimit()
+        // Before the addresses, which another proxy would have, too: it is that one that is to be told of.
+        control = try ControlDoor(options.place.path)
+        try poller.add(control.descriptor, token: Token.control)
         let count = options.workers
         var entrances: [Entrances] = []
         let adopted = try service.takeListeners()
@@ -36,8 +39,6 @@ final class ProxyRun {
                     ? Self.open(options, isShared: count > 1) : Entrances(adopting: adopted))
         }
         workers = try entrances.map { _ in try Mailbox() }
-        control = try ControlDoor(options.place.path)
-        try poller.add(control.descriptor, token: Token.control)
         // What needs privileges is done.
         try options.user?.become()
         watchdog = Watchdog(service, at: Clock.now)
@@ -111,8 +112,8 @@ final class ProxyRun {
             if new.options.addresses != options.addresses || new.options.workers != options.workers {
                 diagnostics.say(.warning, "listen and workers are as they were; they change with a restart")
             }
-            for worker in workers { worker.post(.configure(relay)) }
             for warning in new.options.warnings { diagnostics.say(.warning, warning) }
+            for worker in workers { worker.post(.configure(relay)) }
             diagnostics.say(.notice, "read the configuration anew")
         } catch {
             diagnostics.say(.error, "\(error): the configuration stays as it was")

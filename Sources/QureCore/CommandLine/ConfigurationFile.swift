@@ -100,10 +100,10 @@ extension ConfigurationFile {
         let needed = needed(for: whole, complaint)
         guard !needed.isEmpty else { return nil }
         func without(_ line: Line, _ lines: [Line]) -> String { complaint(lines.filter { $0 != line }) }
-        // Of the lines that it takes for this complaint, the one at fault is the one without which all is well; the
-        // others are there because without them something else is missing.
+        // Of the lines that it takes for this complaint, the one at fault is the one without which all is well, and of
+        // two that contradict each other the second; the others are there because without them something is missing.
         let culprit =
-            needed.first { without($0, lines).isEmpty } ?? needed.first { without($0, needed).isEmpty }
+            needed.last { without($0, lines).isEmpty } ?? needed.last { without($0, needed).isEmpty }
             ?? needed.last { !without($0, needed).hasPrefix("\(Self.missing)--\($0.option) ") }
         return Failure(.usage, "\(name):\(culprit.map { "\($0.number):" } ?? "") \(whole)")
     }

@@ -242,6 +242,8 @@ extension DNSRecord {
 package struct DelegatedZone: Equatable, Sendable {
     /// Its SOA and its name servers.
     package let records: [DNSRecord]
+    /// Its name.
+    package var name: DomainName { records[0].name }
 
     /// `ZONE ns=NAME[,NAME…] [mailbox=NAME] [ttl=DURATION]`
     package init(setting text: String) throws(SettingError) {
@@ -272,10 +274,9 @@ package struct DelegatedZone: Equatable, Sendable {
 extension Audiences.View {
     /// `NETWORK NAME TYPE DATA`: one record of a view.
     package init(setting text: String) throws(SettingError) {
-        let parts = text.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, let network = Prefix(String(parts[0])) else {
-            throw SettingError("'\(text)' is not of the form NETWORK NAME TYPE DATA")
-        }
+        let form = "a view is NETWORK NAME TYPE DATA, as in '192.168.1.0/24 cloud.example.com A 192.168.1.10'"
+        let parts = text.split(maxSplits: 1) { $0 == " " || $0 == "\t" }
+        guard parts.count == 2, let network = Prefix(String(parts[0])) else { throw SettingError("'\(text)': \(form)") }
         guard parts[0].contains("/") else {
             let single = network.network.length
             throw SettingError(
@@ -284,7 +285,7 @@ extension Audiences.View {
         }
         var records = LocalData()
         do { records.add(try ZoneFile.record(String(parts[1]), ttl: 60)) } catch {
-            throw SettingError("'\(text)': \(error.reason)")
+            throw SettingError("'\(text)': \(error.reason); \(form)")
         }
         self.init(network.network, records)
     }

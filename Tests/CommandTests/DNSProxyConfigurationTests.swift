@@ -1,0 +1,95 @@
+// The configuration file of qure-dnsproxy: what is wrong with a line is told by file and line, with the form that it is
+// to have, and ends with status 64 before anything is opened.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+struct DNSProxyConfigurationTests {
+    struct Row: Sendable {
+        /// The file.
+        var text: String
+        /// The line that is at fault, and what is said of it.
+        var line: Int
+        var words: [String]
+
+        init(_ text: String, _ line: Int, _ words: String...) {
+            (self.text, self.line, self.words) = (text, line, words)
+        }
+    }
+
+    private static func check(_ text: String) throws -> (result: ToolResult, folder: TemporaryFolder) {
+        let folder = TemporaryFolder(inMemory: true)
+        let zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
+        for (name, content) in [
+            ("plain.zone", zone), ("bad.zone", zone + "ns CNAME other\n"), ("odd.zone", zone + "a.test. A 192.0.2.3\n"),
+            ("bad.hosts", "192.0.2.1 a\nnonsense b\n"), ("bad.key", "no key\n"),
+            ("conf", text),
+        ] {
+            let content = content.replacing("FOLDER", with: folder.path)
+            try TextFile.replace("\(folder.path)/\(name)", with: Array(content.utf8))
+        }
+        let words = [Executables.path("qure-dnsproxy"), "run", "--check-config", "--config", "\(folder.path)/conf"]
+        return (RunningTool(words).finish(), folder)
+    }
+
+    @Test(arguments: [
+        Row("listen", 1, "listen"), Row("listen 192.0.2", 1, "not an address", "192.0.2.1:5353"),
+        Row("listen 192.0.2.1:0", 1, "1 to 65535"), Row("upstream a.test", 1, "not an address"),
+        Row("alias a.test", 1, "NAME=TARGET"), Row("alias a.test=", 1, "NAME=TARGET"),
+        Row("alias a.test=b.test ask=b", 1, "not an address"), Row("alias a.test=b.test more", 1, "name=value"),
+        Row("alias a.test=b.test\n\nalias A.test=c.test", 3, "alias twice"),
+        Row("alias a.test=b.test\nalias a.test=c.test\nalias a.test=d.test", 2, "alias twice"),
+        Row("alias b.test=c.test\nalias a.test=b.test", 2, "alias itself"),
+        Row("forward a.test", 1, "DOMAIN=ADDR"), Row("forward a.test=1.2", 1, "not an address"),
+        Row("forward a.test=127.0.0.1 public=maybe", 1, "public=yes"),
+        Row("forward .=127.0.0.1 public=yes", 1, "delegated", "root"),
+        Row("forward a.test=127.0.0.1\nforward a.test=127.0.0.2", 2, "twice", "commas"),
+        Row("record printer.lan", 1, "NAME TTL TYPE DATA"), Row("record printer.lan A", 1, "NAME TTL TYPE DATA"),
+        Row("record printer.lan A 1.2", 1, "NAME TTL TYPE DATA"), Row("record", 1, "record"),
+        Row("view 192.168.1.0/24 foo", 1, "NETWORK NAME TYPE DATA"),
+        Row("view 192.168.1.0/24 foo A", 1, "NETWORK NAME TYPE DATA"),
+        Row("view foo", 1, "NETWORK NAME TYPE DATA"), Row("view 192.168.1.1 foo A 192.0.2.1", 1, "192.168.1.1/24"),
+        Row("hosts /nowhere", 1, "/nowhere"), Row("zone FOLDER/plain.zone", 1, "plain.zone:2", "zone NAME FILE"),
+        Row("zone a.test FOLDER/bad.zone", 1, "bad.zone:5", "CNAME"), Row("zone a.test /nowhere", 1, "/nowhere"),
+        Row("zone a.test b.test FOLDER/plain.zone", 1, "zone NAME FILE"), Row("zone", 1, "zone"),
+        Row("zone a.test FOLDER/plain.zone\nauthority a.test ns=ns.b.test", 2, "zone twice"),
+        Row("authority a.test", 1, "ns=NAME"), Row("authority a.test ns=ns.b.test ttl=0", 1, "ttl"),
+        Row("allow-recursion everybody", 1, "everybody"), Row("allow-notify 192.0.2.0/99", 1, "192.0.2.0/99"),
+        Row("upstream 192.0.2.1\nallow-recursion 0.0.0.0/0", 2, "open resolver"),
+        Row("notify-key /nowhere", 1, "/nowhere"), Row("notify-key FOLDER/bad.key", 1, "bad.key"),
+        Row("forward-updates-to", 1, "forward-updates-to"), Row("forward-updates-to 192.0.2.1 from=x", 1, "network"),
+        Row("cache-size none", 1, "none"), Row("cache-size 1", 1, "16 to 1000000"),
+        Row("min-ttl 5 days", 1, "5 days"), Row("max-ttl 2s\nmin-ttl 5s", 2, "min-ttl (5s)"),
+        Row("rate-limit -1", 1, "-1"), Row("rebind-protect yes", 1, "rebind-protect"),
+        Row("workers 0", 1, "1 to 64"), Row("user nosuchuser", 1, "nosuchuser", "/etc/passwd"), Row("user", 1, "user"),
+        Row("query-log a", 1, "query-log"), Row("intrface eth0", 1, "intrface"),
+    ])
+    func `a line that is wrong is named, with what it should be`(_ row: Row) throws {
+        let (result, folder) = try Self.check("# a comment\n\(row.text)\n")
+        #expect(result.status == 64 && result.output == "", "\(result)")
+        #expect(result.errors.hasPrefix("qure-dnsproxy: \(folder.path)/conf:\(row.line + 1): "), "\(result.errors)")
+        for words in row.words { #expect(result.errors.contains(words), "\(result.errors)") }
+        #expect(!result.errors.hasSuffix("unexpected end of input\n"))
+    }
+
+    @Test func `what is odd about a zone is a warning`() throws {
+        let (result, folder) = try Self.check("zone a.test FOLDER/plain.zone\nzone b.test FOLDER/odd.zone\n")
+        #expect(result.status == 0)
+        #expect(result.errors.contains("\(folder.path)/odd.zone:5: 'a.test.' is not within the zone 'b.test.'"))
+        let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
+        #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
+    }
+
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `a second proxy is told of the first`() throws {
+        let zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
+        let proxy = try ProxyUnderTest(["--zone", "a.test FOLDER/zone"], files: ["zone": zone])
+        #expect(proxy.ask("ns.a.test", "A").flags.contains("aa"))
+        let second = proxy.tell("run", "--listen", "127.0.0.1:\(proxy.port)")
+        #expect(second.status == 1 && second.errors.contains("another qure-dnsproxy runs here already"), "\(second)")
+        // The first one goes on as if nothing had been.
+        #expect(proxy.tell("explain", "www.test").status == 0)
+    }
+}
