@@ -15,7 +15,7 @@ struct Check: ParsableCommand {
     @OptionGroup var address: AddressOptions
 
     func run() throws {
-        if site.common.checkConfig { return }
+        if try site.isChecked() { return }
         let deadline = Clock.now + site.timeout.duration
         var diagnostics = site.common.diagnostics("qure-dnsupdate")
         let key = try site.key(&diagnostics)

@@ -30,7 +30,7 @@ struct Register: ParsableCommand {
 
     func run() throws {
         try record.requireKey(site)
-        if site.common.checkConfig { return }
+        if try site.isChecked() { return }
         let diagnostics = site.common.diagnostics("qure-dnsupdate")
         let source = SiteAddresses(address, interface: site.common.interface, hold: stay.hold.duration)
         func session(_ change: (inout Registration.Configuration) -> Void) throws -> RegistrationSession {
@@ -77,7 +77,7 @@ struct Follow: ParsableCommand {
 
     func run() throws {
         try record.requireKey(site)
-        if site.common.checkConfig { return }
+        if try site.isChecked() { return }
         let diagnostics = site.common.diagnostics("qure-dnsupdate")
         let source = SiteAddresses(address, interface: site.common.interface, hold: stay.hold.duration)
         let following = Following(defaultLease: Self.defaultLease, linger: linger.duration)
@@ -120,7 +120,7 @@ struct Deregister: ParsableCommand {
     }
 
     func run() throws {
-        if site.common.checkConfig { return }
+        if try site.isChecked() { return }
         var configuration = Registration.Configuration(try site.siteNames(), machine: site.machine)
         configuration.isSole = site.sole
         configuration.adopts = adopt

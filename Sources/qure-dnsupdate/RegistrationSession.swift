@@ -72,14 +72,25 @@ final class RegistrationSession {
         try take(input)
         while true {
             if let end { return end }
-            guard Clock.now < deadline else { return .unreachable(Self.late(failures)) }
+            guard Clock.now < deadline else { return .unreachable(late) }
             _ = try poller.wait(until: earlier(nextDeadline, deadline))
             try turn()
         }
     }
 
-    private static func late(_ failures: [String]) -> String {
-        "not done in the time that there is (-w)" + (failures.isEmpty ? "" : ": \(failures.joined(separator: "; "))")
+    /// What has been tried, and who is waited for.
+    private var late: String {
+        var tried = failures
+        let step: String
+        switch waiting {
+        case .nothing: step = "it was to be tried again"
+        case .sources: step = "the sources of the address have not all answered"
+        case .zone: step = "looking for the zone's SOA"
+        case .answer: step = "asking for the records, or changing them"
+        }
+        if let server = talk.current, [.zone, .answer].contains(waiting) { tried.append("\(server): no answer yet") }
+        let whole = tried.isEmpty ? "" : ": \(tried.joined(separator: "; "))"
+        return "not done in \(options.timeout.duration.text) (-w), \(step)\(whole)"
     }
 
     /// Goes on, where something has come or a deadline is over.

@@ -26,6 +26,8 @@ struct ServerTalk: ~Copyable {
     var local: DNSEndpoint?
     /// What a server has proved that this host's clock is behind by, in seconds.
     var clockOffset: Int64 = 0
+    /// The server that is waited for; nil: none is.
+    var current: DNSEndpoint? { line == nil ? nil : latest }
     /// When nobody is waited for any longer, whatever the exchanges allow; nil: they decide.
     var deadline: Instant?
     private var poller: Poller

@@ -91,7 +91,15 @@ final class SiteAddresses {
             let causes = failures.prefix(Self.shownFailures).joined(separator: ", ")
             return "no source names an address\(causes.isEmpty ? "" : ": \(causes)") (see 'qure-dnsupdate address')"
         }
+        let isPermissible = known.contains { _, verdict in
+            if case .unusable(let address, _) = verdict {
+                AddressJudge.mayPublish(address, allowsPrivate: true)
+            } else {
+                false
+            }
+        }
         return known.map { "\($0): \($1.reason)" }.joined(separator: "; ")
+            + (isPermissible ? "; --allow-private lets it be registered all the same" : "")
     }
 
     private static func kind(_ verdicts: [AddressJudge.Verdict]) -> RegistrationTrouble.Kind {

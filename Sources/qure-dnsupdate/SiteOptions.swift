@@ -64,6 +64,7 @@ struct SiteOptions: ParsableArguments {
             throw ValidationError("'\(name)' is no name: \(error)")
         }
         if let zone, DomainName(zone) == nil { throw ValidationError("--zone: '\(zone)' is no name") }
+        guard port > 0 else { throw ValidationError("--port: a port is a number from 1 to 65535") }
         if sole, site != nil { throw Self.excludes("--site") }
         if let site { _ = try names(site: site) }
         for text in server { _ = try Self.server(text, port: port) }
@@ -115,6 +116,15 @@ struct SiteOptions: ParsableArguments {
         let secret = own.isEmpty ? Array(HostName.current.utf8) : own
         let code = MessageAuthenticator(key: secret).code(of: Array("qure-dnsupdate".utf8), length: 16)
         return NodeID(rawValue: code.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    /// Whether that was all, since only the configuration is to be checked: what it names is there, and good.
+    func isChecked() throws -> Bool {
+        guard common.checkConfig else { return false }
+        var diagnostics = common.diagnostics("qure-dnsupdate")
+        _ = try key(&diagnostics)
+        _ = try siteNames()
+        return true
     }
 
     /// The key, with a warning where others can read it.
