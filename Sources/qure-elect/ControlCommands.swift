@@ -6,14 +6,41 @@ import QureCore
 /// What all of them share.
 struct AskingOptions: ParsableArguments {
     @OptionGroup var common: CommonOptions
-    @OptionGroup var place: PlaceOptions
+
+    @Option(help: ArgumentHelp("The cluster's name.  [default: that of the only elector here]", valueName: "name"))
+    var cluster: String?
+
+    @OptionGroup var sockets: SocketOptions
+
+    mutating func validate() throws {
+        if let cluster { try PlaceOptions.check(cluster) }
+    }
+
+    /// The elector that is meant: that of the cluster, or of the socket, or the only one that listens here.
+    private func elector() throws -> DaemonQuestion {
+        if let cluster { return Self.elector(of: cluster, at: sockets.path(of: cluster)) }
+        if let socket = sockets.socket { return DaemonQuestion("qure-elect", at: socket) }
+        // What a dead one has left does not count; one that may not be asked does.
+        let running = sockets.clusters.filter { DaemonQuestion.isThere(sockets.path(of: $0)) }
+        guard let only = running.first else {
+            throw Failure(.unreachable, "no qure-elect runs here: nobody listens in \(sockets.stateDir)")
+        }
+        guard running.count == 1 else {
+            let names = running.joined(separator: ", ")
+            throw Failure(.usage, "more than one qure-elect runs here: say which with --cluster: \(names)")
+        }
+        return Self.elector(of: only, at: sockets.path(of: only))
+    }
+
+    private static func elector(of cluster: String, at path: String) -> DaemonQuestion {
+        DaemonQuestion("qure-elect of cluster '\(cluster)'", at: path)
+    }
 
     /// Gives each line that answers `request` to `body`; fails with status 69 where nobody runs, or nobody answers.
     /// `forEver`: whatever comes, until the elector ends.
     func ask(_ request: ControlRequest, forEver: Bool = false, _ body: (String) throws -> Void) throws {
         if common.checkConfig { throw Failure(.yes, "") }
-        let elector = DaemonQuestion("qure-elect of cluster '\(place.cluster)'", at: place.path)
-        try elector.ask("\(request)", forEver: forEver, body)
+        try elector().ask("\(request)", forEver: forEver, body)
     }
 
     /// Asks for something to be done.

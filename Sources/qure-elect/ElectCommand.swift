@@ -23,6 +23,11 @@ struct ElectCommand: Tool {
 
     static func main() { runMain() }
 
+    /// The file is that of a member. Who asks a running one needs to know where it is, and nothing else.
+    static func concerns(_ option: String, _ command: String?) -> Bool {
+        ["run", "check"].contains(command) || ["cluster", "state-dir", "socket"].contains(option)
+    }
+
     /// Without a command nothing is done, and that is no success.
     func run() throws {
         throw ValidationError(
@@ -30,20 +35,38 @@ struct ElectCommand: Tool {
     }
 }
 
-/// Where a running elector is found.
-struct PlaceOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
-    var cluster: String
-
+/// Where electors have their control sockets.
+struct SocketOptions: ParsableArguments {
     @Option(help: "Where the daemon keeps its control socket.")
     var stateDir = "/run/qure"
 
     @Option(help: "The control socket.  [default: STATE-DIR/elect-CLUSTER.sock]")
     var socket: String?
 
-    var path: String { socket ?? "\(stateDir)/elect-\(cluster).sock" }
+    /// The one of a cluster's elector.
+    func path(of cluster: String) -> String { socket ?? "\(stateDir)/elect-\(cluster).sock" }
 
-    mutating func validate() throws {
+    /// The clusters that have a socket here, whether or not somebody listens on it.
+    var clusters: [String] {
+        TextFile.names(in: stateDir).filter { $0.hasPrefix("elect-") && $0.hasSuffix(".sock") }
+            .map { String($0.dropFirst("elect-".count).dropLast(".sock".count)) }
+    }
+}
+
+/// The cluster that a member is of, and where it can be asked.
+struct PlaceOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The cluster's name.", valueName: "name"))
+    var cluster: String
+
+    @OptionGroup var sockets: SocketOptions
+
+    var stateDir: String { sockets.stateDir }
+    var path: String { sockets.path(of: cluster) }
+
+    mutating func validate() throws { try Self.check(cluster) }
+
+    /// Refuses what cannot be a cluster's name.
+    static func check(_ cluster: String) throws {
         let isName =
             !cluster.isEmpty && cluster.utf8.count <= 32
             && cluster.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "=") }

@@ -90,7 +90,7 @@ extension ConfigurationFile {
         let whole = complaint(lines)
         guard !whole.isEmpty else { return nil }
         if whole.hasPrefix(Self.missing) {
-            // '--cluster <name>' is an option, which could stand in the file; '<address>' is a word of the command line.
+            // '--cluster <name>' is an option, which could stand in the file; '<address>' is not.
             let words = whole.dropFirst(Self.missing.count).prefix { $0 != "'" }
             guard words.hasPrefix("--") else { return nil }
             let option = words.dropFirst(2).prefix { $0 != " " }

@@ -17,6 +17,12 @@ package struct DaemonQuestion {
         self.path = path
     }
 
+    /// Whether somebody listens at a control socket, or may not be asked.
+    package static func isThere(_ path: String) -> Bool {
+        do { _ = try UnixConnection(path) } catch { return error.isPermission }
+        return true
+    }
+
     /// Gives each line of the answer to `body`, as it comes. `forEver`: whatever comes, until the daemon ends.
     /// Fails with status 69 where no daemon runs or none answers, and 77 where it may not be asked.
     package func ask(_ request: String, forEver: Bool = false, _ body: (String) throws -> Void) throws {

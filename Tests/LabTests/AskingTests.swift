@@ -1,0 +1,113 @@
+// What a running elector tells: to those that ask it, who need not say which one where only one runs, and in the
+// journal, each time that its part has changed; and the term, which does not fall.
+
+import Glibc
+import Lab
+import QureCore
+import Testing
+
+extension InTheLab {
+    @Suite(.timeLimit(.minutes(3)))
+    struct Asking {
+        private static let hooks = ["--on-master", Elector.adds, "--on-standby", Elector.removes]
+        private static let tool = Executables.path("qure-elect")
+
+        /// Asks without saying of which cluster.
+        private static func ask(_ words: String..., at folder: String) -> ToolResult {
+            RunningTool([tool] + words + ["--state-dir", folder]).finish()
+        }
+
+        @Test func `the only elector is found, and several are named`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks)
+            let folder = elector.folder
+            try #require(elector.becomes("master"), "\(elector.said)")
+            #expect(Self.ask("status", at: folder).output.hasPrefix("master term=1 master=h1 "))
+            #expect(Self.ask("maintenance", "on", at: folder) == ToolResult(0))
+            #expect(elector.becomes("maintenance"))
+            #expect(Self.ask("maintenance", "off", at: folder) == ToolResult(0))
+            let words = ["run", "--cluster", "other", "--address", "192.168.1.12/24", "--insecure", "--port", "7785"]
+            let other = try lab.host(2).start([Self.tool] + words + ["--state-dir", folder, "--keep-dir", folder])
+            let both = ToolResult(
+                64, errors: "qure-elect: more than one qure-elect runs here: say which with --cluster: other, test\n")
+            #expect(eventually { Self.ask("status", at: folder) == both }, "\(Self.ask("status", at: folder))")
+            // What a dead one leaves is nobody.
+            other.send(SIGKILL)
+            #expect(eventually { Self.ask("members", at: folder).output.hasPrefix("h1 192.168.1.21 ") })
+            #expect(elector.process.stop() == 0)
+            #expect(
+                Self.ask("status", at: folder)
+                    == ToolResult(69, errors: "qure-elect: no qure-elect runs here: nobody listens in \(folder)\n"))
+        }
+
+        @Test func `the questions take the member's own file`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks)
+            try #require(elector.becomes("master"), "\(elector.said)")
+            let lines = "cluster test\naddress \(Lab.Plan.shared)\nvirtual-mac\njson\nstate-dir \(elector.folder)\n"
+            let file = "\(elector.folder)/test.conf"
+            try TextFile.replace(file, with: Array(lines.utf8))
+            for command in ["status", "members", "resign", "suspect"] {
+                let result = RunningTool([Self.tool, command, "--config", file]).finish()
+                // A lone master has nobody to hand over to.
+                #expect(result.status == (command == "resign" ? 1 : 0), "\(result)")
+                #expect(!result.output.contains("{"), "\(result)")
+            }
+        }
+
+        @Test func `the journal says each change, and the term does not fall`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let check = ["--health", "test ! -e FOLDER/ill", "--health-interval", "100ms", "--health-fall", "1"]
+            let first = try Elector(lab.host(1), Self.hooks + check + ["--on-fault", "echo $QURE_TERM > FOLDER/term"])
+            try #require(first.becomes("master"), "\(first.said)")
+            // Alone.
+            first.touch("ill")
+            #expect(first.becomes("fault"))
+            #expect(first.process.output.contains("\nfault term=1 "), "\(first.said)")
+            #expect(first.ask("status").output.hasPrefix("fault term=1 "))
+            #expect(first.ask("status", "--metrics").output.contains("\nqure_elect_term{cluster=\"test\"} 1\n"))
+            #expect(eventually { first.text("term") == "1\n" })
+            first.remove("ill")
+            #expect(first.becomes("master"), "\(first.said)")
+            #expect(first.process.errors.contains("\nqure-elect: no longer at fault: joining\n"), "\(first.said)")
+            #expect(first.process.output.contains("\njoining term=1 "), "\(first.said)")
+            #expect(first.ask("maintenance", "on").status == 0)
+            #expect(first.becomes("maintenance"))
+            #expect(first.process.errors.hasSuffix("\nqure-elect: no longer master: maintenance\n"), "\(first.said)")
+            #expect(first.ask("maintenance", "off").status == 0)
+            try #require(first.becomes("master"), "\(first.said)")
+            // Beside another one.
+            let second = try Elector(lab.host(2), Self.hooks + check)
+            #expect(second.becomes("standby"))
+            let standby = "qure-elect: standby: h1 is master of term 3\n"
+            #expect(eventually { second.process.errors.contains(standby) }, "\(second.said)")
+            second.touch("ill")
+            #expect(second.becomes("fault"))
+            second.remove("ill")
+            #expect(second.becomes("standby"))
+            let again = "qure-elect: no longer at fault: joining\n\(standby)"
+            #expect(eventually { second.process.errors.contains(again) }, "\(second.said)")
+            // A suspicion that proves wrong is nothing new.
+            #expect(second.ask("suspect").status == 0)
+            #expect(second.becomes("standby"))
+            #expect(second.process.errors.ranges(of: standby).count == 2, "\(second.said)")
+        }
+
+        @Test func `of two with different keys the second finds that a stranger has the address`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let first = try Elector(lab.host(1), Self.hooks)
+            try #require(first.becomes("master"), "\(first.said)")
+            let key = "\(first.folder)/key"
+            shell("umask 077; '\(Self.tool)' keygen > '\(key)'")
+            let second = try Elector(lab.host(2), Self.hooks + ["--key-file", key])
+            #expect(second.becomes("fault"), "\(second.said)")
+            let mac = Lab.Plan.mac(.host(1))
+            #expect(second.process.errors.contains("qure-elect: fault: address-held-by-\(mac)\n"), "\(second.said)")
+            #expect(second.process.errors.contains("192.168.1.21: speaks for cluster 'test' with a key that is none"))
+            #expect(first.process.isRunning && first.ask("status").output.hasPrefix("master term=1 "))
+            first.process.send(SIGKILL)
+            try lab.host(1).ip("addr del \(Lab.Plan.shared) dev eth0")
+            #expect(second.becomes("master"), "\(second.said)")
+        }
+    }
+}
