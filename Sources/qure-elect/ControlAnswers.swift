@@ -29,6 +29,12 @@ extension ElectSession {
         node == election.configuration.node ? election.configuration.name : election.names[node] ?? "\(node)"
     }
 
+    /// The term that is told: the one that this member follows or leads, and where nobody is known to be master the
+    /// highest that it knows of, also from before its start: it does not fall back to nothing.
+    var knownTerm: UInt64 {
+        election.term > 0 ? election.term : max(election.highestTerm, election.configuration.rememberedTerm)
+    }
+
     private func status() -> JSONValue {
         let now = Clock.now
         let heard = election.isMasterNow ? nil : election.master.map { now - $0.heardAt }
@@ -43,7 +49,7 @@ extension ElectSession {
         return .object([
             ("cluster", .string(options.place.cluster)), ("name", .string(election.configuration.name)),
             ("node", .string("\(election.configuration.node)")), ("role", .string(election.role.rawValue)),
-            ("term", .integer(Int64(clamping: election.term))),
+            ("term", .integer(Int64(clamping: knownTerm))),
             ("master", masterNow.map { .string(name($0)) } ?? .null),
             ("master_heard_ms", heard.map { .integer($0.milliseconds) } ?? .null),
             ("members", .integer(Int64(election.members.count + 1))),
@@ -71,7 +77,7 @@ extension ElectSession {
         let own: JSONValue = .object([
             ("name", .string(election.configuration.name)), ("node", .string("\(election.configuration.node)")),
             ("address", .string("\(ownAddress)")), ("role", .string(election.role.rawValue)),
-            ("term", .integer(Int64(clamping: election.term))),
+            ("term", .integer(Int64(clamping: knownTerm))),
             ("priority", .integer(Int64(election.configuration.priority))),
             ("heard_ms", .null), ("path", .string("self")), ("configuration", .string("same")),
             ("deaf_to", deafness(of: election.configuration.node)),

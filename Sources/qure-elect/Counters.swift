@@ -102,7 +102,8 @@ extension ElectSession {
         text.family(
             "role", .gauge, "1 for the role of this member, 0 for the others.", by: "role",
             Election.Role.allCases.map { ($0.rawValue, $0 == election.role ? "1" : "0") })
-        text.single("term", .gauge, "The term that this member follows or leads.", "\(election.term)")
+        text.single("term", .gauge, "The term that this member follows or leads, or the highest that it knows.",
+            "\(knownTerm)")
         text.single("members", .gauge, "Members that are known, this one included.", "\(election.members.count + 1)")
         text.single("healthy", .gauge, "Whether this member could hold the address.", isHealthy ? "1" : "0")
         text.single(

@@ -164,7 +164,7 @@ final class ElectSession {
         if hasEnded { health.abandon() }
         let before = health.input
         let notes = health.proceed(
-            variables(election.role.rawValue, term: election.term, master: masterNow), poller, at: Clock.now)
+            variables(election.role.rawValue, term: knownTerm, master: masterNow), poller, at: Clock.now)
         for note in notes { diagnostics.say(note.level, note.text) }
         if health.input != before { step(health.input) }
         for trouble in hooks.proceed(poller, at: Clock.now) { diagnostics.say(.warning, "\(trouble), going on") }
@@ -200,12 +200,14 @@ final class ElectSession {
         let before = election.role
         for output in election.step(input, at: now, using: &random) { perform(output, source) }
         if election.role != before { tellChange(from: before) }
+        tellMaster()
     }
 
     private func perform(_ output: Election.Output, _ source: SocketAddress?) {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
-        case .event(let event):
+        case .event(var event):
+            if event.term == 0 { event.term = knownTerm }
             counters.note(event, election.lastTakeOver)
             if let reason = event.reason { told.lastReason = reason }
             tellTrouble(event)

@@ -11,6 +11,8 @@ struct Told {
     var suspectingSince: Instant?
     /// Of the last event that had one.
     var lastReason = ""
+    /// By what right the master has it that this member was said to stand by for.
+    var master: Election.Standing?
     /// When somebody with another key was last told of.
     var otherKey: Instant?
 }
@@ -38,7 +40,7 @@ extension ElectSession {
 
     /// The journal says since when, and why, this member has the address or has not.
     func tellChange(from before: Election.Role) {
-        let term = election.term
+        let term = knownTerm
         told.suspectingSince = election.role == .suspecting ? Clock.now : nil
         diagnostics.say(.information, "\(before.rawValue) -> \(election.role.rawValue)")
         service.notify("STATUS=\(election.role.rawValue), term \(term)")
@@ -47,8 +49,22 @@ extension ElectSession {
         } else if before == .transferring, election.role != .master {
             diagnostics.say(.notice, "handed over: \(told.lastReason)")
         } else if before == .master, election.role != .transferring {
-            diagnostics.say(.notice, "no longer master: \(told.lastReason)")
+            // Who has no reason of its own has one of the past.
+            let reason = election.role == .maintenance ? election.role.rawValue : told.lastReason
+            diagnostics.say(.notice, "no longer master: \(reason)")
         }
+        if before == .fault { diagnostics.say(.notice, "no longer at fault: \(election.role.rawValue)") }
+        if election.role != .standby && election.role != .suspecting { told.master = nil }
+    }
+
+    /// A standby says for whom, once for each master and term: not each time that a suspicion proves wrong.
+    func tellMaster() {
+        // Of a rank of its own: somebody's word that there is a higher term is no master yet.
+        guard election.role == .standby, let master = election.master?.standing, master.rank != .max,
+            master != told.master
+        else { return }
+        told.master = master
+        diagnostics.say(.notice, "standby: \(name(master.node)) is master of term \(master.term)")
     }
 
     func tell(_ ways: [Election.Way]) {
@@ -63,13 +79,14 @@ extension ElectSession {
         told.reported = ways
     }
 
-    /// Once a minute: two machines with different keys each have a cluster of their own, and both hold the address.
+    /// Once a minute: two machines with different keys each have a cluster of their own, and the one that comes second
+    /// finds that a stranger has the address.
     func warnOfOtherKey(_ source: IPAddress) {
         guard told.otherKey.map({ Clock.now - $0 >= .seconds(60) }) ?? true else { return }
         told.otherKey = Clock.now
         diagnostics.say(
             .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours; all "
-                + "members need the same key file, and two that differ both take the address")
+                + "members need the same key file, or none of them hands over to one with another")
     }
 
     private static func phrase(_ reason: String?) -> String {

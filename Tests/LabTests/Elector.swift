@@ -53,9 +53,10 @@ final class Elector {
     /// Removes a file of the folder.
     func remove(_ name: String) { unlink("\(folder)/\(name)") }
 
-    /// What it, or a hook, has complained of: all on standard error but since when it is master.
+    /// What it, or a hook, has complained of: all on standard error but what it has become.
     var complaints: String {
-        let news = ["master of term ", "no longer master: ", "handed over: "].map { "qure-elect: \($0)" }
+        let news = ["master of term ", "no longer master: ", "handed over: ", "standby: ", "no longer at fault: "]
+            .map { "qure-elect: \($0)" }
         let lines = process.errors.split(separator: "\n").filter { line in !news.contains { line.hasPrefix($0) } }
         return lines.map { "\($0)\n" }.joined()
     }
