@@ -114,8 +114,10 @@ final class StreamFollowing {
             try session.release()
             if isNothingNew { return }
             if case .expired(let late) = reason {
+                // Noticed when it was due, it is not worth a number.
+                let when = late < .milliseconds(1) ? "" : " \(late.spoken) ago"
                 session.diagnostics.say(
-                    .error, "the lease ran out \(late.spoken) ago and no line has renewed it: address withdrawn")
+                    .error, "the lease ran out\(when) and no line has renewed it: address withdrawn")
             } else if case .told(let word, let why) = reason {
                 session.diagnostics.say(.notice, "address withdrawn: \(word)\(why.map { ", \($0)" } ?? "")")
             }

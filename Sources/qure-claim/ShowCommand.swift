@@ -53,6 +53,8 @@ struct Show: ParsableCommand {
             let present = all.first { $0.prefix.address == entry.prefix.address }
             let state: String
             switch (isHeld, present != nil) {
+            // What it has written is as old as its stop; its lease runs out, and nobody renews it.
+            case (true, _) where entry.isHolding && ProcessState.isFrozen(entry.pid): state = "frozen"
             case (true, true): state = entry.isHolding ? "held" : "foreign"
             case (true, false): state = entry.isHolding ? "missing" : "standby"
             case (false, true): state = entry.mode == "add" ? "added" : "left"
@@ -75,7 +77,14 @@ struct Show: ParsableCommand {
         return rows
     }
 
+    /// What the verification says; of a holder that is frozen, that it says nothing any more.
+    private func verification(_ row: Row) -> String? {
+        guard row.state == "frozen" else { return row.entry?.verification }
+        return "not verified: the process is stopped"
+    }
+
     private func record(_ row: Row) -> Record {
+        let verification = verification(row)
         let age = row.entry.map { Clock.now - $0.since }
         var words = ["\(row.prefix)", row.state, row.interface]
         if let entry = row.entry, let age {
@@ -85,7 +94,7 @@ struct Show: ParsableCommand {
         if let entry = row.entry, entry.mode != "add" {
             words.append("announced \(entry.announcements) conflicts \(entry.conflicts)")
             words.append(entry.isFenced ? "fenced" : "unfenced")
-            if !entry.verification.isEmpty { words.append(entry.verification) }
+            if let verification, !verification.isEmpty { words.append(verification) }
         }
         let entry = row.entry
         return Record(
@@ -100,8 +109,8 @@ struct Show: ParsableCommand {
                 ("announcements", entry.map { .integer(Int64($0.announcements)) } ?? .null),
                 ("conflicts", entry.map { .integer(Int64($0.conflicts)) } ?? .null),
                 ("fenced", entry.map { .boolean($0.isFenced) } ?? .null),
-                ("verified", entry.map { .boolean($0.verification.hasPrefix("verified")) } ?? .null),
-                ("verification", entry.map { .string($0.verification) } ?? .null),
+                ("verified", verification.map { .boolean($0.hasPrefix("verified")) } ?? .null),
+                ("verification", verification.map { .string($0) } ?? .null),
             ])
     }
 }

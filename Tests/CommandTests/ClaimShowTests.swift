@@ -121,6 +121,20 @@ struct ClaimShow {
         #expect(holder.isRunning)
     }
 
+    @Test func `frozen while the process is stopped, whatever it had written`() {
+        let holder = network.startHold("--no-verify --lease 60s 10.9.0.50/24", taking: "10.9.0.50")
+        #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 held eth0 hold pid N") })
+        kill(holder.process, SIGSTOP)
+        #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 frozen eth0 hold pid N for Ns lease ") })
+        let frozen = show("10.9.0.50")
+        #expect(frozen.status == 1 && frozen.output.hasSuffix(" fenced not verified: the process is stopped\n"))
+        let record = JSONRecord(network.claim("show --json 10.9.0.50").output)
+        #expect(record?.text("state") == "frozen" && record?["verified"]?.text == "false")
+        kill(holder.process, SIGCONT)
+        #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 held eth0 hold pid N") })
+        #expect(holder.end().status == 0)
+    }
+
     @Test func `left behind by a holder that was killed with its guard`() throws {
         let holder = network.startHold("--no-verify --lease 5s 10.9.0.50/24")
         let twin = try #require(ClaimNetwork.twin(of: holder))
