@@ -132,6 +132,18 @@ struct ClaimShow {
         #expect(record?.text("state") == "frozen" && record?["verified"]?.text == "false")
         kill(holder.process, SIGCONT)
         #expect(eventually { show("10.9.0.50").output.hasPrefix("10.9.0.50/24 held eth0 hold pid N") })
+        // With its control group, as a service manager does it: what the kernel would say of that is put in its place.
+        func showInGroup(frozen: Int) -> String {
+            let script = """
+                mount -t tmpfs none /sys/fs/cgroup; mkdir -p /sys/fs/cgroup/a/b
+                echo 0::/a/b > /sys/fs/cgroup/group; mount --bind /sys/fs/cgroup/group /proc/\(holder.process)/cgroup
+                printf 'populated 1\\nfrozen \(frozen)\\n' > /sys/fs/cgroup/a/b/cgroup.events
+                \(Executables.path("qure-claim")) show 10.9.0.50 || :
+                """
+            return network.start(["unshare", "-m", "sh", "-ec", script]).finish().output
+        }
+        #expect(showInGroup(frozen: 1).hasPrefix("10.9.0.50/24 frozen eth0 hold pid "))
+        #expect(showInGroup(frozen: 0).hasPrefix("10.9.0.50/24 held eth0 hold pid "))
         #expect(holder.end().status == 0)
     }
 
