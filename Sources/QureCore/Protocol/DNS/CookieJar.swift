@@ -26,12 +26,15 @@ package struct CookieJar: Sendable {
     ) -> [DNSEndpoint: DNSCookie] {
         var cookies: [DNSEndpoint: DNSCookie] = [:]
         for server in servers {
-            if rows[server].map({ now >= $0.until }) ?? true {
-                let half: UInt64 = random.next()
-                let client = (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(8 * $0)) }
-                rows[server] = Row(cookie: DNSCookie(client: client), until: now + Self.lifetime)
+            if let row = rows[server], now < row.until {
+                cookies[server] = row.cookie
+                continue
             }
-            cookies[server] = rows[server]?.cookie
+            let half: UInt64 = random.next()
+            let client = (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(8 * $0)) }
+            let row = Row(cookie: DNSCookie(client: client), until: now + Self.lifetime)
+            rows[server] = row
+            cookies[server] = row.cookie
         }
         return cookies
     }
@@ -42,7 +45,8 @@ package struct CookieJar: Sendable {
             if rows[server]?.cookie != nil { rows[server] = Row(until: now + Self.lifetime) }
             return
         }
-        // An answer to a question of an hour ago is too late.
-        if rows[server]?.cookie?.client == cookie.client { rows[server]?.cookie = cookie }
+        // An answer to a question of an hour ago is too late; most change nothing.
+        guard let known = rows[server]?.cookie, known.client == cookie.client, known != cookie else { return }
+        rows[server]?.cookie = cookie
     }
 }

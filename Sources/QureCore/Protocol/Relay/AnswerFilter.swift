@@ -58,7 +58,7 @@ extension DNSMessage {
     /// For how long the answer may be kept: as long as its shortest record, and a "no" as its SOA says (RFC 2308
     /// section 5); 0: not at all.
     package func lifetime(maximumNegative: UInt32) -> UInt32 {
-        let shortest = (answers + authorities).map(\.ttl).min() ?? 0
+        let shortest = [answers, authorities].joined().lazy.map(\.ttl).min() ?? 0
         guard responseCode == .nameError || answers.allSatisfy({ $0.type == .cname || $0.type == .rrsig }) else {
             return shortest
         }

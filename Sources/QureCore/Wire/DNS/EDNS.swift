@@ -112,6 +112,7 @@ package struct EDNS: Hashable, Sendable {
     package mutating func append(_ option: Option) {
         precondition(optionOctets.count + 4 + option.data.count <= Self.maximumLength, "options beyond an OPT's length")
         var output = WireWriter()
+        output.reserve(optionOctets.count + 4 + option.data.count)
         output.write(optionOctets)
         output.write(option.code.rawValue)
         output.write(UInt16(option.data.count))
