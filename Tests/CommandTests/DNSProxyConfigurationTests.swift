@@ -82,6 +82,19 @@ struct DNSProxyConfigurationTests {
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
     }
 
+    @Test func `the set-ups of the page and of the README can be used as they stand`() throws {
+        let page = Repository.text("man/qure-dnsproxy.8").split(separator: "\n.Bd -literal -offset indent\n").dropFirst()
+        let blocks = page.compactMap { $0.split(separator: "\n.Ed\n").first.map(String.init) }
+        let setUps = blocks.filter { $0.hasPrefix("# /etc/qure/dnsproxy.conf\n") }
+        let lines = Repository.text("README.md").split(separator: "\n", omittingEmptySubsequences: false)
+        let block = lines.drop { $0 != "    # cat /etc/qure/dnsproxy.conf" }.dropFirst().prefix { $0.hasPrefix("    ") }
+        try #require(setUps.count == 3 && block.count == 5)
+        for text in setUps + [block.joined(separator: "\n")] {
+            let (result, _) = try Self.check(text)
+            #expect(result == ToolResult(0), "\(text): \(result)")
+        }
+    }
+
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
     func `a second proxy is told of the first`() throws {
         let zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
