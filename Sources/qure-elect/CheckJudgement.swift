@@ -43,9 +43,9 @@ struct CheckJudgement {
             if evidence.holders[gateway] != nil { return finding(.ok, "gateway", "\(gateway) answers") }
             return finding(
                 .problem, "gateway",
-                "\(gateway) does not answer on \(place.link.name), and a member that does not hear it claims the address"
-                    + " only after a master that did not hear it either: is it on this link? --require-gateway names"
-                    + " another one, or off")
+                "\(gateway) does not answer on \(place.link.name), and a member that does not hear it claims the"
+                    + " address only after a master that did not hear it either: is it on this link?"
+                    + " --require-gateway names another one, or off")
         }
     }
 
@@ -128,9 +128,10 @@ struct CheckJudgement {
     }
 
     private var masters: [Finding] {
-        let leaders = ((evidence.own.map { [$0.peer] } ?? []) + peers).filter(leads)
+        let own = evidence.ownMaster.map { ["\($0) \(place.own)"] } ?? []
+        let leaders = own + peers.filter(leads).map { "\($0.name) \($0.address)" }
         guard leaders.count > 1 else { return [] }
-        let names = leaders.map { "\($0.name) \($0.address)" }.joined(separator: " and ")
+        let names = leaders.joined(separator: " and ")
         return [
             finding(
                 .problem, "master",
@@ -140,16 +141,16 @@ struct CheckJudgement {
 
     /// Who does not hear whom, though this host hears both: as far as what each says that it has heard shows it.
     private var deafness: [Finding] {
-        let all = evidence.peers.map { ($0.key, $0.value) } + (evidence.own.map { [$0] } ?? [])
-        let speakers = all.sorted { ($0.1.name, $0.0) < ($1.1.name, $1.0) }
+        let speakers = evidence.peers.sorted { ($0.value.name, $0.key) < ($1.value.name, $1.key) }
         return peers.compactMap { hearer in
-            let unheard = speakers.filter { $0.1.address != hearer.address && isUnheard($0.0, $0.1, by: hearer) }
+            let others = speakers.filter { $0.value.address != hearer.address }
+            let unheard = others.filter { isUnheard($0.key, $0.value, by: hearer) }
             guard !unheard.isEmpty else { return nil }
-            let names = unheard.map { "\($0.1.name) \($0.1.address)" }.joined(separator: ", ")
+            let names = unheard.map { "\($0.value.name) \($0.value.address)" }.joined(separator: ", ")
             return finding(
                 .problem, "member",
-                "\(hearer.name) \(hearer.address) (\(hearer.role.name)) does not hear \(names), and this host does: a"
-                    + " firewall there, or a switch between them; run this check on \(hearer.name)")
+                "\(hearer.name) \(hearer.address) (\(hearer.role.name)) does not hear \(names), and this host does:"
+                    + " a firewall there, or a switch between them; run this check on \(hearer.name)")
         }
     }
 
@@ -157,7 +158,8 @@ struct CheckJudgement {
         // Time for both to have spoken twice: the last word of the one may be older than the first of the other.
         let due = max(Duration.seconds(1), .milliseconds(125) * (peers.count + 1)) * 5 / 2
         guard let first = speaker.heardFirst, hearer.heardAt - first.at >= due else { return false }
-        guard let digest = hearer.hears[node] else { return hearer.tellsAll }
+        // One that answers nobody is heard by the others and not believed: that it is named nowhere proves nothing.
+        guard let digest = hearer.hears[node] else { return hearer.tellsAll && speaker.hasAnswered }
         return digest.session == speaker.session && digest.sequence < first.sequence
     }
 

@@ -48,8 +48,8 @@ struct CheckEvidence {
     /// Whether another program here has the cluster's port.
     var isBesideAnother = false
     var peers: [NodeID: Peer] = [:]
-    /// The member that runs on this host, if one does.
-    var own: (node: NodeID, peer: Peer)?
+    /// The name of the member that runs on this host, where it says in the end that it is master.
+    var ownMaster: String?
     var otherClusters: Set<IPAddress> = []
     var otherKeys: Set<IPAddress> = []
     var otherThings: Set<IPAddress> = []
@@ -124,6 +124,7 @@ final class CheckListening {
             try listen(until: start + time * next / 100)
         }
         evidence.end = Clock.now
+        askOwn()
     }
 
     private func ask(_ round: Int) throws {
@@ -175,6 +176,16 @@ final class CheckListening {
         }
     }
 
+    /// What a member on this host says to the group does not come back to it: its own word is asked for.
+    private func askOwn() {
+        guard evidence.isBesideAnother else { return }
+        let elector = DaemonQuestion("qure-elect", at: options.place.path)
+        try? elector.ask("\(ControlRequest.status)") { line in
+            let status = FlatJSON(line)
+            if status.words(["role"]) == "master" { evidence.ownMaster = status.words(["name"]) }
+        }
+    }
+
     private func note(_ sighting: Sighting) {
         guard evidence.holders[sighting.address, default: []].count < CheckEvidence.maximum else { return }
         evidence.holders[sighting.address, default: []].insert(sighting.identity)
@@ -199,22 +210,18 @@ final class CheckListening {
         func note(_ list: WritableKeyPath<CheckEvidence, Set<IPAddress>>) {
             if evidence[keyPath: list].count < CheckEvidence.maximum { evidence[keyPath: list].insert(source) }
         }
-        // What this host sends itself is no stranger's.
-        let isOwn = source == place.own
-        guard let key = ElectionMessage.key(of: datagram.bytes) else { return isOwn ? () : note(\.otherThings) }
+        // A member that runs on this host.
+        guard source != place.own else { return }
+        guard let key = ElectionMessage.key(of: datagram.bytes) else { return note(\.otherThings) }
         guard ElectionMessage.cluster(of: datagram.bytes) == ElectSession.number(of: options.place.cluster) else {
-            return isOwn ? () : note(\.otherClusters)
+            return note(\.otherClusters)
         }
         guard let keys else { return }
-        guard let bytes = keys.open(datagram.bytes, key: key) else { return isOwn ? () : note(\.otherKeys) }
+        guard let bytes = keys.open(datagram.bytes, key: key) else { return note(\.otherKeys) }
         var input = WireReader(bytes)
-        guard let message = try? ElectionMessage(parsing: &input) else { return isOwn ? () : note(\.otherThings) }
-        if isOwn {
-            let known = evidence.own.flatMap { $0.node == message.node ? $0.peer : nil }
-            evidence.own = (message.node, peer(message, from: source, known))
-        } else if evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum {
-            evidence.peers[message.node] = peer(message, from: source, evidence.peers[message.node])
-        }
+        guard let message = try? ElectionMessage(parsing: &input) else { return note(\.otherThings) }
+        guard evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum else { return }
+        evidence.peers[message.node] = peer(message, from: source, evidence.peers[message.node])
     }
 
     /// What is known of the member that has sent this, given what was known before.
