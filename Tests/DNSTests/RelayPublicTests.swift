@@ -82,6 +82,20 @@ struct RelayPublicTests {
         #expect(RelayBench.asked(bench.ask("example.com", .any, by: stream, flags: [])).count == 1)
     }
 
+    @Test func `name servers whose addresses do not fit are to be asked for by a stream`() throws {
+        for (count, isCut) in [(2, false), (12, true)] {
+            var bench = try Self.bench()
+            let outputs = bench.ask("www.below.example.com", by: RelayBench.stranger, edns: nil, flags: [])
+            let names = (1...count).map { "ns\($0)-of-the-zone-below.below.example.com." }
+            let servers = names.map { "below.example.com. NS \($0)" }
+            let addresses = try names.map { try ZoneFile.record("\($0) AAAA 2001:db8::1", ttl: 300) }
+            let told = try RelayBench.told(bench.answer(outputs, authority: servers) { $0.additionals = addresses })
+            let answer = try #require(told.first)
+            #expect(answer.flags.contains(.truncated) == isCut && answer.authorities.count == count)
+            #expect(answer.encoded().count <= 512 && (answer.additionals.count < count) == isCut)
+        }
+    }
+
     @Test func `names of our own lie over the primary's zone`() throws {
         let record = try ZoneFile.record("mine.example.com. A 192.0.2.77", ttl: 60)
         var bench = try Self.bench { $0.local.add(record) }

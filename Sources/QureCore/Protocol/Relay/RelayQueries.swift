@@ -216,7 +216,17 @@ extension Relay {
             return []
         }
         let limit = min(waiter.request.edns?.acceptedSize ?? 512, Int(EDNS.defaultPayloadSize))
-        return [.answer(whole.count <= limit ? whole : response.encoded(limit: limit), client)]
+        guard whole.count > limit else { return [.answer(whole, client)] }
+        if response.isReferral { response.flags.insert(.truncated) }
+        return [.answer(response.encoded(limit: limit), client)]
+    }
+}
+
+extension DNSMessage {
+    /// Whether it sends the client to the name servers of a zone below, whose addresses it needs then: without them the
+    /// answer is not whole (RFC 9471 section 3).
+    fileprivate var isReferral: Bool {
+        answers.isEmpty && !additionals.isEmpty && authorities.contains { $0.type == .ns }
     }
 }
 
