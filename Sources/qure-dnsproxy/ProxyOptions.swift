@@ -222,9 +222,19 @@ extension ProxyOptions {
         do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
     }
 
-    /// What is odd about the zones, though they can be served.
+    /// What is odd, though it can be done.
     var warnings: [String] {
-        zone.flatMap { zone in zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" } }
+        var warnings = zone.flatMap { zone in
+            zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
+        }
+        // Meant for the world, but resolvers ask without RD.
+        let isForAll = allowRecursion.contains { $0.network.length == 0 }
+        if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
+            warnings.append(
+                "allow-recursion for every address does not serve '\(domain)' to resolvers, which ask an authority "
+                    + "and want no recursion: write 'forward \(domain)=ADDR public=yes' instead")
+        }
+        return warnings
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.

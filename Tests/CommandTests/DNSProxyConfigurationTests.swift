@@ -74,17 +74,20 @@ struct DNSProxyConfigurationTests {
         #expect(!result.errors.hasSuffix("unexpected end of input\n"))
     }
 
-    @Test func `what is odd about a zone is a warning`() throws {
+    @Test func `what is odd is a warning`() throws {
         let (result, folder) = try Self.check("zone a.test FOLDER/plain.zone\nzone b.test FOLDER/odd.zone\n")
         #expect(result.status == 0)
         #expect(result.errors.contains("\(folder.path)/odd.zone:5: 'a.test.' is not within the zone 'b.test.'"))
+        let (all, _) = try Self.check("forward a.test=127.0.0.1:5300\nallow-recursion 0.0.0.0/0\n")
+        #expect(all.status == 0 && all.errors.contains("'forward a.test.=ADDR public=yes'"), "\(all)")
         let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
     }
 
     @Test func `the set-ups of the page and of the README can be used as they stand`() throws {
-        let page = Repository.text("man/qure-dnsproxy.8").split(separator: "\n.Bd -literal -offset indent\n").dropFirst()
-        let blocks = page.compactMap { $0.split(separator: "\n.Ed\n").first.map(String.init) }
+        let page = Repository.text("man/qure-dnsproxy.8")
+        let parts = page.split(separator: "\n.Bd -literal -offset indent\n").dropFirst()
+        let blocks = parts.compactMap { $0.split(separator: "\n.Ed\n").first.map(String.init) }
         let setUps = blocks.filter { $0.hasPrefix("# /etc/qure/dnsproxy.conf\n") }
         let lines = Repository.text("README.md").split(separator: "\n", omittingEmptySubsequences: false)
         let block = lines.drop { $0 != "    # cat /etc/qure/dnsproxy.conf" }.dropFirst().prefix { $0.hasPrefix("    ") }
