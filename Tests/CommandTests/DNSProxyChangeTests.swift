@@ -200,7 +200,7 @@ struct DNSProxyChangeTests {
             eventually { proxy.tell("explain", "cloud.example.com").output.contains("verdict: NOERROR with 2 records") }
         )
         #expect(proxy.tell("explain", "no.test", "--client", "192.0.2.1").output.contains("verdict: REFUSED"))
-        #expect(proxy.tell("explain", "www.z.test", "MX").output.contains("forward: asks 127.0.0.1#\(server.port)"))
+        #expect(proxy.tell("explain", "www.z.test", "MX").output.contains("upstreams: asks 127.0.0.1#\(server.port)"))
         let elsewhere = proxy.tell("status", "-i", "eth0")
         #expect(elsewhere.status == 64 && elsewhere.errors.contains("-i (interface) has no meaning here: --socket"))
         let flushed = proxy.tell("flush", "z.test")
