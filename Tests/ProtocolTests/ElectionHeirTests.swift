@@ -105,17 +105,35 @@ import Testing
         #expect([.fault, .maintenance, .goodbye].contains(cluster[2].role))
     }
 
+    @Test(arguments: [true, false])
+    func `an heir that yielded a moment ago acknowledges what stays, not what is being taken away`(
+        _ stays: Bool
+    ) throws {
+        var cluster = try ElectionTests.settled(2)
+        cluster.step(1, .resign)
+        let transfer = try #require(cluster.transfer(by: 1))
+        var heir = cluster[2]
+        var random = SplitMix64(seed: 1)
+        // The kernel has not told yet that the followers have withdrawn.
+        _ = heir.step(.addressPresent(true), at: cluster.now, using: &random)
+        func acknowledgements(_ input: Election.Input, after time: Int) -> Int {
+            heir.step(input, at: cluster.now + .milliseconds(time), using: &random).count {
+                if case .send(let message, _) = $0 { message.kind == .acknowledgement } else { false }
+            }
+        }
+        #expect(acknowledgements(.heard(transfer, received: cluster.now), after: 0) == 0)
+        if !stays { #expect(acknowledgements(.addressPresent(false), after: 5) == 0) }
+        #expect(acknowledgements(.deadlinePassed, after: 21) == (stays ? 2 : 0))
+        #expect(acknowledgements(.addressPresent(true), after: 30) == (stays ? 0 : 2))
+    }
+
     @Test(arguments: [(0, true), (150, true), (200, false), (1800, false)])
     func `a hand-over that waited too long in the queue of a process that was stopped is over`(
         _ late: Int, isTaken: Bool
     ) throws {
         var cluster = try ElectionTests.settled(2)
         cluster.step(1, .resign)
-        let transfer = try #require(
-            cluster.outputs[0].compactMap { output -> ElectionMessage? in
-                guard case .send(let message, _) = output, message.kind == .transfer else { return nil }
-                return message
-            }.last)
+        let transfer = try #require(cluster.transfer(by: 1))
         var heir = cluster[2]
         var random = SplitMix64(seed: 1)
         _ = heir.step(.heard(transfer, received: cluster.now), at: cluster.now + .milliseconds(late), using: &random)
@@ -139,5 +157,15 @@ import Testing
         let yielded = try #require(cluster.events(2).last)
         #expect(yielded.state == .standby && yielded.reason == "higher-term")
         #expect(yielded.term == 3 && yielded.master == SmallCluster.node(1))
+    }
+}
+
+extension SmallCluster {
+    /// The last hand-over that a member has said.
+    fileprivate func transfer(by number: Int) -> ElectionMessage? {
+        outputs[number - 1].compactMap { output -> ElectionMessage? in
+            guard case .send(let message, _) = output, message.kind == .transfer else { return nil }
+            return message
+        }.last
     }
 }

@@ -215,9 +215,10 @@ package struct Election: Sendable {
             standing = nil
             inheritance = nil
             isReminderDue = false
-            for timer in [Timer.heartbeat, .claimRepeat, .presence, .quietEnd, .transferRepeat, .transferEnd] {
-                timers[timer] = nil
-            }
+            let acting: [Timer] = [
+                .heartbeat, .claimRepeat, .presence, .lasting, .quietEnd, .transferRepeat, .transferEnd,
+            ]
+            for timer in acting { timers[timer] = nil }
         }
         if new != .suspecting {
             for timer in [Timer.claim, .question] { timers[timer] = nil }
@@ -363,6 +364,7 @@ package struct Election: Sendable {
         case .transferRepeat: transferAgain(at: now)
         case .transferEnd: endTransfer(at: now)
         case .presence: missAddress(at: now)
+        case .lasting: noteLasting(at: now)
         case .quietEnd: endQuiet(at: now)
         case .gateway: gatewayDue(at: now)
         case .address: addressDue(at: now)

@@ -191,7 +191,7 @@ extension Election {
     /// What can be due; fired in this order.
     enum Timer: Int, CaseIterable, Sendable {
         case join, heartbeat, hello, suspicion, question, claim, claimRepeat, transferRepeat, transferEnd, presence
-        case quietEnd, gateway, address, review
+        case lasting, quietEnd, gateway, address, review
 
         /// Whether it can wait for the next heartbeat where one is to come: looks at how things are, which cost a
         /// wake-up of their own otherwise.

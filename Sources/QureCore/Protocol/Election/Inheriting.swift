@@ -33,15 +33,24 @@ extension Election {
         // By then the old one has gone, or has spoken as master again.
         timers[.quietEnd] = now + max(Self.transferTime, configuration.tolerance) + configuration.interval
         let outputs = quiet + takeOffice(at: now)
-        // Where it has been here all along, the kernel has nothing new to tell.
-        return isAddressPresent ? outputs + acknowledgeIfDue(at: now) : outputs
+        // Where it has been here all along, the kernel has nothing new to tell. But the followers of a master that has
+        // just yielded may be about to take it away.
+        if isAddressPresent { timers[.lasting] = now + Self.lastingTime }
+        return outputs
     }
+
+    /// An address that is still here after this time is not being taken away.
+    private static let lastingTime = Duration.milliseconds(20)
+
+    /// The address was here when it came to this member, and the kernel has told of no change.
+    mutating func noteLasting(at now: Instant) -> [Output] { isAddressPresent ? acknowledgeIfDue(at: now) : [] }
 
     /// The address is here: the old master may let go.
     mutating func acknowledgeIfDue(at now: Instant) -> [Output] {
         guard let old = inheritance?.old.standing.node else { return [] }
         inheritance = nil
         timers[.quietEnd] = nil
+        timers[.lasting] = nil
         var word = message(.acknowledgement, at: now)
         word.subject = old
         var again = message(.acknowledgement, at: now)
