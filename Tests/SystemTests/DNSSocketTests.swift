@@ -94,11 +94,12 @@ struct DNSSocketTests {
     @Test(.enabled(if: available))
     func `a socket whose server was not there is not used again`() throws {
         try PrivateNamespace.prepare()
-        let gone = try Server("127.0.0.1").endpoint
-        var socket = try DNSSocket(to: gone, from: nil, isStream: false)
+        let server = try Server("127.0.0.1")
+        // A port that the kernel gives to nobody, as it may to another test one that was somebody's.
+        let nobody = DNSEndpoint(server.endpoint.address, port: 1)
+        var socket = try DNSSocket(to: nobody, from: nil, isStream: false)
         try socket.send([1])
         try socket.disconnect()
-        let server = try Server("127.0.0.1")
         #expect(try !socket.connect(to: server.endpoint))
     }
 }
