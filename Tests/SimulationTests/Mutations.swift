@@ -139,8 +139,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             Patch("Succession.swift", "arrival - heard.age)", "$ ? arrival : arrival - heard.age)")),
         Mutation(
             "the heir acknowledges an address that it does not have",
-            Patch(
-                "Inheriting.swift", "return isAddressPresent ? outputs", "return $ || isAddressPresent ? outputs")),
+            Patch("Inheriting.swift", "{ isAddressPresent ? acknow", "{ $ || isAddressPresent ? acknow"),
+            Patch("Inheriting.swift", "if isAddressPresent { timers", "if $ || isAddressPresent { timers")),
         Mutation(
             "the heir speaks before it has the address",
             Patch(
