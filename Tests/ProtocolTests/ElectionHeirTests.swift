@@ -16,6 +16,17 @@ import Testing
         return cluster
     }
 
+    /// A hand-over to a member that has not heard of it yet, and the time at which it was said.
+    private static func handOver() throws -> (Election, ElectionMessage, now: Instant, SplitMix64) {
+        var cluster = try ElectionTests.settled(2)
+        cluster.step(1, .resign)
+        let transfers = cluster.outputs[0].compactMap { output -> ElectionMessage? in
+            guard case .send(let message, _) = output, message.kind == .transfer else { return nil }
+            return message
+        }
+        return (cluster[2], try #require(transfers.last), cluster.now, SplitMix64(seed: 1))
+    }
+
     @Test(arguments: [Election.Input.leave(reason: "stopped"), .maintenance(true), .sleep, .powerButton])
     func `a master that has time serves until its slow heir has the address`(_ input: Election.Input) throws {
         for time in [30, 90, 110, 180] {
@@ -109,19 +120,16 @@ import Testing
     func `an heir that yielded a moment ago acknowledges what stays, not what is being taken away`(
         _ stays: Bool
     ) throws {
-        var cluster = try ElectionTests.settled(2)
-        cluster.step(1, .resign)
-        let transfer = try #require(cluster.transfer(by: 1))
-        var heir = cluster[2]
-        var random = SplitMix64(seed: 1)
+        let (standby, transfer, now, chance) = try Self.handOver()
+        var (heir, random) = (standby, chance)
         // The kernel has not told yet that the followers have withdrawn.
-        _ = heir.step(.addressPresent(true), at: cluster.now, using: &random)
+        _ = heir.step(.addressPresent(true), at: now, using: &random)
         func acknowledgements(_ input: Election.Input, after time: Int) -> Int {
-            heir.step(input, at: cluster.now + .milliseconds(time), using: &random).count {
+            heir.step(input, at: now + .milliseconds(time), using: &random).count {
                 if case .send(let message, _) = $0 { message.kind == .acknowledgement } else { false }
             }
         }
-        #expect(acknowledgements(.heard(transfer, received: cluster.now), after: 0) == 0)
+        #expect(acknowledgements(.heard(transfer, received: now), after: 0) == 0)
         if !stays { #expect(acknowledgements(.addressPresent(false), after: 5) == 0) }
         #expect(acknowledgements(.deadlinePassed, after: 21) == (stays ? 2 : 0))
         #expect(acknowledgements(.addressPresent(true), after: 30) == (stays ? 0 : 2))
@@ -131,12 +139,9 @@ import Testing
     func `a hand-over that waited too long in the queue of a process that was stopped is over`(
         _ late: Int, isTaken: Bool
     ) throws {
-        var cluster = try ElectionTests.settled(2)
-        cluster.step(1, .resign)
-        let transfer = try #require(cluster.transfer(by: 1))
-        var heir = cluster[2]
-        var random = SplitMix64(seed: 1)
-        _ = heir.step(.heard(transfer, received: cluster.now), at: cluster.now + .milliseconds(late), using: &random)
+        let (standby, transfer, now, chance) = try Self.handOver()
+        var (heir, random) = (standby, chance)
+        _ = heir.step(.heard(transfer, received: now), at: now + .milliseconds(late), using: &random)
         #expect((heir.role == .master) == isTaken)
     }
 
@@ -157,15 +162,5 @@ import Testing
         let yielded = try #require(cluster.events(2).last)
         #expect(yielded.state == .standby && yielded.reason == "higher-term")
         #expect(yielded.term == 3 && yielded.master == SmallCluster.node(1))
-    }
-}
-
-extension SmallCluster {
-    /// The last hand-over that a member has said.
-    fileprivate func transfer(by number: Int) -> ElectionMessage? {
-        outputs[number - 1].compactMap { output -> ElectionMessage? in
-            guard case .send(let message, _) = output, message.kind == .transfer else { return nil }
-            return message
-        }.last
     }
 }
