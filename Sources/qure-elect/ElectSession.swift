@@ -137,9 +137,9 @@ final class ElectSession {
         heedNotices(events)
         if events.contains(.ready(Token.changes)), try changes.read().contains(where: isNews) { try lookAtHost() }
         if events.contains(.ready(Token.link)) { try hearNeighbours() }
-        // What has come in is heard before anything is judged or said. The poller says whether something has, unless
-        // this machine did not run since.
-        if events.contains(.ready(Token.cluster)) || lateness > .milliseconds(1) { try hearCluster() }
+        // What has come in is heard before anything is judged or said. Where the deadline alone has ended the wait,
+        // nothing has, unless this machine did not run since.
+        if events != [.deadline] || lateness > .milliseconds(1) { try hearCluster() }
         let late = lateness
         if election.nextDeadline != nil, late >= .zero {
             counters.noteLateness(late)
