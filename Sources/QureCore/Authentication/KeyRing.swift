@@ -30,7 +30,7 @@ package struct KeyRing: Sendable {
             guard words.count == 2, let number = UInt8(String(decoding: word, as: UTF8.self)) else {
                 throw fail("a key's number (0 to 255), a blank and its hexadecimal digits are wanted")
             }
-            guard let key = Self.octets(words[1]) else {
+            guard let key = [UInt8](hexadecimal: words[1]) else {
                 throw fail("the key is not an even number of hexadecimal digits")
             }
             guard key.count >= MessageAuthenticator.minimumKeyLength else {
@@ -55,12 +55,6 @@ package struct KeyRing: Sendable {
             preconditionFailure()
         }
         return ring
-    }
-
-    private static func octets(_ digits: ArraySlice<UInt8>) -> [UInt8]? {
-        let values = digits.map(\.hexValue)
-        guard values.count % 2 == 0, !values.contains(nil) else { return nil }
-        return stride(from: 0, to: values.count, by: 2).map { (values[$0] ?? 0) << 4 | (values[$0 + 1] ?? 0) }
     }
 
     /// `message` with its code behind it; it must name `sendingKey` as its key.

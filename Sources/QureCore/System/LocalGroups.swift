@@ -11,7 +11,7 @@ package enum LocalGroups {
             return inIGMPTable(String(decoding: text, as: UTF8.self), address, index: index)
         case .v6(let address):
             guard let text = try? TextFile.read("/proc/net/igmp6") else { return false }
-            let hexadecimal = address.octets.map(\.hexadecimal).joined()
+            let hexadecimal = address.octets.hexadecimal
             return String(decoding: text, as: UTF8.self).split(separator: "\n").contains { line in
                 let words = line.split(separator: " ")
                 return words.count > 2 && words[1] == name && words[2] == hexadecimal

@@ -65,21 +65,6 @@ package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvert
     package static func < (one: MACAddress, other: MACAddress) -> Bool { one.rawValue < other.rawValue }
 }
 
-extension UInt8 {
-    /// The value of an ASCII hexadecimal digit, otherwise nil.
-    package var hexValue: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
-
-    /// Two lower-case hexadecimal digits.
-    package var hexadecimal: String { (self < 16 ? "0" : "") + String(self, radix: 16) }
-}
-
 extension WireReader {
     /// The next six octets.
     package mutating func readMAC(field: String) throws(WireError) -> MACAddress {
