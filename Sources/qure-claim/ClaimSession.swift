@@ -43,6 +43,8 @@ final class ClaimSession {
     /// Until when the fence was last opened.
     private var openUntil = Instant(nanoseconds: 0)
     private var isHandingOver = false
+    /// What was last to renew the lease beside the elector's lines.
+    private var askedRenewal: LeaseRenewal?
     /// When this process last answered in the place of a macvlan.
     private var answeredAt = Instant(nanoseconds: 0)
     private var renewedAt = Instant(nanoseconds: 0)
@@ -116,6 +118,19 @@ final class ClaimSession {
     var isFenced: Bool { fence != nil }
     var isIdle: Bool { claim.state == .idle }
 
+    /// How much longer than the lease of its last line the elector is trusted: its heartbeats renew the lease.
+    var patience: Duration { fence?.renewal == nil ? .zero : Fence.patience }
+
+    /// Lets the elector's heartbeats renew the lease, if the kernel can do that. Before it matters, if possible: making
+    /// the rules takes a moment.
+    func prepare(for renewal: LeaseRenewal?) {
+        guard fence != nil, renewal != askedRenewal else { return }
+        askedRenewal = renewal
+        do { try fence?.renew(by: renewal, leaving: keeper.link) } catch {
+            diagnostics.say(.information, "\(error): heartbeats do not renew the lease here, the elector's lines do")
+        }
+    }
+
     /// When the session has something to do by itself.
     var nextDeadline: Instant? {
         earlier(earlier(claim.nextDeadline, watchdog.nextDeadline), verifications?.nextDeadline)
@@ -137,7 +152,7 @@ final class ClaimSession {
             isHandingOver = handsOver
             try step(.handOver(handsOver))
         }
-        keeper.lease = max(lease, until - Clock.now)
+        keeper.lease = max(lease, until + patience - Clock.now)
         guard isHolding else { return try step(.take(probing: probing)) }
         try openFence()
         if Clock.now - renewedAt >= lease / 2 || until > lifetimeEnd { try renewLifetime() }
@@ -313,7 +328,7 @@ final class ClaimSession {
     private func announce() throws {
         guard !isHandingOver else { return }
         for address in keeper.addresses {
-            // The fence does not see our own frames; and this process may have been frozen a line above.
+            // Not every fence sees our own frames; and this process may have been frozen a line above.
             guard Clock.now < openUntil else { return }
             do { try mouth?.announce(address) } catch { guard error.isLinkTrouble else { throw error } }
         }
@@ -324,8 +339,10 @@ final class ClaimSession {
 
     private func openFence() throws {
         let now = Clock.now
-        openUntil = grantedUntil ?? now + lease
-        do { try fence?.open(for: max(openUntil - now, .zero), answering: !isHandingOver) } catch {
+        let end = grantedUntil ?? now + lease
+        // Where heartbeats renew the lease, the fence sees our own frames as well.
+        openUntil = end + patience
+        do { try fence?.open(for: max(end - now, .zero), answering: !isHandingOver) } catch {
             diagnostics.say(.error, "\(error), going on without a fence")
             fence = nil
             registration.update { $0.isFenced = false }

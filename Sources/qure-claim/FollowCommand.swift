@@ -96,6 +96,8 @@ final class StreamFollowing {
 
     private func note(_ event: ClusterEvent) {
         if let named = event.peers { peers = named }
+        if event.heartbeat != nil || event.lease != nil { session.prepare(for: event.heartbeat) }
+        follower.patience = session.patience
         session.diagnostics.say(.debug, "< \(event)")
         newWords += stream.newWords(of: event)
     }

@@ -22,6 +22,7 @@ final class ElectSession {
     private var neighbours: NeighborSocket
     private let kept: ElectorState
     private var events: EventWriter
+    private var renewals: Renewals
     private let control: ControlServer
     private var hooks: Hooks
     private var health: Health
@@ -84,6 +85,7 @@ final class ElectSession {
             holders: options.address.map(\.address) + gateways)
         control = try ControlServer(options.place.path)
         events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
+        renewals = Renewals(options.address.map(\.address), on: link.index, port: options.port)
         hooks = Hooks(options)
         health = Health(options)
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
@@ -207,11 +209,12 @@ final class ElectSession {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(var event):
+            if event.state == .alive, !mustWriteRenewal() { return }
             if event.term == 0 { event.term = knownTerm }
             counters.note(event, election.lastTakeOver)
             if let reason = event.reason { told.lastReason = reason }
             tellTrouble(event)
-            events.add(event, election)
+            events.add(event, election, heartbeat: renewals.word { election })
             control.tell(events.last)
             hooks.note(
                 event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
@@ -227,6 +230,11 @@ final class ElectSession {
         }
     }
 
+    private func mustWriteRenewal() -> Bool {
+        renewals.mustWrite(
+            election.lease, election.configuration.interval, election.configuration.session, at: Clock.now)
+    }
+
     private func send(_ message: ElectionMessage, to destination: Election.Destination, _ source: SocketAddress?) {
         var message = message
         message.key = keys.sendingKey
@@ -237,9 +245,10 @@ final class ElectSession {
         counters.sent[message.kind, default: 0] += 1
         do {
             switch destination {
-            case .group where peers.isEmpty: try cluster.send(datagram)
             case .group:
+                if peers.isEmpty { try cluster.send(datagram) }
                 for peer in peers { try cluster.send(datagram, to: cluster.own.with(peer)) }
+                renewals.note(message)
             case .member(let node): if let place = places[node] { try cluster.send(datagram, to: place) }
             case .sender: if let source { try cluster.send(datagram, to: source) }
             }
@@ -335,6 +344,8 @@ final class ElectSession {
         guard isFollowed != health.isFollowed else { return }
         diagnostics.say(.warning, isFollowed ? "the follower reads again" : "the follower does not read the events")
         health.isFollowed = isFollowed
+        // It will not take the addresses away, and heartbeats may have renewed their lease until now.
+        if !isFollowed { renewals.revoke() }
         step(health.input)
     }
 

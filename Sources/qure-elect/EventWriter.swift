@@ -24,8 +24,9 @@ struct EventWriter {
     }
 
     /// The election is looked at only where the event tells of it: it is large, and a renewal says the same each time.
-    mutating func add(_ event: Election.Event, _ election: @autoclosure () -> Election) {
-        let fields = fields(event, election)
+    /// `heartbeat`: what followers are told about the heartbeats.
+    mutating func add(_ event: Election.Event, _ election: @autoclosure () -> Election, heartbeat: String?) {
+        let fields = fields(event, election, heartbeat)
         if isJSON {
             last = JSONValue.object([("event", .string(event.state.rawValue))] + fields).text
         } else {
@@ -39,7 +40,9 @@ struct EventWriter {
         if pending.count > Self.maximumPending { pending.removeAll { $0.isRenewal } }
     }
 
-    private func fields(_ event: Election.Event, _ election: () -> Election) -> [(String, JSONValue)] {
+    private func fields(
+        _ event: Election.Event, _ election: () -> Election, _ heartbeat: String?
+    ) -> [(String, JSONValue)] {
         var fields: [(String, JSONValue)] = [("term", .integer(Int64(clamping: event.term)))]
         func text(_ key: String, _ value: String) { fields.append((key, .string(value))) }
         if event.state != .alive {
@@ -59,6 +62,7 @@ struct EventWriter {
         }
         if let at = event.at { fields.append(("at", .integer(at.nanoseconds))) }
         if let lease = event.lease { text("lease", lease.text) }
+        if let heartbeat { text("heartbeat", heartbeat) }
         if let reason = event.reason { text("reason", String(reason.map { $0 == " " || $0 == "=" ? "-" : $0 })) }
         return fields
     }

@@ -11,6 +11,7 @@
 //   held       master, once more             → held       hold(…), announce
 //   held       a line that does not hold     → released   release(state)
 //   held       deadline                      → released   release(expired)
+//   held       a line whose lease is over, within the patience → held  nothing: heartbeats have renewed it since
 //   any        malformed, end                → ended      release if held; ended
 //   held       stop                          → held       (goes on for STOP_WAIT, then as end)
 //   released   stop                          → ended      ended
@@ -68,6 +69,9 @@ package struct LeaseFollower: Sendable {
 
     /// What a lease is worth that a line does not name.
     private let defaultLease: Duration
+    /// How long after the lease of its last line the address is still held, where the elector's heartbeats renew the
+    /// lease by themselves and its lines come from time to time only.
+    package var patience = Duration.zero
     private var until: Instant?
     private var stopBy: Instant?
     private var hasEnded = false
@@ -76,7 +80,7 @@ package struct LeaseFollower: Sendable {
     package init(defaultLease: Duration) { self.defaultLease = defaultLease }
 
     /// When `deadlinePassed` is due.
-    package var nextDeadline: Instant? { hasEnded ? nil : earlier(until, stopBy) }
+    package var nextDeadline: Instant? { hasEnded ? nil : earlier(until.map { $0 + patience }, stopBy) }
 
     /// Takes one input and says what to do.
     package mutating func step(_ input: Input, at now: Instant) -> [Output] {
@@ -124,9 +128,9 @@ package struct LeaseFollower: Sendable {
             let from = event.at.map { min(Instant(nanoseconds: $0), now) } ?? now
             let end = from + (event.lease ?? defaultLease)
             guard now < end else {
-                let wasHeld = until != nil
-                until = nil
-                return wasHeld ? [.release(.expired(now - end))] : []
+                guard until != nil else { return [] }
+                until = end
+                return expire(at: now)
             }
             let isSaidAgain = until != nil && event.state == .master
             until = end
@@ -135,7 +139,7 @@ package struct LeaseFollower: Sendable {
     }
 
     private mutating func expire(at now: Instant) -> [Output] {
-        guard let due = until, now >= due else { return [] }
+        guard let due = until.map({ $0 + patience }), now >= due else { return [] }
         until = nil
         return [.release(.expired(now - due))]
     }

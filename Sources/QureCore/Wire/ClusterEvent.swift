@@ -40,6 +40,7 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
     package static let maximumLength = 4096
     private static let keys: Set<String> = [
         "cluster", "term", "node", "name", "master", "address", "peers", "at", "lease", "reason", "members",
+        "heartbeat",
     ]
 
     /// The first word.
@@ -50,6 +51,8 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
     package var at: Int64?
     /// How long the event holds.
     package var lease: Duration?
+    /// What this host sends as a master, and by what the kernel can renew the lease.
+    package var heartbeat: LeaseRenewal?
     /// The members' own hardware addresses.
     package var peers: [MACAddress]?
     /// Why; one word.
@@ -135,6 +138,9 @@ package struct ClusterEvent: Equatable, Sendable, CustomStringConvertible {
         case "lease":
             lease = Duration(text: value).flatMap { $0 > .zero ? $0 : nil }
             return lease != nil
+        case "heartbeat":
+            heartbeat = LeaseRenewal(value)
+            return heartbeat != nil
         case "peers":
             let texts = value.isEmpty ? [] : value.split(separator: ",", omittingEmptySubsequences: false)
             let macs = texts.map { MACAddress(String($0)) }

@@ -222,6 +222,17 @@ extension ElectionMessage {
 
     private static let keyOffset = 51
 
+    /// What this heartbeat and all that follow it have in common, if `user` sends them to `port`: magic, version, kind
+    /// and role; cluster; session.
+    package func renewal(of lease: Duration, from user: UInt32, to port: UInt16) -> LeaseRenewal {
+        var output = WireWriter()
+        write(to: &output)
+        let fields = [0..<7, 8..<16, 24..<32]
+        return LeaseRenewal(
+            user: user, port: port, lease: lease,
+            parts: fields.map { .init(offset: $0.lowerBound, octets: Array(output.bytes[$0])) })
+    }
+
     /// Reads a datagram from which the authentication code has been taken off.
     package init(parsing input: inout WireReader) throws(WireError) {
         try input.expect(Self.magic, field: "election.magic")

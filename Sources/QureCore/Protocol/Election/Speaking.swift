@@ -21,6 +21,16 @@ extension Election {
         return message
     }
 
+    /// What the heartbeats have in common that this member sends as a master, for a kernel that is to renew the lease
+    /// by them; while it hands over, its role is another. `user` sends them to `port`.
+    package func renewal(from user: UInt32, to port: UInt16) -> LeaseRenewal {
+        ElectionMessage(
+            .heartbeat, role: .master, cluster: configuration.cluster, node: configuration.node,
+            session: configuration.session, sequence: 0, term: 0, interval: configuration.interval,
+            tolerance: configuration.tolerance
+        ).renewal(of: lease, from: user, to: port)
+    }
+
     /// All members together stay under ten packets a second, however many they are; and at once when something changes.
     mutating func hello(at now: Instant) -> [Output] {
         guard !isMaster, role != .claiming else { return [] }
