@@ -10,6 +10,8 @@ struct Renewals: ~Copyable {
     /// How long nothing is written while the heartbeats do it.
     static let pause = Duration.seconds(1)
 
+    private static let minimumSlack = Duration.milliseconds(10)
+
     /// nil: this process may not ask, so every renewal is written and none left to the kernel.
     private var kernel: KernelLease?
     /// What followers were told about the heartbeats, and of which session they are.
@@ -50,9 +52,11 @@ struct Renewals: ~Copyable {
             hasLeft = false
         }
         if told?.session != session { told = nil }
-        // A lease that may have run out between two of them is not renewed by the next, but by a line.
+        // A lease that may have run out between two of them is not renewed by the next, but by a line. The kernel
+        // counts in steps of up to ten milliseconds.
         let slack = (lease - interval) / 2
-        guard told != nil, hasLeft, let lastBeat, now - lastBeat <= interval + slack else {
+        guard told != nil, hasLeft, slack >= Self.minimumSlack, let lastBeat, now - lastBeat <= interval + slack
+        else {
             isKept = false
             nextLook = now
             return true

@@ -77,6 +77,28 @@ struct ClaimLease {
         kill(twin, SIGCONT)
     }
 
+    @Test func `heartbeats that leave keep the lease between two lines, and end it with the last of them`() throws {
+        let following = ClaimFollowing()
+        let network = following.network
+        let loop = "while :; do printf QURE > /dev/udp/10.9.0.2/7784; sleep 0.05; done"
+        let heartbeats = network.start(["bash", "-c", loop])
+        let start = following.events.say(
+            "master at=\(at(0)) lease=400ms heartbeat=\(getuid())@7784/400ms/0:51555245")
+        #expect(following.follower.says("fd09::50 taken eth0\n"), "\(following.follower.errors)")
+        #expect(network.pings("10.9.0.50") && network.pings("fd09::50"))
+        // The follower sleeps meanwhile, and may.
+        following.follower.signal(SIGSTOP)
+        #expect(eventually { wallClock - start > 1.5 })
+        #expect(network.pings("10.9.0.50") && network.pings("fd09::50"), "\(following.follower.errors)")
+        following.follower.signal(SIGCONT)
+        let echoes = EchoStream(to: "10.9.0.50", from: 2, of: network)
+        let end = wallClock
+        heartbeats.signal(SIGKILL)
+        #expect(echoes.silence(of: 0.6) - end < 0.6)
+        #expect(following.follower.complains("the lease ran out"), "\(following.follower.errors)")
+        #expect(eventually { following.holds == false })
+    }
+
     @Test func `the kernel's lifetime is no shorter than the stream's lease`() throws {
         let following = ClaimFollowing("--no-verify --lease 1s")
         following.hold()
@@ -131,6 +153,11 @@ struct ClaimLease {
             ],
             input: events.path)
         events.begin()
+        let isTaken = eventually {
+            events.say("alive lease=500ms")
+            return network.has("10.9.0.50") && network.has("fd09::50")
+        }
+        #expect(isTaken)
         // Reinstating and unknown words are said somewhere; the lifetime of 2 s ends where nobody renews it.
         let start = wallClock
         var turn = 0

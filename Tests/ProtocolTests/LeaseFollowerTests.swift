@@ -171,6 +171,22 @@ private typealias FollowerRow = Row<LeaseFollower.Input>
         return line("\(word) @\(heartbeat) lease=\(Int.random(in: 1..<50_000, using: &random))ms")
     }
 
+    @Test func `where heartbeats renew the lease, lines may be rare`() {
+        var follower = LeaseFollower(defaultLease: .seconds(2))
+        follower.patience = .milliseconds(1000)
+        #expect(follower.run(line("master @0 lease=300ms"), at: ms(0)) == "hold 300")
+        #expect(follower.nextDeadline == ms(1300))
+        #expect(follower.run(.deadlinePassed, at: ms(1299)) == "")
+        // Read too late to say how long, but not that it is so.
+        #expect(follower.run(line("alive @1000 lease=300ms"), at: ms(1299)) == "hold 1300")
+        #expect(follower.run(line("alive @1100 lease=300ms"), at: ms(1500)) == "")
+        #expect(follower.nextDeadline == ms(2400))
+        #expect(follower.run(.deadlinePassed, at: ms(2400)) == "release expired 0s")
+        // What is not held, a line of the past does not give.
+        #expect(follower.run(line("alive @2000 lease=300ms"), at: ms(2400)) == "")
+        #expect(follower.nextDeadline == nil)
+    }
+
     @Test func `the law of deadlines`() {
         checkDeadlineLaw { _ in LeaseFollower(defaultLease: .milliseconds(300)) } input: { Self.anyInput(&$0) }
     }

@@ -16,6 +16,24 @@ import Testing
         #expect(event.description == line)
     }
 
+    @Test func `a line names the heartbeats that renew the lease`() throws {
+        let event = try event("standby term=8 heartbeat=65534@7784/90ms/0:515552/24:00ffAB")
+        let parts = [(0, [0x51, 0x55, 0x52]), (24, [0, 0xff, 0xab])].map { LeaseRenewal.Part(offset: $0, octets: $1) }
+        #expect(event.heartbeat == LeaseRenewal(user: 65534, port: 7784, lease: .milliseconds(90), parts: parts))
+        #expect(event.unknown.isEmpty)
+    }
+
+    @Test(arguments: [
+        "", "0", "0@7784", "0@7784/90ms", "0@7784/90ms/", "0@0/90ms/0:51", "0@65536/90ms/0:51", "@7784/90ms/0:51",
+        "-1@7784/90ms/0:51", "+0@7784/90ms/0:51", "0@7784/0ms/0:51", "0@7784/soon/0:51", "0@7784/90ms/0:5",
+        "0@7784/90ms/0:", "0@7784/90ms/0:xy", "0@7784/90ms/51", "0@7784/90ms/513:51", "0@7784/90ms/0:51:52",
+        "0@7784/90ms/0:0102030405060708090a0b0c0d0e0f1011", "0@7784/90ms/0:1/1:2/2:3/3:4/4:5",
+        "0@7784/90ms/0:51/1:52/2:53/3:54/4:55", "4294967296@7784/90ms/0:51",
+    ])
+    func `what names no heartbeats`(_ value: String) {
+        #expect(throws: ClusterEvent.Malformation.self) { try event("standby heartbeat=\(value)") }
+    }
+
     @Test(arguments: [
         ("joining", false), ("standby", false), ("suspecting", false), ("claiming", nil), ("master", true),
         ("alive", true),

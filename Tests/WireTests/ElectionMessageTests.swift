@@ -27,6 +27,21 @@ import Testing
         8, 2, 0x68, 0x31,  // name h1
     ]
 
+    @Test func `what all heartbeats of a master have in common stands in each of them`() throws {
+        let renewal = Self.meaning.renewal(of: .milliseconds(180), from: 0, to: 7784)
+        #expect(
+            renewal.description
+                == "0@7784/180ms/0:51555245010104/8:1112131415161718/24:3132333435363738")
+        #expect(LeaseRenewal(renewal.description) == renewal)
+        for part in renewal.parts {
+            #expect(Array(Self.golden[part.offset..<(part.offset + part.octets.count)]) == part.octets)
+        }
+        // Not while it hands over: whoever follows is told then, line by line.
+        var handingOver = Self.meaning
+        handingOver.role = .transferring
+        #expect(handingOver.renewal(of: .milliseconds(180), from: 0, to: 7784) != renewal)
+    }
+
     private static var meaning: ElectionMessage {
         var message = ElectionMessage(
             .heartbeat, role: .master, cluster: 0x1112_1314_1516_1718, node: NodeID(rawValue: 0x2122_2324_2526_2728),

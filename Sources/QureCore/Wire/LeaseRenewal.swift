@@ -12,6 +12,11 @@ package struct LeaseRenewal: Equatable, Sendable, CustomStringConvertible {
         package var offset: Int
         /// One to sixteen.
         package var octets: [UInt8]
+        /// Those octets, there.
+        package init(offset: Int, octets: [UInt8]) {
+            self.offset = offset
+            self.octets = octets
+        }
     }
 
     /// The most parts.
