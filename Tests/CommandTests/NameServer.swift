@@ -1,6 +1,7 @@
-// Real primary servers for the tests of qure-dnsupdate: named, knotd and PowerDNS, on a port of their own of the
-// loopback address in the private network of the tests, with a zone that two keys may change. Each lives in a folder
-// that goes with it.
+// Real servers for the tests of qure-dnsupdate and qure-dnsproxy: named, knotd, PowerDNS and NSD, on a port of their
+// own of the loopback address in the private network of the tests, with a zone that keys may change; that of NSD, which
+// takes no updates, is a file that is written anew, or a copy of another server's. Each lives in a folder that goes
+// with it.
 
 import Glibc
 import Lab
@@ -11,12 +12,14 @@ import Testing
 /// A server with the zone z.test.
 final class NameServer {
     enum Kind: String, Sendable {
-        case named, knotd, pdns
+        case named, knotd, pdns, nsd
 
         /// Those that prove their clock (BADTIME).
         static let allCases = [Kind.named, .knotd]
-        /// All three.
+        /// All that take updates.
         static let every = allCases + [.pdns]
+        /// Those that tell others of a change.
+        static let telling = allCases + [.nsd]
     }
 
     /// The keys, by their names in files of that name.
@@ -25,13 +28,18 @@ final class NameServer {
     private static let count = Mutex(0)
     let port: Int
     let kind: Kind
-    /// More lines of the zone, who its SOA names, and more of the zone's statement and of the options in named.conf.
+    /// More lines of the zone, who its SOA names, and more of the zone's statement and of the options in named.conf or
+    /// nsd.conf.
     private let lines: String, primary: String, statement: String, options: String
     // A server answers nobody while its journal is being written.
     let folder = TemporaryFolder(inMemory: true)
     private var process: LabProcess?
-    /// The port of this host that is told of every change.
-    private let notified: Int?
+    /// The port of this host that is told of every change, and the key that this is signed with.
+    private let notified: Int?, notifyKey: String?
+    /// The port of the server that NSD copies the zone from, instead of reading a file.
+    private let original: Int?
+    /// The zone's serial in its file, and the addresses of www there.
+    private var serial = 1, addresses = ["192.0.2.1", "192.0.2.2"]
 
     /// A port that no other test of this process has.
     static func nextPort() -> Int {
@@ -41,19 +49,23 @@ final class NameServer {
         }
     }
 
-    /// Starts a server and waits until it answers. `notified`: a port of this host that is to be told of changes.
+    /// Starts a server and waits until it answers. `notified`: a port of this host that is to be told of changes, with
+    /// a signature by `notifyKey` if there is one.
     init(
         _ kind: Kind, lines: String = "", primary: String = "ns.z.test.", statement: String = "",
-        options: String = "", notifying notified: Int? = nil
+        options: String = "", notifying notified: Int? = nil, signing notifyKey: String? = nil,
+        copying original: Int? = nil, port chosen: Int? = nil
     ) throws {
         self.notified = notified
+        self.notifyKey = notifyKey
+        self.original = original
         try PrivateNamespace.prepare()
         self.kind = kind
         self.lines = lines
         self.primary = primary
         self.statement = statement
         self.options = options
-        port = Self.nextPort()
+        port = chosen ?? Self.nextPort()
         for (name, algorithm) in Self.keys {
             write(name, "key \"\(name)\" { algorithm \(algorithm); secret \"\(Self.secret(name))\"; };\n")
         }
@@ -70,11 +82,10 @@ final class NameServer {
     private var zone: String {
         """
         $TTL 300
-        z.test. SOA \(primary) h.z.test. 1 3600 600 86400 60
+        z.test. SOA \(primary) h.z.test. \(serial) 3600 600 86400 60
         @ NS ns
         ns A 127.0.0.1
-        www A 192.0.2.1
-        www A 192.0.2.2
+        \(addresses.map { "www A \($0)" }.joined(separator: "\n"))
         www TXT "there"
         alias CNAME www
         \(lines)
@@ -96,6 +107,7 @@ final class NameServer {
         case .named: write("named.conf", namedConfiguration)
         case .knotd: write("knot.conf", knotConfiguration)
         case .pdns: if process == nil { try preparePowerDNS() }
+        case .nsd: write("nsd.conf", nsdConfiguration)
         }
         let words: [String] =
             switch kind {
@@ -103,6 +115,7 @@ final class NameServer {
             case .named: ["named", "-f", "-n", "1", "-L", path("log"), "-c", path("named.conf")]
             case .knotd: ["knotd", "-c", path("knot.conf")]
             case .pdns: ["pdns_server", "--config-dir=\(folder.path)"]
+            case .nsd: ["nsd", "-d", "-c", path("nsd.conf")]
             }
         process = try LabProcess(words)
         let isThere = eventually { isAnswering }
@@ -124,9 +137,25 @@ final class NameServer {
     /// Lets it go on.
     func resume() { process?.send(SIGCONT) }
 
+    /// Gives www.z.test one address instead of all that it has: by an update, or in the file where none are taken.
+    func move(to address: String) {
+        guard kind == .nsd else {
+            let script = "ZONE / update del www.z.test A / update add www.z.test 300 A \(address) / send"
+            #expect(run(script, ["-k", "k256"]).status == 0)
+            return
+        }
+        serial += 1
+        addresses = [address]
+        write("z.db", zone)
+        process?.send(SIGHUP)
+    }
+
     private var namedConfiguration: String {
         let grants = Self.keys.keys.map { "grant \($0) zonesub any;" }.joined()
-        let told = notified.map { "notify explicit; notify-delay 0; also-notify { 127.0.0.1 port \($0); };" } ?? ""
+        let told = notified.map { port in
+            let key = notifyKey.map { "key \($0)" } ?? ""
+            return "notify explicit; notify-delay 0; also-notify { 127.0.0.1 port \(port) \(key); };"
+        } ?? ""
         return Self.keys.keys.map { "include \"\(path($0))\";\n" }.joined() + """
             options {
                 directory "\(folder.path)"; pid-file none; session-keyfile "\(path("session.key"))";
@@ -164,6 +193,7 @@ final class NameServer {
                 address: 127.0.0.1
                 action: transfer
             \(notified.map { "remote:\n  - id: told\n    address: 127.0.0.1@\($0)" } ?? "")
+                \(notifyKey.map { "key: \($0)" } ?? "")
             zone:
               - domain: z.test
                 storage: \(folder.path)
@@ -173,6 +203,52 @@ final class NameServer {
 
             """
     }
+
+    private var nsdConfiguration: String {
+        let keys = Self.keys.map { name, algorithm in
+            "key:\n    name: \(name)\n    algorithm: \(algorithm)\n    secret: \(Self.secret(name))\n"
+        }.joined()
+        let content =
+            original.map { "request-xfr: 127.0.0.1@\($0) NOKEY\n    allow-notify: 127.0.0.1 NOKEY" }
+            ?? "zonefile: z.db"
+        return """
+            \(Self.nsdHead("127.0.0.1@\(port)", in: folder.path, options))
+            \(keys)
+            zone:
+                name: z.test
+                \(content)
+                provide-xfr: 127.0.0.1 NOKEY
+                \(notified.map { "notify: 127.0.0.1@\($0) \(notifyKey ?? "NOKEY")" } ?? "")
+                \(statement)
+
+            """
+    }
+
+    /// What stands above the keys and zones in an nsd.conf: where it answers, with one process, and that all it has is
+    /// in this folder.
+    static func nsdHead(_ address: String, in folder: String, _ options: String = "") -> String {
+        """
+        server:
+            ip-address: \(address)
+            username: ""
+            zonesdir: \(folder)
+            database: ""
+            zonelistfile: \(folder)/zone.list
+            xfrdfile: ""
+            xfrdir: \(folder)
+            pidfile: ""
+            cookie-secret-file: \(folder)/cookies
+            logfile: \(folder)/log
+            server-count: 1
+            rrl-size: 1000
+            \(options)
+        remote-control:
+            control-enable: no
+        """
+    }
+
+    /// What it has written to its log.
+    var log: String { shell("cat \(path("log"))").output }
 
     /// PowerDNS keeps its zone in a file of SQLite, and the keys, too.
     private func preparePowerDNS() throws {

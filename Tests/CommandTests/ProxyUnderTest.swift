@@ -14,7 +14,7 @@ final class ProxyUnderTest {
 
     static let missing: String? = {
         if let missing = PrivateNamespace.missing { return missing }
-        return ["named", "knotd", "dig"].first { !Toolbox.isInstalled($0) }.map { "needs \($0): make deps" }
+        return ["named", "knotd", "nsd", "dig"].first { !Toolbox.isInstalled($0) }.map { "needs \($0): make deps" }
     }()
 
     /// Starts it with these options, by another program if given, and waits until it answers. FOLDER in them is a
