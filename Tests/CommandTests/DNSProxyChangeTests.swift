@@ -1,5 +1,5 @@
 // What qure-dnsproxy does when something changes: a primary says so, an update goes through it, the configuration is
-// read anew; and what it tells of itself. The primaries are named and knotd.
+// read anew; and what it tells of itself. The primaries are named, knotd and NSD.
 
 import Glibc
 import Lab
@@ -11,24 +11,26 @@ struct DNSProxyChangeTests {
 
     @Test(
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
-        arguments: NameServer.Kind.allCases)
-    func `an alias has the new address within a second of a change at the primary`(_ kind: NameServer.Kind) throws {
+        arguments: NameServer.Kind.telling, [nil, "k256"])
+    func `an alias has the new address within a second of a change at the primary`(
+        _ kind: NameServer.Kind, _ key: String?
+    ) throws {
         let port = NameServer.nextPort()
-        let server = try NameServer(kind, notifying: port)
+        let server = try NameServer(kind, notifying: port, signing: key)
         let proxy = try ProxyUnderTest(
             [
                 "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)", "--allow-notify", "127.0.0.1",
                 "-v",
-            ], port: port)
+            ] + (key.map { ["--notify-key", server.path($0)] } ?? []), port: port)
         #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
         // It says at its own start that it is there; nothing that it says later is to be taken for that.
         let start = Clock.now
-        #expect(server.run(Self.change + "192.0.2.77 / send", ["-k", "k256"]).status == 0)
+        server.move(to: "192.0.2.77")
         let updated = Clock.now
         #expect(eventually { proxy.dig("cloud.example.com", "A") == ["192.0.2.77"] }, "\(proxy.process.errors)")
         let delay = Clock.now - updated
         // knotd waits for a second by itself before it tells anybody.
-        let limit: Duration = kind == .named ? .seconds(1) : .seconds(2)
+        let limit: Duration = kind == .knotd ? .seconds(2) : .seconds(1)
         #expect(delay < limit, "\(delay) after the change, which took \(updated - start)")
         let status = proxy.tell("status").output
         #expect(
@@ -38,6 +40,51 @@ struct DNSProxyChangeTests {
         // A change that nobody hears of in this way is heard of when the time is over, and not before.
         let deaf = try ProxyUnderTest(["--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)"])
         #expect(deaf.dig("cloud.example.com", "A") == ["192.0.2.77"])
+    }
+
+    /// A primary tells NSD, which copies the zone, waits for a second unless it is told not to, and tells the proxy.
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [("xfrd-reload-timeout: 0", 1), ("", 2)])
+    func `an alias has the new address soon when a secondary passes the change on`(
+        _ options: String, _ seconds: Int
+    ) throws {
+        let middle = NameServer.nextPort(), port = NameServer.nextPort()
+        let primary = try NameServer(.named, notifying: middle)
+        let secondary = try NameServer(
+            .nsd, options: options, notifying: port, signing: "k512", copying: primary.port, port: middle)
+        let proxy = try ProxyUnderTest(
+            [
+                "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(middle)", "--allow-notify", "127.0.0.1",
+                "--notify-key", secondary.path("k512"),
+            ], port: port)
+        #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
+        for address in ["192.0.2.77", "192.0.2.78"] {
+            primary.move(to: address)
+            let updated = Clock.now
+            #expect(eventually { proxy.dig("cloud.example.com", "A") == [address] }, "\(secondary.log)")
+            let delay = Clock.now - updated
+            #expect(delay < .seconds(seconds), "\(delay.text) after the change to \(address)")
+        }
+        #expect(proxy.number("notifications") == 2)
+        #expect(proxy.tell("status").output.contains("authority cloud.example.com. 127.0.0.1#\(middle) serial=3 "))
+    }
+
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `who signs with another key is told so, and changes nothing`() throws {
+        let port = NameServer.nextPort()
+        let server = try NameServer(.nsd, notifying: port, signing: "k512")
+        let proxy = try ProxyUnderTest(
+            [
+                "--alias", "cloud.example.com=www.z.test ask=127.0.0.1:\(server.port)", "--allow-notify", "127.0.0.1",
+                "--notify-key", server.path("k256"),
+            ], port: port)
+        #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
+        server.move(to: "192.0.2.77")
+        #expect(eventually { server.log.contains("notify response error SERVER NOT AUTHORITATIVE") }, "\(server.log)")
+        #expect(server.query("www.z.test", "A") == "192.0.2.77\n")
+        #expect(proxy.dig("cloud.example.com", "A") == ["192.0.2.1", "192.0.2.2"])
+        #expect(proxy.number("notifications") == 0)
     }
 
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
@@ -120,6 +167,32 @@ struct DNSProxyChangeTests {
         #expect(dead.status == 2 && dead.errors.contains("SERVFAIL"), "\(dead)")
     }
 
+    /// NSD takes no updates: it says so, or nothing at all if it is told to.
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [("drop-updates: no", "NOTIMP"), ("drop-updates: yes", "SERVFAIL")])
+    func `a server that takes no updates is passed over, and alone it is quoted`(
+        _ option: String, _ code: String
+    ) throws {
+        let server = try NameServer(.nsd, options: option), other = try NameServer(.named)
+        let script = "server 127.0.0.1 PORT / zone z.test / update add new.z.test 60 A 192.0.2.8 / send / answer"
+        func update(_ port: Int, _ options: [String]) -> ToolResult {
+            server.run(script.replacing("PORT", with: "\(port)"), options)
+        }
+        let signed = ["-k", "k256"]
+        let alone = try ProxyUnderTest(["--forward-updates-to", "127.0.0.1:\(server.port)"])
+        for options in [signed, signed + ["-v"]] {
+            let result = update(alone.port, options)
+            #expect(result.status == 2 && result.errors.contains("update failed: \(code)"), "\(result)")
+            if code == "NOTIMP" { #expect(result.comparable == update(server.port, options).comparable) }
+        }
+        let both = try ProxyUnderTest([
+            "--forward-updates-to", "127.0.0.1:\(server.port),127.0.0.1:\(other.port)",
+        ])
+        let result = update(both.port, signed)
+        #expect(result.status == 0 && other.query("new.z.test", "A") == "192.0.2.8\n", "\(result)")
+    }
+
     @Test(
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
         arguments: ["--forward-updates-to 127.0.0.1:9,SERVER", "--forward z.test=SERVER"])
@@ -144,6 +217,23 @@ struct DNSProxyChangeTests {
         // Nothing is kept.
         #expect(server.run("ZONE / update del cloud.z.test A / send", ["-k", "k256"]).status == 0)
         #expect(proxy.ask("-k", server.path("k256"), "cloud.z.test", "A").section("ANSWER").isEmpty)
+    }
+
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: NameServer.Kind.telling)
+    func `signed questions are answered with what the server makes of the signature`(_ kind: NameServer.Kind) throws {
+        let server = try NameServer(kind)
+        let proxy = try ProxyUnderTest(["--forward", "z.test=127.0.0.1:\(server.port)"])
+        let secret = NameServer.secret("another")
+        server.write("wrong", "key \"k256\" { algorithm hmac-sha256; secret \"\(secret)\"; };\n")
+        for way in ["+tcp", "+notcp"] {
+            let right = proxy.ask(way, "-k", server.path("k256"), "www.z.test", "A")
+            #expect(right.status == "NOERROR" && right.section("ANSWER").count == 2, "\(right.text)")
+            #expect(right.text.contains("TSIG PSEUDOSECTION") && !right.text.contains("verify"), "\(right.text)")
+            let wrong = proxy.ask(way, "-k", server.path("wrong"), "www.z.test", "A")
+            #expect(wrong.status == "NOTAUTH" && wrong.text.contains("BADSIG"), "\(wrong.text)")
+        }
     }
 
     @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))

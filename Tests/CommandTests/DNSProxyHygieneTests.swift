@@ -110,6 +110,27 @@ struct DNSProxyHygieneTests {
         #expect(proxy.number("upstream_forgeries") == 0 && proxy.number("upstream_failures") == 0)
     }
 
+    /// NSD answers those as often as they like who show its cookie; others once or twice a second, and then it is
+    /// silent, or says that they are to come by TCP (`rrl-slip`).
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [(hasCookies: true, slip: 0), (hasCookies: false, slip: 1)])
+    func `servers that limit how often they answer have no reason to, or are asked by TCP`(
+        hasCookies: Bool, slip: Int
+    ) throws {
+        let limit = "verbosity: 2\n    rrl-ratelimit: 1\n    rrl-whitelist-ratelimit: 0\n    rrl-slip: \(slip)"
+        let server = try NameServer(.nsd, options: "answer-cookie: \(hasCookies ? "yes" : "no")\n    \(limit)")
+        let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(server.port)"])
+        let client = try RawClient(port: proxy.port, isStream: false)
+        for number in 0..<100 {
+            let name = try #require(DomainName("n\(number).z.test"))
+            client.send(DNSMessage(id: 1, flags: .recursionDesired, questions: [DNSQuestion(name, .a)]).encoded())
+            #expect(try DNSMessage(#require(try client.receive())).responseCode == .nameError, "\(number)")
+        }
+        #expect(server.log.contains("ratelimit block") != hasCookies, "\(server.log)")
+        #expect(proxy.number("upstream_forgeries") == 0 && proxy.number("upstream_failures") == 0)
+    }
+
     @Test(
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
         .enabled(if: Toolbox.isInstalled("dnsperf"), "needs dnsperf: make deps"))

@@ -1,5 +1,5 @@
 // Messages that no good client sends, by datagram and by stream, at a running qure-dnsproxy. The table is that of what
-// named, knotd, unbound, dnsmasq and dnsdist were seen to answer: where the good ones agree, we agree with them.
+// named, knotd, NSD, unbound, dnsmasq and dnsdist were seen to answer: where the good ones agree, we agree with them.
 
 import Lab
 import QureCore
