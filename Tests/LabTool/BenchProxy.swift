@@ -1,7 +1,7 @@
-// What a query costs qure-dnsproxy, beside unbound, dnsdist and dnsmasq, which ask the same server, beside knotd, which
-// has the zone itself, and beside an echo that does nothing with a datagram but send it back. dnsperf asks; it has one
-// processor, the servers the other one, and each is measured by its own accounting, in turns. Names are asked for once
-// before it counts.
+// What a query costs qure-dnsproxy, beside unbound, dnsdist and dnsmasq, which ask the same server, beside knotd and
+// nsd, which have the zone itself, and beside an echo that does nothing with a datagram but send it back. dnsperf asks;
+// it has one processor, the servers the other one, and each is measured by its own accounting, in turns. Names are
+// asked for once before it counts.
 
 import ArgumentParser
 import Glibc
@@ -46,7 +46,7 @@ extension Bench {
     /// As many answers as there can be.
     private mutating func measureProxySaturated(_ site: ProxySite) throws {
         let load = ProxyLoad("known", "-l 2 -q 400 -c 4")
-        let figures = try race([.own, .echo, .unbound, .dnsdist, .dnsmasq].map { try contestant($0, site, load) })
+        let figures = try race([.own, .echo, .unbound, .dnsdist, .dnsmasq, .nsd].map { try contestant($0, site, load) })
         try report("as fast as it answers", figures, limits: ["echo": 1.15, "unbound": 0.85, "dnsdist": 0.8])
         let user = figures[0].figure.user
         try add(
@@ -69,7 +69,7 @@ extension Bench {
     /// As many as are asked.
     private mutating func measureProxy(_ site: ProxySite, rate: Int) throws {
         let load = ProxyLoad("known", "-l 1 -q 1000 -c 4 -Q \(rate)", hasLatency: true)
-        let figures = try race([.own, .knotd, .unbound, .dnsdist].map { try contestant($0, site, load) })
+        let figures = try race([.own, .knotd, .nsd, .unbound, .dnsdist].map { try contestant($0, site, load) })
         try report("\(rate) a second", figures, limits: ["knotd": 1])
         let own = figures[0].figure.latency
         guard let best = figures.dropFirst().min(by: { $0.figure.latency < $1.figure.latency }) else { return }

@@ -87,6 +87,7 @@ struct ProxyRun {
         var figure = ProxyFigure()
         figure.cost = (after.all - before.all) / count
         figure.user = (after.user - before.user) / count
+        guard figure.cost > 0 else { throw LabError("what \(server.name) has used cannot be told") }
         figure.rate = rate
         figure.lost = Int(number("Queries lost") ?? 0)
         // `Response codes:       NOERROR 20000 (100.00%)`
@@ -105,16 +106,21 @@ struct ProxyRun {
         return times.isEmpty ? 0 : times.sorted()[times.count * 99 / 100] * 1e6
     }
 
-    /// What a process has used, in microseconds: in all, and in its own code.
+    /// What a process and those that it has started have used, in microseconds: in all, and in their own code. One of
+    /// nsd's answers that is not the first.
     fileprivate static func used(_ pid: CInt) -> (all: Double, user: Double) {
-        let threads = TextFile.names(in: "/proc/\(pid)/task")
-        func words(_ file: String) -> [Double] {
-            let text = (try? TextFile.read(file)) ?? []
+        func numbers(_ file: String) -> [Double] {
+            // Behind a process's name, which may have blanks and ends with a bracket.
+            let text = (try? TextFile.read("/proc/\(pid)/\(file)"))?.split(separator: UInt8(ascii: ")")).last ?? []
             return text.split(separator: 32).map { Double(String(decoding: $0, as: UTF8.self)) ?? 0 }
         }
-        let all = threads.map { words("/proc/\(pid)/task/\($0)/schedstat").first ?? 0 }.reduce(0, +)
-        // Behind the name, which has a blank in none of these: hundredths of a second.
-        let user = words("/proc/\(pid)/stat").dropFirst(13).first ?? 0
-        return (all / 1000, user * 10_000)
+        let threads = TextFile.names(in: "/proc/\(pid)/task").map { "task/\($0)" }
+        let nanoseconds = threads.map { numbers("\($0)/schedstat").first ?? 0 }.reduce(0, +)
+        // Hundredths of a second.
+        let user = numbers("stat").dropFirst(11).first ?? 0
+        let own = (all: nanoseconds / 1000, user: user * 10_000)
+        return threads.flatMap { numbers("\($0)/children") }.map { used(CInt($0)) }.reduce(own) {
+            (all: $0.all + $1.all, user: $0.user + $1.user)
+        }
     }
 }

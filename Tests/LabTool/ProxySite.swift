@@ -20,8 +20,8 @@ final class ProxySite {
         case own = "qure-dnsproxy"
         case pair = "two workers"
         case echo, unbound, dnsmasq, dnsdist
-        /// It has the zone itself: it forwards nothing.
-        case knotd
+        /// These have the zone itself: they forward nothing.
+        case knotd, nsd
 
         var port: Int { 5301 + (Self.allCases.firstIndex(of: self) ?? 0) }
     }
@@ -41,7 +41,7 @@ final class ProxySite {
     private let upstream: LabProcess
 
     init() throws {
-        let programs = ["knotd", "unbound", "dnsmasq", "dnsdist", "dnsperf", "taskset", "dig"]
+        let programs = ["knotd", "nsd", "unbound", "dnsmasq", "dnsdist", "dnsperf", "taskset", "dig"]
         for program in programs where !Toolbox.isInstalled(program) {
             throw LabError("\(program): not found: make deps")
         }
@@ -98,6 +98,7 @@ final class ProxySite {
         case .unbound: return ["unbound", "-c", "\(folder)/unbound.conf"]
         case .dnsdist: return ["dnsdist", "--supervised", "--disable-syslog", "-C", "\(folder)/dnsdist.conf"]
         case .knotd: return ["knotd", "-c", "\(folder)/knotd.conf"]
+        case .nsd: return ["nsd", "-d", "-c", "\(folder)/nsd.conf"]
         case .dnsmasq:
             return [
                 "dnsmasq", "-k", "-C", "/dev/null", "-p", "\(port)", "-a", "127.0.0.1", "-z", "-R", "-h", "-c",
@@ -115,7 +116,7 @@ extension ProxySite {
     }
 
     private static func writeFiles() throws {
-        for part in ["", "/upstream", "/knotd"] { try TextFile.makeDirectory(folder + part) }
+        for part in ["", "/upstream", "/knotd", "/nsd"] { try TextFile.makeDirectory(folder + part) }
         for kind in [Kind.own, .pair] { try TextFile.makeDirectory("\(folder)/own\(kind.port)") }
         let head = "@ SOA ns h 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
         let records = (0..<names).map { "n\($0) A \(address($0))\n" }.joined()
@@ -129,6 +130,7 @@ extension ProxySite {
         try write("alias", "alias.test A\n")
         try write("upstream.conf", knot("upstream", port: upstreamPort))
         try write("knotd.conf", knot("knotd", port: Kind.knotd.port))
+        try write("nsd.conf", nsd)
         try write("unbound.conf", unbound)
         try write("dnsdist.conf", dnsdist)
     }
@@ -161,6 +163,32 @@ extension ProxySite {
 
             """
     }
+
+    /// One process answers; it limits nobody.
+    private static let nsd = """
+        server:
+            ip-address: 127.0.0.1@\(Kind.nsd.port)
+            username: ""
+            zonesdir: \(folder)
+            database: ""
+            zonelistfile: \(folder)/nsd/zone.list
+            xfrdfile: ""
+            xfrdir: \(folder)/nsd
+            pidfile: ""
+            cookie-secret-file: \(folder)/nsd/cookies
+            server-count: 1
+            rrl-ratelimit: 0
+            rrl-whitelist-ratelimit: 0
+        remote-control:
+            control-enable: no
+        zone:
+            name: first.test
+            zonefile: first.db
+        zone:
+            name: b.test
+            zonefile: b.db
+
+        """
 
     private static let unbound = """
         server:
