@@ -105,11 +105,14 @@ extension InTheLab {
 
         @Test func `an elector that hangs is named, not waited for`() throws {
             let cluster = try ElectedSite(hosts: 2)
+            #expect(eventually { cluster.ask(1, "status").status == 0 }, "\(cluster.said)")
             let electors = cluster.lab.host(1).processes(named: "qure-elect")
             for process in electors { kill(process, SIGSTOP) }
             let result = cluster.ask(1, "status")
             for process in electors { kill(process, SIGCONT) }
-            #expect(result.status == 69 && result.output.contains("does not answer: it is stopped or hangs"))
+            #expect(
+                result.status == 69 && result.output.contains("does not answer: it is stopped or hangs"),
+                "\(result.output)")
         }
 
         @Test func `the machine dies: another host answers`() throws {
