@@ -60,6 +60,28 @@ extension InTheLab {
             #expect(process.output.contains("answered by h1"), "\(process.output)")
         }
 
+        @Test func `each host is a machine of its own: one file makes members of all, and none is left outside`()
+            throws
+        {
+            let cluster = "lab-test-\(getpid())"
+            let (status, process) = try run(
+                "shell", "--hosts", "2", "--", "sh", "-c",
+                """
+                cd /run; printf 'cluster \(cluster)\\naddress \(Lab.Plan.shared)\\ninsecure\\n' > home.conf
+                for h in h1 h2; do $h qure-member home.conf 2> $h.errors & done
+                until h1 qure-elect members 2> /dev/null | grep -q '^h2 '; do sleep 0.1; done
+                until h2 qure-elect members 2> /dev/null | grep -q '^h1 '; do sleep 0.1; done
+                cat *.errors; h1 qure-elect members; h2 hostname; h2 ls /var/lib/qure; ls -A /var/lib/qure /run/qure
+                """)
+            #expect(status == 0, "\(process.output)\(process.errors)")
+            let lines = process.lines
+            #expect(lines.contains { $0.hasPrefix("h1 192.168.1.21 ") }, "\(process.output)")
+            #expect(lines.contains { $0.hasPrefix("h2 192.168.1.22 ") })
+            let end = ["h2", "elect-\(cluster).state", "/run/qure:", "", "/var/lib/qure:"]
+            #expect(lines.suffix(end.count).map(String.init) == end, "\(process.output)")
+            #expect(access("/var/lib/qure/elect-\(cluster).state", F_OK) != 0)
+        }
+
         @Test func `two labs at once have the same names and do not meet`() throws {
             let script = "h1 ip addr add \(Lab.Plan.shared) dev eth0; echo ready; read -r word; lab status"
             func start() throws -> LabProcess {

@@ -68,15 +68,23 @@ struct ShellCommand: ParsableCommand {
 enum ShellFiles {
     static let directory = "/run/qure-lab"
 
+    /// What a program takes for its machine's own: where sockets and claims are, and what is remembered over a restart.
+    private static let ownDirectories = ["/run/qure", "/var/lib/qure"]
+
     static func write(for lab: Lab) throws {
         try TextFile.makeDirectory(directory + "/bin")
+        let made = shell(ownPlaces(lab))
+        guard made.status == 0 else { throw LabError("directories for each machine: \(made.output)") }
         for node in lab.nodes {
+            let mounts = ownDirectories.map { "mount --bind \(place(of: node))\($0) \($0)" }
             try script(
                 "\(node)",
                 """
                 QURE_LAB_MACHINE=\(node); export QURE_LAB_MACHINE
                 [ $# -gt 0 ] || set -- \(Toolbox.isInstalled("bash") ? "bash --rcfile \(directory)/rc -i" : "sh -i")
-                exec ip netns exec \(node) "$@"
+                # The mounts are in a namespace that ip has made for this command alone.
+                exec ip netns exec \(node) unshare --uts sh -c '
+                    \((mounts + ["hostname \(node)", #"exec "$@""#]).joined(separator: " && "))' \(node) "$@"
                 """)
         }
         let tool = Toolbox.executable
@@ -94,6 +102,26 @@ enum ShellFiles {
         try TextFile.replace(directory + "/rc", with: Array((settings + "\n").utf8))
     }
 
+    /// Where a machine's own directories are outside of it.
+    private static func place(of node: Node) -> String { "\(directory)/machines/\(node)" }
+
+    /// Makes the directories that each machine has for itself, and where they are to be seen there. /var/lib becomes
+    /// a list of links to what is in the real one: nothing of the lab is to be left there, and not everybody who may
+    /// start a lab could make a directory in it.
+    private static func ownPlaces(_ lab: Lab) -> String {
+        let places = lab.nodes.flatMap { node in ownDirectories.map { place(of: node) + $0 } }
+        return """
+            set -e
+            mkdir \(directory)/var-lib
+            mount --rbind /var/lib \(directory)/var-lib
+            mount -t tmpfs none /var/lib
+            for entry in \(directory)/var-lib/*; do
+                [ "${entry##*/}" = qure ] || ln -s "$entry" /var/lib/
+            done
+            mkdir -p \((ownDirectories + places).joined(separator: " "))
+            """
+    }
+
     private static func script(_ name: String, _ text: String) throws {
         let path = "\(directory)/bin/\(name)"
         try TextFile.replace(path, with: Array("#!/bin/sh\n\(text)\n".utf8))
@@ -107,12 +135,18 @@ enum ShellFiles {
             client 203.0.113.2 -- 203.0.113.1 gw 192.168.1.1 -- switch -- h1 192.168.1.21, h2 192.168.1.22 ...
         The gateway forwards everything to the shared address 192.168.1.11 (IPv6: fd00:1::11). Nobody has it yet.
 
-          h1 COMMAND, gw COMMAND, client COMMAND    run it on that machine (without COMMAND: a shell there)
+          h1 COMMAND, gw COMMAND, client COMMAND    run it on that machine (without COMMAND: a shell there); each has
+                                                    its own name, /run/qure and /var/lib/qure
           meter                                     the client asks the site 1000 times a second
           witness                                   a bystander asks who has the address, and whether two do
           lab cut h1, lab loss 30 h1, lab crash h1  faults;  lab  lists them all
 
         Try:  for h in h1 h2; do $h qure-standby 192.168.1.11/24 & done; meter --for 10s & sleep 5; lab crash h1
+
+        An election, with one file for all (/run goes when the lab does):
+          cd /run; (umask 077; qure-elect keygen > home.key)
+          printf 'cluster home\\naddress 192.168.1.11/24\\n' > home.conf
+          for h in h1 h2; do $h qure-member home.conf & done; sleep 3; h1 qure-elect members
 
 
         """
