@@ -32,6 +32,7 @@ import Testing
         ("\ninterface=eth0", "home.conf:2: 'interface=eth0' \(noName)"),
         ("[section]", "home.conf:1: '[section]' \(noName)"),
         ("ünterface eth0", "home.conf:1: 'ünterface' \(noName)"),
+        ("json\nhelp", "home.conf:2: Unknown option '--help'"), ("version", "home.conf:1: Unknown option '--version'"),
         ("config other.conf", "home.conf:1: a configuration file cannot name another one"),
         ("label a\u{1}", "home.conf:1: the line has a control character in it"),
         ("t \r# x", "home.conf:1: the line has a control character in it"),
@@ -77,6 +78,20 @@ import Testing
     func `the line at fault`(_ text: String, _ blame: String?) throws {
         let file = try ConfigurationFile(Array(text.utf8), name: "f")
         #expect(file.blame(Self.complaint)?.description == blame)
+    }
+
+    @Test(arguments: [
+        ("name a\nkey a\nname b", "f:3: 'name' stands in line 1 already"), ("name a\nname a\nname b", "f:2: 'name' st"),
+        ("host a\nhost b\nhost a", nil), ("name a\nkey a", nil), ("", nil),
+        ("host a\nkey a\nhost b\n\nkey b\nname a\nname b", "f:5: 'key' stands in line 2 already"),
+    ])
+    func `of an option that can be said once the second line is at fault`(_ text: String, _ blame: String?) throws {
+        let file = try ConfigurationFile(Array(text.utf8), name: "f")
+        let failure = file.blameRepetition { lines in
+            let last = Dictionary(lines.filter { $0.option != "host" }.map { ($0.option, $0.value) }) { $1 }
+            return "\(last.sorted { $0.key < $1.key }) \(lines.filter { $0.option == "host" }.map(\.value))"
+        }
+        #expect(failure?.description.hasPrefix(blame ?? "none") ?? (blame == nil), "\(failure?.description ?? "")")
     }
 
     @Test func `what the command line alone draws is not the file's fault`() throws {

@@ -22,6 +22,11 @@ package struct ConfigurationFile: Equatable, Sendable {
     /// In the order of the file.
     package var lines: [Line]
 
+    /// What the parser answers before it looks at anything else; a file that asks for it would never be checked.
+    private static let requests: Set = [
+        "help", "help-hidden", "version", "generate-completion-script", "experimental-dump-help",
+    ]
+
     /// Longest line taken, in bytes.
     static let maximumLine = 4096
 
@@ -52,6 +57,7 @@ package struct ConfigurationFile: Equatable, Sendable {
             guard option.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }) else {
                 throw fail("'\(option)' is not an option's name (one option per line: name, blank, value)")
             }
+            guard !Self.requests.contains(option) else { throw fail("Unknown option '--\(option)'") }
             guard option != "config" else { throw fail("a configuration file cannot name another one") }
             let value = String(Substring(Self.trimmed(text.dropFirst(option.utf8.count))))
             lines.append(Line(number: index + 1, option: option, value: value))
@@ -106,6 +112,24 @@ extension ConfigurationFile {
             needed.last { without($0, lines).isEmpty } ?? needed.last { without($0, needed).isEmpty }
             ?? needed.last { !without($0, needed).hasPrefix("\(Self.missing)--\($0.option) ") }
         return Failure(.usage, "\(name):\(culprit.map { "\($0.number):" } ?? "") \(whole)")
+    }
+
+    /// The line that takes the place of an earlier one, which so means nothing: a slip in a file, where nobody says the
+    /// same again to overrule it. Nil: there is none. `meaning`: what the parser makes of some of the lines, beside the
+    /// command line; it shows which options may be said more than once.
+    package func blameRepetition(_ meaning: ([Line]) -> String?) -> Failure? {
+        var firstTwo: [String: [Line]] = [:]
+        for line in lines where firstTwo[line.option, default: []].count < 2 {
+            firstTwo[line.option, default: []].append(line)
+        }
+        let pairs = firstTwo.values.filter { $0.count == 2 }.sorted { $0[1].number < $1[1].number }
+        let few = lines.filter { firstTwo[$0.option]?.contains($0) == true }
+        guard !pairs.isEmpty, let whole = meaning(few) else { return nil }
+        let found = pairs.first { pair in meaning(few.filter { $0 != pair[0] }) == whole }
+        return found.map { pair in
+            let what = "'\(pair[1].option)' stands in line \(pair[0].number) already"
+            return Failure(.usage, "\(name):\(pair[1].number): \(what)")
+        }
     }
 
     /// The fewest lines that still draw this complaint, the first of those that draw the same. Many at once are left

@@ -111,12 +111,18 @@ extension Tool {
         guard var file = try configurationFile(of: arguments) else { return try parseQuickly(prepare(arguments)) }
         let command = arguments.first.flatMap { hint.commands.contains($0) ? $0 : nil }
         file.lines.removeAll { !concerns($0.option, command) }
+        let parsed: any ParsableCommand
         do {
-            return try parseQuickly(prepare(merge(file.lines, into: arguments)))
+            parsed = try parseQuickly(prepare(merge(file.lines, into: arguments)))
         } catch {
             if exitCode(for: error) != .success, let failure = blame(file, arguments) { throw failure }
             throw error
         }
+        let repetition = file.blameRepetition { lines in
+            (try? parseQuickly(prepare(merge(lines, into: arguments)))).map { String(describing: $0) }
+        }
+        if let repetition { throw repetition }
+        return parsed
     }
 
     /// Asks the subcommand's own parser first: that of the whole tool looks at every subcommand there is, which takes
