@@ -53,7 +53,7 @@ struct MemberOptions: ParsableArguments {
     @Option(help: "How long a silence of the master is forgiven; at least two intervals.  [default: the profile's]")
     var tolerance: DurationArgument?
 
-    @Option(help: "The higher, the sooner it succeeds: 0 to 255.")
+    @Option(help: "The higher, the sooner it succeeds: 0 to 255.", transform: Self.readPriority)
     var priority: UInt8 = 100
 
     @Option(help: "Whether a member of higher priority is handed the address: off, on, or after this time.")
@@ -112,15 +112,16 @@ struct MemberOptions: ParsableArguments {
     mutating func validate() throws {
         let (interval, tolerance) = (beat, patience)
         guard interval >= .milliseconds(5), interval <= .seconds(60) else {
-            throw ValidationError("--interval takes 5ms to 60s")
+            throw ValidationError("--interval takes 5ms to 60s\(Self.hint(interval))")
         }
         guard tolerance >= interval * 2 else {
             throw ValidationError(
                 "a tolerance of less than two intervals (here \((interval * 2).text)) would forgive no lost packet")
         }
         guard tolerance >= .milliseconds(20), tolerance <= .seconds(600) else {
-            throw ValidationError("--tolerance takes 20ms to 10m")
+            throw ValidationError("--tolerance takes 20ms to 10m\(Self.hint(tolerance))")
         }
+        if let name { try Self.check(name) }
         if let refusal = ArgumentText.refusal(toClaim: address) { throw ValidationError(refusal) }
         guard keyFile != nil || insecure else {
             throw ValidationError("no --key-file: make one with 'qure-elect keygen', or say --insecure")
@@ -138,6 +139,30 @@ struct MemberOptions: ParsableArguments {
             throw ValidationError("--preempt takes off, on or a duration, not '\(preempt)'")
         }
         if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
+    }
+
+    static func readPriority(_ text: String) throws -> UInt8 {
+        if let priority = UInt8(text) { return priority }
+        throw ValidationError("'\(text)': a priority is a number from 0 to 255")
+    }
+
+    /// What is to be said of a time that is too long, and would not be if it was meant otherwise.
+    private static func hint(_ time: Duration) -> String {
+        let seconds = time.components.seconds
+        guard seconds > 60 else { return "" }
+        return ", not \(time.text): a number alone is seconds, write \(seconds)ms for milliseconds"
+    }
+
+    /// Refuses what is not one word of an event, or would be cut in a message.
+    private static func check(_ name: String) throws {
+        let isWord = name.unicodeScalars.allSatisfy {
+            !$0.properties.isWhitespace && $0.properties.generalCategory != .control && $0 != "="
+        }
+        guard !name.isEmpty, isWord, name.utf8.count <= ElectionMessage.maximumText else {
+            throw ValidationError(
+                "'\(name)': a member's name is one printable word of at most \(ElectionMessage.maximumText) bytes,"
+                    + " without '='")
+        }
     }
 
     /// The cluster's keys.

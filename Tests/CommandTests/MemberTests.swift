@@ -26,7 +26,19 @@ struct MemberTests {
     @Test(arguments: [
         ("interval 100ms\ntolerance 100ms\n", 6, "a tolerance of less than two intervals (here 200ms)"),
         ("interval 1s\n", 5, "a tolerance of less than two intervals (here 2s)"),
-        ("interval 1ms\n", 5, "--interval takes 5ms to 60s"), ("interval often\n", 5, "The value 'often' is invalid"),
+        ("interval 1ms\n", 5, "--interval takes 5ms to 60s\n"),
+        ("interval 100\n", 5, "--interval takes 5ms to 60s, not 100s: a number alone is seconds, write 100ms"),
+        ("tolerance 700\n", 5, "--tolerance takes 20ms to 10m, not 700s: a number alone is seconds, write 700ms"),
+        ("name a b\n", 5, "'a b': a member's name is one printable word of at most 48 bytes, without '='"),
+        ("name a=b\n", 5, "'a=b': a member's name is one printable word"),
+        ("name \u{a0}b\n", 5, "'\u{a0}b': a member's name is one printable word"),
+        ("name \(String(repeating: "n", count: 49))\n", 5, "'\(String(repeating: "n", count: 49))': a member's name"),
+        ("priority 300\n", 5, "'300': a priority is a number from 0 to 255"),
+        ("cluster away\n", 5, "'cluster' stands in line 1 already"),
+        ("json\njson\n", 6, "'json' stands in line 5 already"),
+        ("name a\nlease 2s\n\nlease 3s\n", 8, "'lease' stands in line 6 already"),
+        ("help\n", 5, "Unknown option '--help'"), ("version\n", 5, "Unknown option '--version'"),
+        ("interval often\n", 5, "The value 'often' is invalid"),
         ("group 10.0.0.1\n", 5, "'10.0.0.1' is not a multicast group"),
         ("priority 7\npreempt maybe\n", 6, "--preempt takes off, on or a duration, not 'maybe'"),
         ("require-gateway nope\n", 5, "--require-gateway takes auto, off or an address, not 'nope'"),
@@ -74,6 +86,9 @@ struct MemberTests {
         for options in [[], ["-v"], ["-vv", "--quiet"], ["-q", "--verbose"]] {
             #expect(try Self.member(["--check-config"] + options, Self.good) == ToolResult(0))
         }
+        // What may be said more than once.
+        let more = "address fd00::11/64\npeer 192.168.1.22\npeer 192.168.1.23\nverbose\nverbose\n"
+        #expect(try Self.member(["--check-config"], Self.good + more) == ToolResult(0))
         let result = try Self.member(["-x"], Self.good)
         #expect(result.status == 64 && result.errors.contains("unknown option '-x'"))
     }
