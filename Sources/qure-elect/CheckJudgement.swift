@@ -249,8 +249,26 @@ struct CheckJudgement {
         return [
             finding(
                 .problem, "address",
-                "\(address) is at \(names), which is no member that was heard: take it away there, or choose another")
+                "\(address) is at \(names), which is no member that was heard\(unheardMember): take it away there, or"
+                    + " choose another")
         ]
+    }
+
+    /// What is to be said before somebody takes the address away from a machine that may be a member, and the master,
+    /// for all that can be known here; empty: members are heard, and this is none.
+    private var unheardMember: String {
+        let why: String
+        if !evidence.otherKeys.isEmpty {
+            why = "has another key"
+        } else if ownRulesDrop {
+            why = "this host's own rules keep out"
+        } else if peers.isEmpty {
+            why = "does not get through to this host"
+        } else {
+            return ""
+        }
+        return ", but may well be one that \(why); 'qure-claim show' on that machine says whether qure has put it"
+            + " there. Only if it has not"
     }
 
     private func finding(_ peer: CheckEvidence.Peer, having address: IPAddress) -> Finding {

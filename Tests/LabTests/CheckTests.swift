@@ -106,11 +106,16 @@ extension InTheLab {
         }
 
         @Test func `a firewall is found, and the rule that it names opens it`() throws {
-            let lab = try Lab(hosts: 1, responders: false)
+            let lab = try Lab(hosts: 2, responders: false)
             try Self.rules(lab.host(1), "input", "udp dport 7784 drop")
             let check = try CheckRun(lab.host(1))
             check.says("problem firewall: this host's own rules drop what comes to 224.0.0.123 port 7784")
             check.says("warning members: nobody was heard")
+            let master = try Self.master(lab)
+            let shut = try CheckRun(lab.host(1))
+            let who = "\(Lab.Plan.mac(.host(2))), which is no member that was heard, but may well be one that"
+            shut.says("problem address: 192.168.1.11 is at \(who) this host's own rules keep out; ")
+            #expect(master.process.isRunning)
             let rule = try #require(
                 check.lines("problem firewall: ").first?.split(separator: "'").dropFirst(2).first)
             let line = "insert rule inet t c \(rule)"
@@ -171,6 +176,8 @@ extension InTheLab {
             let open = try CheckRun(lab.host(1), key: ["--key-file", file])
             open.says("warning key: \(file): others may read it; chmod 600 it")
             open.says("problem key: 192.168.1.22: of this cluster by name, but with another key")
+            let who = "\(Lab.Plan.mac(.host(2))), which is no member that was heard, but may well be one that"
+            open.says("problem address: 192.168.1.11 is at \(who) has another key; ")
             shell("chmod 600 '\(file)'")
             try CheckRun(lab.host(1), key: ["--key-file", file]).says("ok key: \(file) can be used")
         }
@@ -216,8 +223,15 @@ extension InTheLab {
             try lab.stranger.ip("addr add \(Lab.Plan.shared6) dev eth0 nodad")
             let mac = Lab.Plan.mac(.stranger)
             try CheckRun(lab.host(1), address: Lab.Plan.shared6).says("problem address: fd00:1::11 is at \(mac), which")
+            // Nobody was heard: for all that is known here it may be a master.
             try CheckRun(lab.host(1)).says(
-                "problem address: 192.168.1.11 is at \(mac), which is no member")
+                "problem address: 192.168.1.11 is at \(mac), which is no member that was heard, but may well be one"
+                    + " that does not get through to this host; 'qure-claim show' on that machine says")
+            let standby = try Elector(lab.host(2), [])
+            try #require(standby.becomes("fault"), "\(standby.said)")
+            #expect(standby.ask("status").output.contains(" reason=address-held-by-\(mac)\n"))
+            try CheckRun(lab.host(1)).says(
+                "problem address: 192.168.1.11 is at \(mac), which is no member that was heard: take it away there")
         }
 
         @Test func `a shared address that is somebody's own is found, on either side`() throws {
