@@ -3,19 +3,22 @@
 import QureCore
 
 extension ElectSession {
-    /// The lines that answer a request.
-    func answer(_ request: ControlRequest) -> [String] {
+    /// The lines that answer a request; nil: not yet, a hand-over is under way.
+    func answer(_ request: ControlRequest) -> [String]? {
         switch request {
         case .status: return [status().text]
         case .metrics: return metrics().lines
         case .members: return memberRecords().map(\.text)
         case .resign:
-            guard election.role == .master else { return ["no this member is not master"] }
+            guard election.isMasterNow else { return ["no this member is not master"] }
             step(.resign)
-            return [election.role == .master ? "no no other member could take the address" : "done"]
+            if election.role == .master { return ["no no other member could take the address"] }
+            return election.role == .transferring ? nil : handOverAnswer(request)
         case .maintenance(let isOn):
+            let wasMaster = election.isMasterNow
             step(.maintenance(isOn))
-            return ["done"]
+            guard wasMaster else { return ["done"] }
+            return election.role == .transferring ? nil : handOverAnswer(request)
         case .suspect:
             step(.suspect)
             return ["done"]

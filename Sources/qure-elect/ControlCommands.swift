@@ -47,6 +47,10 @@ struct AskingOptions: ParsableArguments {
     func order(_ request: ControlRequest) throws {
         try ask(request) { line in
             if line.hasPrefix("no ") { throw Failure(.no, String(line.dropFirst(3))) }
+            if line.hasPrefix("note ") {
+                var diagnostics = common.diagnostics("qure-elect")
+                diagnostics.say(.warning, String(line.dropFirst(5)))
+            }
             if line.hasPrefix("error ") { throw Failure(.system, String(line.dropFirst(6))) }
         }
     }
@@ -109,7 +113,8 @@ struct Watch: ParsableCommand {
 /// `qure-elect resign`
 struct Resign: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
-        "resign", of: "qure-elect", abstract: "Hand the address to the first successor. 1: this member is not master.")
+        "resign", of: "qure-elect",
+        abstract: "Hand the address to the first successor. 1: this member is not master, or still is.")
     @OptionGroup var asking: AskingOptions
     func run() throws { try asking.order(.resign) }
 }

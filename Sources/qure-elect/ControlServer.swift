@@ -8,6 +8,8 @@ final class ControlServer {
         let connection: UnixConnection
         var input: [UInt8] = []
         var watches = false
+        /// What it asked for and is under way: the answer is what becomes of it.
+        var awaited: ControlRequest?
         init(_ connection: consuming UnixConnection) { self.connection = connection }
     }
 
@@ -24,8 +26,8 @@ final class ControlServer {
 
     var descriptor: CInt { listener.descriptor }
 
-    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer.
-    func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (ControlRequest) -> [String]) {
+    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer, or nil: `settle` will.
+    func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (ControlRequest) -> [String]?) {
         if token == ElectSession.Token.control { return acceptAll(poller) }
         let key = token - ElectSession.Token.connections
         guard let client = clients[key] else { return }
@@ -33,6 +35,7 @@ final class ControlServer {
             clients[key] = nil
             return
         }
+        guard client.awaited == nil else { return }
         client.input += bytes
         var lines: [String] = []
         switch ControlRequest.read(client.input) {
@@ -41,12 +44,26 @@ final class ControlServer {
             client.watches = true
             client.input = []
             return
-        case .request(let request): lines = answer(request)
+        case .request(let request):
+            guard let answer = answer(request) else {
+                client.awaited = request
+                return
+            }
+            lines = answer
         case .unknown(let line): lines = ["error '\(line)' is not a request"]
         case .tooLong: break
         }
         _ = client.connection.writeNow(Array(lines.map { $0 + "\n" }.joined().utf8))
         clients[key] = nil
+    }
+
+    /// What was under way is over: answers those who wait for it.
+    func settle(_ answer: (ControlRequest) -> [String]) {
+        for (key, client) in clients {
+            guard let request = client.awaited else { continue }
+            _ = client.connection.writeNow(Array(answer(request).map { $0 + "\n" }.joined().utf8))
+            clients[key] = nil
+        }
     }
 
     private func acceptAll(_ poller: borrowing Poller) {

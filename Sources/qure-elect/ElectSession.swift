@@ -23,7 +23,7 @@ final class ElectSession {
     private let kept: ElectorState
     private var events: EventWriter
     private var renewals: Renewals
-    private let control: ControlServer
+    let control: ControlServer
     private var hooks: Hooks
     private var health: Health
     var diagnostics: Diagnostics

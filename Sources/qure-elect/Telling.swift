@@ -11,6 +11,10 @@ struct Told {
     var suspectingSince: Instant?
     /// Of the last event that had one.
     var lastReason = ""
+    /// Why this member is what it is now, where the event that told of it had a reason.
+    var reason: String?
+    /// Who was asked to take over, the last time.
+    var heir: NodeID?
     /// By what right the master has it that this member was said to stand by for.
     var master: Election.Standing?
     /// When somebody with another key was last told of.
@@ -44,10 +48,11 @@ extension ElectSession {
         told.suspectingSince = election.role == .suspecting ? Clock.now : nil
         diagnostics.say(.information, "\(before.rawValue) -> \(election.role.rawValue)")
         service.notify("STATUS=\(election.role.rawValue), term \(term)")
-        if election.role == .master, before != .transferring {
+        if let heir = election.heir { told.heir = heir }
+        if before == .transferring {
+            tellHandOver()
+        } else if election.role == .master {
             diagnostics.say(.notice, "master of term \(term): \(Self.phrase(election.lastTakeOver?.reason))")
-        } else if before == .transferring, election.role != .master {
-            diagnostics.say(.notice, "handed over: \(told.lastReason)")
         } else if before == .master, election.role != .transferring {
             // Who has no reason of its own has one of the past.
             let reason = election.role == .maintenance ? election.role.rawValue : told.lastReason

@@ -120,6 +120,8 @@ extension InTheLab {
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             try cluster.lab.crash(.host(master))
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
+            let dead = "\nh\(master) 192.168.1.2\(master) silent "
+            #expect(eventually { cluster.ask(next, "members").output.contains(dead) }, "\(cluster.said)")
             #expect(cluster.isHeldOnly(by: next))
         }
 
@@ -152,6 +154,26 @@ extension InTheLab {
             #expect(cluster.isHeldOnly(by: next) && cluster.isMaster(next))
         }
 
+        @Test func `an heir that does not take over is told of, whatever becomes of the master`() throws {
+            let site = try ElectedSite(hosts: 2)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            let heir = 3 - master
+            let standby = "h\(heir) 192.168.1.2\(heir) standby "
+            #expect(eventually { site.ask(master, "members").output.contains(standby) })
+            for process in site.lab.host(heir).processes(named: "qure-claim") { kill(process, SIGSTOP) }
+            let answer = site.ask(master, "resign")
+            let kept = "qure-elect: h\(heir) did not take over: this member is still master\n"
+            #expect(answer.status == 1 && answer.output == kept, "\(answer)")
+            #expect(site.said.contains("qure-elect: h\(heir) did not take over: still master\n"), "\(site.said)")
+            #expect(site.isMaster(master))
+            #expect(eventually { site.ask(heir, "status").output.hasPrefix("standby ") }, "\(site.said)")
+            let maintenance = site.ask(master, "maintenance on")
+            #expect(maintenance.output == "qure-elect: nobody took over the address\n", "\(maintenance)")
+            #expect(maintenance.status == 0 && site.ask(master, "status").output.hasPrefix("maintenance "))
+            #expect(site.said.contains("qure-elect: given up: maintenance; nobody took over\n"), "\(site.said)")
+            #expect(!site.said.contains("handed over"), "\(site.said)")
+        }
+
         @Test func `the key is changed on the go, and a wrong key file changes nothing`() throws {
             let site = try ElectedSite(hosts: 2)
             let master = try #require(site.onlyHolder(), "\(site.said)")
@@ -175,6 +197,7 @@ extension InTheLab {
             let cluster = try ElectedSite(hosts: 2)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             let other = 3 - master
+            #expect(cluster.ask(master, "maintenance off").status == 0 && cluster.isMaster(master))
             #expect(cluster.ask(master, "maintenance on").status == 0)
             #expect(cluster.isHeldOnly(by: other))
             #expect(eventually { cluster.ask(master, "status").output.hasPrefix("maintenance ") })

@@ -11,6 +11,9 @@ extension Election {
         var acknowledgement: (standing: Standing, message: ElectionMessage)?
     }
 
+    /// Who is asked to take over; nil: nobody is.
+    package var heir: NodeID? { transfer?.heir }
+
     /// Why a master hands over.
     enum Why: Equatable, Sendable {
         case leaving(String)
