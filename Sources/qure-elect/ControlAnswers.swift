@@ -17,7 +17,7 @@ extension ElectSession {
         case .maintenance(let isOn):
             let wasMaster = election.isMasterNow
             step(.maintenance(isOn))
-            guard wasMaster else { return ["done"] }
+            guard wasMaster, election.role != .master else { return ["done"] }
             return election.role == .transferring ? nil : handOverAnswer(request)
         case .suspect:
             step(.suspect)
@@ -56,7 +56,7 @@ extension ElectSession {
             ("master", masterNow.map { .string(name($0)) } ?? .null),
             ("master_heard_ms", heard.map { .integer($0.milliseconds) } ?? .null),
             ("members", .integer(Int64(election.members.count + 1))),
-            ("gateway_heard_ms", election.gatewayHeard.map { .integer((now - $0).milliseconds) } ?? .null),
+            ("gateway_heard_ms", gatewayHeard.map { .integer((now - $0).milliseconds) } ?? .null),
             ("last_take_over", takeOver ?? .null),
             ("as_of", .integer(Clock.realtimeNanoseconds / 1_000_000)), ("fresh", .boolean(fresh)),
             ("datagrams", .integer(Int64(counters.datagrams))), ("malformed", .integer(Int64(counters.malformed))),
@@ -67,7 +67,28 @@ extension ElectSession {
                 .object(election.disbelieved.sorted { $0.key < $1.key }.map { ($0.key, .integer(Int64($0.value))) })
             ),
             ("one_way", .array(election.unheard.map { .string("\(name($0.speaker))>\(name($0.hearer))") })),
+            ("reason", reason.map { .string($0) } ?? .null),
         ])
+    }
+
+    /// When the gateway last answered, where it is asked: elsewhere that means nothing.
+    var gatewayHeard: Instant? { election.isGatewayAsked ? election.gatewayHeard : nil }
+
+    /// Why this member neither holds the address nor stands by.
+    private var reason: String? {
+        switch election.role {
+        case .master, .standby, .maintenance: nil
+        // It may have another one by now than at first.
+        case .fault: illness ?? told.reason
+        default: told.reason
+        }
+    }
+
+    /// What a member is, as it has said. One that was master or about to be speaks often: when it does not, it may be
+    /// anything by now.
+    private static func role(of member: Election.Member, at now: Instant) -> String {
+        let leads = [.claiming, .master, .transferring].contains(member.role)
+        return leads && now - member.heardAt > member.tolerance ? "silent" : member.role.name
     }
 
     /// The names of those that a member does not hear, though others do.
@@ -90,8 +111,11 @@ extension ElectSession {
             let path = election.unheard.contains(way) ? "one-way" : "both"
             return .object([
                 ("name", .string(member.name)), ("node", .string("\(node)")),
-                ("address", place(of: node).map { .string("\($0)") } ?? .null), ("role", .string(member.role.name)),
-                ("term", .integer(Int64(clamping: member.term))), ("priority", .integer(Int64(member.priority))),
+                ("address", place(of: node).map { .string("\($0)") } ?? .null),
+                ("role", .string(Self.role(of: member, at: now))),
+                // Who follows nobody has none.
+                ("term", member.term > 0 ? .integer(Int64(clamping: member.term)) : .null),
+                ("priority", .integer(Int64(member.priority))),
                 ("heard_ms", .integer((now - member.heardAt).milliseconds)), ("path", .string(path)),
                 ("configuration", .string(member.configuration == election.configuration.hash ? "same" : "different")),
                 ("deaf_to", deafness(of: node)),

@@ -83,7 +83,10 @@ struct Status: ParsableCommand {
         if metrics { return try asking.ask(.metrics, asking.write) }
         try asking.show(
             .status,
-            ["role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh=", "one_way="])
+            [
+                "role", "term=", "master=", "members=", "master_heard_ms=", "gateway_heard_ms=", "fresh=", "one_way=",
+                "reason=",
+            ])
     }
 }
 

@@ -105,7 +105,7 @@ extension ElectSession {
         text.single("term", .gauge, "The term that this member follows or leads, or the highest that it knows.",
             "\(knownTerm)")
         text.single("members", .gauge, "Members that are known, this one included.", "\(election.members.count + 1)")
-        text.single("healthy", .gauge, "Whether this member could hold the address.", isHealthy ? "1" : "0")
+        text.single("healthy", .gauge, "Whether this member could hold the address.", illness == nil ? "1" : "0")
         text.single(
             "one_way_paths", .gauge, "Pairs of members of whom one does not hear the other.",
             "\(election.unheard.count)")
@@ -150,7 +150,7 @@ extension ElectSession {
             election.isMasterNow ? nil : election.master.map { MetricsText.seconds(now - $0.heardAt) })
         text.single(
             "gateway_heard_seconds", .gauge, "Since the gateway last answered this member.",
-            election.gatewayHeard.map { MetricsText.seconds(now - $0) })
+            gatewayHeard.map { MetricsText.seconds(now - $0) })
         let name = "loop_lateness_seconds"
         text.begin(name, .histogram, "How late the loop was for its deadlines.")
         var count = 0

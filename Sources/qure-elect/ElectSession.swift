@@ -191,8 +191,8 @@ final class ElectSession {
     var ownAddress: IPAddress { cluster.own.address }
     /// Datagrams that may have come from beyond the link.
     var strayed: Int { cluster.strayed }
-    /// Whether this member could hold the address.
-    var isHealthy: Bool { if case .healthy(true, _) = health.input { true } else { false } }
+    /// Why this member could not hold the address; nil: it could.
+    var illness: String? { if case .healthy(false, let reason) = health.input { reason } else { nil } }
     /// Where a member was last heard from.
     func place(of node: NodeID) -> IPAddress? { places[node]?.address }
 
@@ -212,7 +212,7 @@ final class ElectSession {
             if event.state == .alive, !mustWriteRenewal() { return }
             if event.term == 0 { event.term = knownTerm }
             counters.note(event, election.lastTakeOver)
-            if let reason = event.reason { told.lastReason = reason }
+            told.note(event)
             tellTrouble(event)
             events.add(event, election, heartbeat: renewals.word { election })
             control.tell(events.last)
@@ -319,10 +319,11 @@ final class ElectSession {
             step(.leave(reason: "interface-gone"))
             return
         }
-        let isUp = now.isUp && now.hasCarrier
-        health.isLinkUp = isUp
+        health.isLinkUp = now.isUp && now.hasCarrier
         step(health.input)
-        let usable = try netlink.addresses().filter { !$0.hasFailedDAD && !$0.isTentative }
+        let all = try netlink.addresses()
+        tellOwnAddress(all)
+        let usable = all.filter { !$0.hasFailedDAD && !$0.isTentative }
         present = Set(usable.map(\.prefix.address))
         isClaimed = usable.contains { $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address) }
         step(.addressPresent(addresses.isSubset(of: present)))
@@ -392,9 +393,4 @@ final class ElectSession {
 extension SocketAddress {
     /// The same port and scope at another address.
     func with(_ address: IPAddress) -> SocketAddress { SocketAddress(address, port: port, scope: scope) }
-}
-
-extension IPv6Address {
-    /// ff02::7b, the election's group where there is no IPv4.
-    static let electionGroup = IPv6Address(rawValue: 0xff02 << 112 | 0x7b)
 }

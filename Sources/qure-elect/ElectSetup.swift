@@ -78,3 +78,8 @@ extension ElectSession {
         return UInt32(truncatingIfNeeded: number(of: text))
     }
 }
+
+extension IPv6Address {
+    /// ff02::7b, the election's group where there is no IPv4.
+    static let electionGroup = IPv6Address(rawValue: 0xff02 << 112 | 0x7b)
+}

@@ -19,16 +19,36 @@ struct Told {
     var master: Election.Standing?
     /// When somebody with another key was last told of.
     var otherKey: Instant?
+    /// Whether this host's own address is not there.
+    var isOwnAddressMissing = false
+
+    mutating func note(_ event: Election.Event) {
+        if let reason = event.reason { lastReason = reason }
+        if event.state != .alive { reason = event.reason }
+    }
 }
 
 extension ElectSession {
-    /// Why this member does not count for now: whoever looks later finds it in the journal. What became of a health
-    /// check is told already.
+    /// Why this member does not count for now: whoever looks later finds it in the journal.
     func tellTrouble(_ event: Election.Event) {
-        guard event.state == .fault || event.state == .quarantined, let reason = event.reason,
-            reason != Health.checkReason
-        else { return }
+        guard event.state == .fault || event.state == .quarantined, let reason = event.reason else { return }
         diagnostics.say(.warning, "\(event.state.rawValue): \(reason)")
+    }
+
+    /// Once when it goes and once when it comes back: without it this member is as good as absent, and neither its
+    /// cable nor its health shows why.
+    func tellOwnAddress(_ addresses: [InterfaceAddress]) {
+        let isMissing = !addresses.contains { $0.prefix.address == ownAddress }
+        guard isMissing != told.isOwnAddressMissing else { return }
+        told.isOwnAddressMissing = isMissing
+        if isMissing {
+            diagnostics.say(
+                .warning,
+                "this host's own address \(ownAddress) is gone: this member is not heard, or not answered, until it is"
+                    + " back")
+        } else {
+            diagnostics.say(.notice, "this host's own address \(ownAddress) is back")
+        }
     }
 
     /// Once for each time that nobody is master for a second: what everybody waits for is told where it is looked for.
@@ -90,8 +110,8 @@ extension ElectSession {
         guard told.otherKey.map({ Clock.now - $0 >= .seconds(60) }) ?? true else { return }
         told.otherKey = Clock.now
         diagnostics.say(
-            .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours; all "
-                + "members need the same key file, or none of them hands over to one with another")
+            .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours: "
+                + "until all members have the same key file, the address does not pass between those with another")
     }
 
     private static func phrase(_ reason: String?) -> String {

@@ -23,7 +23,8 @@ extension InTheLab {
             let folder = elector.folder
             try #require(elector.becomes("master"), "\(elector.said)")
             #expect(Self.ask("status", at: folder).output.hasPrefix("master term=1 master=h1 "))
-            #expect(Self.ask("maintenance", "on", at: folder) == ToolResult(0))
+            let alone = ToolResult(0, errors: "qure-elect: nobody took over the address\n")
+            #expect(Self.ask("maintenance", "on", at: folder) == alone)
             #expect(elector.becomes("maintenance"))
             #expect(Self.ask("maintenance", "off", at: folder) == ToolResult(0))
             let words = ["run", "--cluster", "other", "--address", "192.168.1.12/24", "--insecure", "--port", "7785"]
@@ -91,6 +92,19 @@ extension InTheLab {
             #expect(second.ask("suspect").status == 0)
             #expect(second.becomes("standby"))
             #expect(second.process.errors.ranges(of: standby).count == 2, "\(second.said)")
+        }
+
+        @Test func `the journal says once that the host's own address is gone, and once that it is back`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), [])
+            try #require(elector.becomes("master"), "\(elector.said)")
+            let own = "qure-elect: this host's own address 192.168.1.21 is"
+            try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
+            #expect(eventually { elector.process.errors.contains("\(own) gone: ") }, "\(elector.said)")
+            try lab.host(1).ip("addr add 192.168.1.9/24 dev eth0")
+            try lab.host(1).ip("addr add 192.168.1.21/24 dev eth0")
+            #expect(eventually { elector.process.errors.contains("\(own) back\n") }, "\(elector.said)")
+            #expect(elector.process.errors.ranges(of: own).count == 2, "\(elector.said)")
         }
 
         @Test func `of two with different keys the second finds that a stranger has the address`() throws {

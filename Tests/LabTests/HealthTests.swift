@@ -67,7 +67,8 @@ extension InTheLab {
                 lab, 1, "--health", "sleep 1000 & wait", "--health-timeout", "150ms")
             #expect(elector.becomes("fault"), "\(elector.said)")
             let report = "--health: the command did not end within 150ms and was killed: unhealthy until it passes\n"
-            #expect(elector.complaints == "qure-elect: \(report)")
+            #expect(elector.complaints == "qure-elect: \(report)qure-elect: fault: health-check\n")
+            #expect(elector.ask("status").output.hasSuffix(" reason=health-check\n"))
             #expect(elector.process.stop() == 0)
             #expect(eventually { lab.host(1).processes(named: "sleep").isEmpty })
         }
@@ -92,6 +93,10 @@ extension InTheLab {
             #expect(first.becomes("fault"), "\(first.said)")
             #expect(eventually { (try? lab.holders()) == [2] })
             #expect(first.process.output.contains("\nfault ") && first.process.output.contains(" reason=link-down"))
+            // The gateway is not asked there.
+            let status = first.ask("status").output
+            #expect(status.contains(" gateway_heard_ms=- ") && status.hasSuffix(" reason=link-down\n"), "\(status)")
+            #expect(!second.ask("status").output.contains(" gateway_heard_ms=- "))
             try lab.heal(1)
             #expect(first.becomes("standby"), "\(first.said)")
             #expect(second.becomes("master"))

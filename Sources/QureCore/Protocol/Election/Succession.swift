@@ -105,6 +105,9 @@ extension Election {
             && (isMaster || (master?.successors.prefix(2).contains(configuration.node) ?? false))
     }
 
+    /// Whether the gateway is asked again and again, so that its last answer tells how it is now.
+    package var isGatewayAsked: Bool { ranksForGateway || configuration.requiresGateway && role == .suspecting }
+
     // MARK: Rank
 
     /// This member's place in the succession: as the master named it, or behind those that it named; without a master,
