@@ -265,6 +265,9 @@ final class Worker {
         case .disbelieved(let zone, let client, let why):
             let what = "\(client): says that \(zone) has changed, but \(why.rawValue)"
             diagnostics.say(.notice, "\(what); ignoring, for a minute silently")
+        case .notPassedOn(let name, let client, let why):
+            let what = "\(client): an update, or a signed question, of \(name) is not passed on: \(why.rawValue)"
+            diagnostics.say(.notice, "\(what); refusing, for a minute silently")
         case .loop(let question, nil):
             diagnostics.say(.warning, "\(question.name): a loop: aliases lead to each other, or updates to us")
         case .loop(let question, let server?):

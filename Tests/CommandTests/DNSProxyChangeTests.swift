@@ -219,6 +219,23 @@ struct DNSProxyChangeTests {
         #expect(proxy.ask("-k", server.path("k256"), "cloud.z.test", "A").section("ANSWER").isEmpty)
     }
 
+    /// A line was forgotten, and everything looks like a wrong key.
+    @Test(
+        .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
+        arguments: [["--forward", "z.test=SERVER public=yes"], ["--alias", "c.test=cloud.z.test ask=SERVER"]])
+    func `who registers by a proxy that passes no updates on is told what it lacks`(_ options: [String]) throws {
+        let server = try NameServer(.named)
+        let proxy = try ProxyUnderTest(options.map { $0.replacing("SERVER", with: "127.0.0.1:\(server.port)") })
+        let words = [
+            Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "--server", "127.0.0.1#\(proxy.port)",
+            "--resolv-conf", "/dev/null", "--allow-private", "--address", "192.0.2.7", "-k", server.path("k256"),
+        ]
+        let result = RunningTool(words).finish()
+        #expect(result.status == 77 && result.errors.contains("(qure-dnsproxy: forward-updates-to)"), "\(result)")
+        let line = "z.test. is not passed on: no forward-updates-to says where updates of it go"
+        #expect(eventually { proxy.process.errors.contains(line) }, "\(proxy.process.errors)")
+    }
+
     @Test(
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
         arguments: NameServer.Kind.telling)

@@ -191,6 +191,33 @@ struct RelayGuardTests {
         #expect(bench.relay.counters.refused == 4 && bench.relay.counters.notified == 1)
     }
 
+    /// A forgotten line of the configuration would otherwise look like a wrong key, and leave no trace.
+    @Test(arguments: [
+        (nil, UpdateRule.Refusal.rule), ("192.0.2.54", .source),
+        ("192.0.2.54 zone=z.test from=0.0.0.0/0", .unsigned),
+    ])
+    func `an update that is not passed on is spoken of once a minute`(_ rule: String?, _ why: UpdateRule.Refusal)
+        throws
+    {
+        let forward = try RelayConfiguration.Forward(setting: "z.test=192.0.2.54 public=yes")
+        let rules = try rule.map { [try UpdateRule(setting: $0)] } ?? []
+        var bench = RelayBench {
+            $0.forwards = [forward]
+            $0.updates = rules
+        }
+        func reports(_ zone: DomainName) -> [Relay.Report] {
+            let outputs = bench.step(.request(DNSMessage.update(id: 1, zone: zone).encoded(), RelayBench.stranger))
+            #expect(RelayBench.told(outputs).first?.responseCode == .refused)
+            return outputs.compactMap { if case .report(let report) = $0 { report } else { nil } }
+        }
+        let zone = try #require(DomainName("z.test")), other = try #require(DomainName("other.test"))
+        let said: [Relay.Report] = [.notPassedOn(zone, by: RelayBench.stranger.address, why)]
+        if why != .source { #expect(reports(other) == [], "nobody asked us to know this one") }
+        #expect(reports(zone) == said && reports(zone) == [])
+        bench.now += .seconds(60)
+        #expect(reports(zone) == said)
+    }
+
     /// DNSBomb: answers that are made to wait, and come all at once to who did not ask.
     @Test func `a late answer goes to who is known to have asked`() throws {
         let secret = ServerCookie(secret: (3, 4))

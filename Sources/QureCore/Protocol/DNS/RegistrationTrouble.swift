@@ -80,6 +80,7 @@ extension RegistrationTrouble: CustomStringConvertible {
                     + "A, AAAA and TXT of the name and of what is below it, or with --sole A and AAAA of the name"
                 : "\(code) without a reason: the key is missing (-k) or not known there, or this host's clock is off"
                     + (code == .notAuthorized ? ", or the server has no such zone" : "")
+                    + ", or it is a proxy that passes no updates on (qure-dnsproxy: forward-updates-to)"
         case .rejected(let rejection): rejection.explanation
         case .clock(let seconds):
             "the server's clock is \(seconds.magnitude) s \(seconds < 0 ? "behind" : "ahead of") this one's, too far "

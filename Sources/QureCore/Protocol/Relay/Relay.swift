@@ -87,6 +87,8 @@ package struct Relay: Sendable {
         case changed(DomainName, by: IPAddress)
         /// A notification was not believed. This is said once a minute at most.
         case disbelieved(DomainName, by: IPAddress, NotifyGate.Refusal)
+        /// An update, or a signed question, was not passed on. This is said once a minute at most.
+        case notPassedOn(DomainName, by: IPAddress, UpdateRule.Refusal)
     }
 
     /// What has been counted.
@@ -157,6 +159,8 @@ package struct Relay: Sendable {
     package internal(set) var notifyGate = NotifyGate()
     /// From when on it may be said again that a notification was not believed.
     var nextComplaint: Instant?
+    /// As `nextComplaint`, for updates that are not passed on.
+    var nextUpdateComplaint: Instant?
     /// From when on it may be said again of a server that questions to it come back.
     var nextLoopReports: [DNSEndpoint: Instant] = [:]
     var updates: [Int: UpdateForwarding] = [:]

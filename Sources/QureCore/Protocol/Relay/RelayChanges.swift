@@ -51,11 +51,12 @@ extension Relay {
         _ octets: [UInt8], _ request: DNSMessage, _ zone: DomainName, _ client: RelayClient, at now: Instant,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard let rule = updateRule(for: zone, client), rule.takesUnsigned || request.signature != nil else {
-            counters.refused += 1
-            var response = request.response(.refused)
-            explain(&response, request, .prohibited)
-            return [.answer(response.encoded(), client)]
+        let rule: UpdateRule
+        do throws(UpdateRule.Refusal) {
+            rule = try updateRule(for: zone, client)
+            guard rule.takesUnsigned || request.signature != nil else { throw .unsigned }
+        } catch {
+            return refuse(request, .refused, about: zone, client, error, at: now)
         }
         // A datagram that was sent again: its answer is under way, or was given a moment ago.
         if let known = recentUpdates.first(where: { $0.client == client && $0.octets == octets }), now < known.until {
@@ -65,14 +66,35 @@ extension Relay {
     }
 
     /// The rule of the closest domain, if it lets this client through.
-    private func updateRule(for name: DomainName, _ client: RelayClient) -> UpdateRule? {
-        let rule = configuration.updates.filter { name.isWithin($0.domain) }
-            .max { $0.domain.labelCount < $1.domain.labelCount }
+    private func updateRule(
+        for name: DomainName, _ client: RelayClient
+    ) throws(UpdateRule.Refusal) -> UpdateRule {
+        let rules = configuration.updates.filter { name.isWithin($0.domain) }
+        guard let rule = rules.max(by: { $0.domain.labelCount < $1.domain.labelCount }) else { throw .rule }
         let source = client.address.unmapped
         let isAllowed =
-            rule?.sources?.contains { $0.contains(source) }
+            rule.sources?.contains { $0.contains(source) }
             ?? Audiences.isLocal(configuration.audiences.audience(of: client.address))
-        return isAllowed ? rule : nil
+        guard isAllowed else { throw .source }
+        return rule
+    }
+
+    /// Tells who sent it why it is not passed on, and the log, once a minute at most: whoever forgot a line of the
+    /// configuration is to learn of it. What strangers send about domains that are none of ours is nobody's mistake.
+    private mutating func refuse(
+        _ request: DNSMessage, _ code: DNSResponseCode, about name: DomainName, _ client: RelayClient,
+        _ why: UpdateRule.Refusal, at now: Instant
+    ) -> [Output] {
+        counters.refused += 1
+        var response = request.response(code)
+        explain(&response, request, ExtendedError(ExtendedError.prohibited.code, why.rawValue))
+        let answer = Output.answer(response.encoded(), client)
+        let isOurs =
+            why != .rule || configuration.forward(for: name) != nil
+            || aliases.aliases.contains { $0.target.isWithin(name) || name.isWithin($0.name) }
+        guard isOurs, now >= nextUpdateComplaint ?? now else { return [answer] }
+        nextUpdateComplaint = now + NotifyGate.complaintInterval
+        return [answer, .report(.notPassedOn(name, by: client.address, why))]
     }
 
     /// A signed question goes to whoever may have the key: the servers of its domain, else the primary of its zone.
@@ -83,11 +105,11 @@ extension Relay {
     ) -> [Output] {
         let isLocal = Audiences.isLocal(configuration.audiences.audience(of: client.address))
         let forward = isLocal ? configuration.forward(for: question.name) : nil
-        guard let servers = forward?.servers ?? updateRule(for: question.name, client)?.primaries else {
-            counters.refused += 1
-            var response = request.response(.notAuthorized)
-            if request.edns != nil { response.edns = EDNS() }
-            return [.answer(response.encoded(), client)]
+        let servers: [DNSEndpoint]
+        do {
+            servers = if let forward { forward.servers } else { try updateRule(for: question.name, client).primaries }
+        } catch {
+            return refuse(request, .notAuthorized, about: question.name, client, error, at: now)
         }
         return passOn(octets, request, question.name, client, to: servers, at: now, using: &random)
     }

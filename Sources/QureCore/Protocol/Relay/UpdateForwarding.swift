@@ -23,6 +23,13 @@ package struct UpdateRule: Equatable, Sendable {
     /// Whether updates without a signature are passed on.
     package var takesUnsigned = false
 
+    /// Why an update, or a signed question, is not passed on.
+    package enum Refusal: String, Error {
+        case rule = "no forward-updates-to says where updates of it go"
+        case source = "its forward-updates-to does not let this address through: add from=NETWORK"
+        case unsigned = "it is not signed, and its forward-updates-to does not say unsigned=yes"
+    }
+
     /// `ADDR[,ADDR…] [zone=ZONE] [from=NETWORK,…] [unsigned=yes]`
     package init(setting text: String) throws(SettingError) {
         var words = try SettingWords(text)
