@@ -28,8 +28,10 @@ import Testing
 
     @Test(arguments: [
         ("json\n--interface eth0", "home.conf:2: write 'interface' without dashes"),
-        ("-i eth0", "home.conf:1: write 'i' without dashes"),
-        ("\ninterface=eth0", "home.conf:2: 'interface=eth0' \(noName)"),
+        ("-i eth0", "home.conf:1: write 'interface' for '-i'"), ("-z", "home.conf:1: write 'z' without dashes"),
+        ("\ninterface=eth0", "home.conf:2: write 'interface eth0' (name, blank, value)"),
+        ("label =  a=b\r\n", "home.conf:1: write 'label a=b' (name, blank, value)"),
+        ("=eth0", "home.conf:1: '=eth0' \(noName)"),
         ("[section]", "home.conf:1: '[section]' \(noName)"),
         ("ünterface eth0", "home.conf:1: 'ünterface' \(noName)"),
         ("json\nhelp", "home.conf:2: Unknown option '--help'"), ("version", "home.conf:1: Unknown option '--version'"),
@@ -42,7 +44,9 @@ import Testing
         ("\u{feff}json", "home.conf:1: '\u{feff}json' \(noName)"),
     ])
     func `a malformed line is named`(_ text: String, _ sentence: String) {
-        #expect(throws: Failure(.usage, sentence)) { try lines(text) }
+        #expect(throws: Failure(.usage, sentence)) {
+            try ConfigurationFile(Array(text.utf8), name: "home.conf") { $0 == "-i" ? "interface" : nil }
+        }
     }
 
     @Test func `lines that are too long or no text are named`() throws {
@@ -115,7 +119,7 @@ import Testing
 
 @Suite struct UsageHintTests {
     private let hint = UsageHint(commands: ["add", "del", "hold", "announce"]) { command in
-        ["--help", "--lease", "--interface"] + (command == "add" ? ["--unless-held"] : [])
+        ["-h", "--help", "--lease", "-i", "--interface"] + (command == "add" ? ["--unless-held"] : [])
     }
 
     @Test(arguments: [
@@ -124,6 +128,8 @@ import Testing
         ("zzz 192.0.2.1", nil), ("192.0.2.1", nil), ("", nil),
         ("-i eth0 hold 192.0.2.1/24", "options stand behind the command: 'hold' comes first"),
         ("--lease 2s add", "options stand behind the command: 'add' comes first"),
+        ("add --i eth0", "Unknown option '--i'; did you mean '--interface'?"),
+        ("add --x", "Unknown option '--x'"),
         ("add --lese 2s 192.0.2.1/24", "Unknown option '--lese'; did you mean '--lease'?"),
         ("hold --unless-held", "Unknown option '--unless-held'"), ("add --unless-held", nil),
         ("add --lease=2s -- --lese", nil), ("--bogus", "Unknown option '--bogus'"),

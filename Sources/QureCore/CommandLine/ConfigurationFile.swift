@@ -30,8 +30,11 @@ package struct ConfigurationFile: Equatable, Sendable {
     /// Longest line taken, in bytes.
     static let maximumLine = 4096
 
-    /// Reads the text of the file `name`. A malformed line is a usage failure that names file and line.
-    package init(_ text: [UInt8], name: String) throws(Failure) {
+    /// Reads the text of the file `name`. A malformed line is a usage failure that names file and line. `longName`
+    /// knows of `-v` that it is `verbose`.
+    package init(
+        _ text: [UInt8], name: String, longName: (String) -> String? = { _ in nil }
+    ) throws(Failure) {
         self.name = name
         lines = []
         let ended = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -51,17 +54,27 @@ package struct ConfigurationFile: Equatable, Sendable {
             let text = Self.trimmed(Self.withoutComment(line.utf8[...]))
             guard !text.isEmpty else { continue }
             let option = String(Substring(text.prefix { !Self.isBlank($0) }))
+            let value = String(Substring(Self.trimmed(text.dropFirst(option.utf8.count))))
             guard !option.hasPrefix("-") else {
+                if let long = longName(option) { throw fail("write '\(long)' for '\(option)'") }
                 throw fail("write '\(option.drop { $0 == "-" })' without dashes")
             }
+            if let pair = Self.pair(option, value) { throw fail("write '\(pair)' (name, blank, value)") }
             guard option.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }) else {
                 throw fail("'\(option)' is not an option's name (one option per line: name, blank, value)")
             }
             guard !Self.requests.contains(option) else { throw fail("Unknown option '--\(option)'") }
             guard option != "config" else { throw fail("a configuration file cannot name another one") }
-            let value = String(Substring(Self.trimmed(text.dropFirst(option.utf8.count))))
             lines.append(Line(number: index + 1, option: option, value: value))
         }
+    }
+
+    /// How a line is to be written that says `name=value` or `name = value`, as files of other programs do.
+    private static func pair(_ option: String, _ value: String) -> String? {
+        let text = option.contains("=") ? "\(option) \(value)" : value.hasPrefix("= ") ? "\(option)\(value)" : ""
+        let sides = text.split(separator: "=", maxSplits: 1).map { $0.utf8[...] }
+        guard sides.count == 2, !text.hasPrefix("=") else { return nil }
+        return sides.map { String(Substring(trimmed($0))) }.joined(separator: " ")
     }
 
     /// A `#` at the start or behind a blank begins a comment; within a word it is part of the value.

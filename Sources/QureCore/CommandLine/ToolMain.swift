@@ -179,7 +179,8 @@ extension Tool {
         }
         guard let name else { return nil }
         do {
-            return try ConfigurationFile(TextFile.read(name), name: name)
+            let command = arguments.first.flatMap { hint.commands.contains($0) ? $0 : nil }
+            return try ConfigurationFile(TextFile.read(name), name: name) { hint.longName(of: $0, of: command) }
         } catch let error as SystemError {
             throw Failure(.usage, "\(error)")
         }

@@ -30,10 +30,20 @@ package struct UsageHint {
         for argument in arguments.prefix(while: { $0 != "--" }) where argument.hasPrefix("--") {
             let name = String(argument.prefix { $0 != "=" })
             if known.contains(name) { continue }
-            let meant = Self.closest(to: name, of: known)
+            let meant =
+                longName(of: String(name.dropFirst()), of: command).map { "--\($0)" }
+                ?? Self.closest(to: name, of: known.filter { $0.hasPrefix("--") })
             return "Unknown option '\(name)'" + (meant.map { "; did you mean '\($0)'?" } ?? "")
         }
         return nil
+    }
+
+    /// What a short option is in full, without dashes: in a tool's help it stands behind it.
+    package func longName(of short: String, of command: String?) -> String? {
+        guard short.utf8.count == 2, case let known = options(command), let index = known.firstIndex(of: short),
+            index + 1 < known.count, known[index + 1].hasPrefix("--")
+        else { return nil }
+        return String(known[index + 1].dropFirst(2))
     }
 
     /// The word with the fewest slips of the pen, if those are at most two and fewer than a third of it.
