@@ -47,6 +47,7 @@ struct MemberTests {
         ("\n# why\n  health-fall 0\n", 7, "--health-fall and --health-rise take 1 to 1000"),
         ("key-file /none\n", 5, "open /none: No such file or directory: make one with 'qure-elect keygen'"),
         ("address 192.168.1.0/24\n", 5, "192.168.1.0/24: is the network's own or its broadcast address"),
+        ("-v\n", 5, "write 'verbose' for '-v'"), ("v\n", 5, "Unknown option '--v'; did you mean '--verbose'?"),
         ("intervall 100ms\n", 5, "Unknown option '--intervall'; did you mean '--interval'?"),
         ("lease 1ms\n", 5, "--lease takes 100ms to a day"), ("virtual-mac zz\n", 5, "'zz' is not a hardware address"),
     ])
@@ -76,6 +77,12 @@ struct MemberTests {
         }
     }
 
+    @Test func `a file of the form name=value is told the form before a key is missed`() throws {
+        let result = try Self.member([], Self.good.replacing(" ", with: "=").replacing("insecure", with: "key-file=/a"))
+        let why = "write 'cluster home' (name, blank, value)"
+        #expect(result == ToolResult(64, errors: "qure-elect: FOLDER/home.conf:1: \(why)\n"))
+    }
+
     @Test func `a key that is there and is none is named as well`() throws {
         let result = try Self.member(["--check-config"], "cluster home\naddress 192.168.1.11/24\n", beside: "1 23\n")
         let why = "line 1: a key needs at least 32 octets, this one has 1"
@@ -85,6 +92,8 @@ struct MemberTests {
     @Test func `a good file is checked without a word, and how much is said is passed on`() throws {
         for options in [[], ["-v"], ["-vv", "--quiet"], ["-q", "--verbose"]] {
             #expect(try Self.member(["--check-config"] + options, Self.good) == ToolResult(0))
+            let fromWindows = (Self.good + "\nlease 3s\n").replacing("\n", with: "\r\n")
+            #expect(try Self.member(["--check-config"] + options, fromWindows) == ToolResult(0))
         }
         // What may be said more than once.
         let more = "address fd00::11/64\npeer 192.168.1.22\npeer 192.168.1.23\nverbose\nverbose\n"

@@ -27,6 +27,7 @@ struct StandbyTests {
         "address 192.168.1.11/24\n",
         "# the site\n\n  address\t192.168.1.11/24   # behind a blank\ninterface eth0\ninterval 100ms\nfall 5\n",
         "address 192.168.1.11/24\naddress fd00::11/64\nlease 3s\nstate-dir /run/elsewhere\nverbose\n",
+        "# Windows\r\naddress 192.168.1.11/24\r\n\r\ninterface eth0 \r\nverbose\r\nfall 5 # five\r\n",
         "virtual-mac\nno-verify\nlabel eth0:qure\nadopt\njson\naddress 192.168.1.11/24",
     ])
     func `a configuration file is read`(_ text: String) {
@@ -41,7 +42,11 @@ struct StandbyTests {
         ("interface a/b\n", 1, "'a/b' cannot be an interface's name"),
         ("address\n", 1, "is not an address"),
         ("address 192.168.1.11 24\n", 1, "is not an address"),
-        ("bogus 1\n", 1, "--bogus"),
+        ("bogus 1\n", 1, "no option 'bogus'"),
+        ("adress 192.168.1.11/24\n", 1, "no option 'adress' (see 'qure-standby --help')"),
+        ("interval 100\n", 1, "--interval takes 1ms to 60s, not 100; write it like 100ms"),
+        ("interface=eth0\n", 1, "write 'interface eth0' (name, blank, value)"),
+        ("-v\n", 1, "write 'verbose' for '-v'"), ("--fall 3\n", 1, "write 'fall' without dashes"),
         ("\n\n-interval 1s\n", 3, "'-interval' is not an option's name"),
         ("config /etc/other\n", 1, "'config' is not an option's name"),
         ("no-verify 1\n", 1, "--no-verify"),
@@ -67,10 +72,18 @@ struct StandbyTests {
         #expect(result.errors.contains(complaint) && result.errors.split(separator: "\n").count == 1)
     }
 
+    @Test func `a file without an address is named`() {
+        let result = Self.standby([], configuration: "interface eth0\n")
+        let line = "add a line 'address ADDRESS/LEN': which address?"
+        #expect(result.status == 64 && result.errors.hasPrefix("qure-standby: FOLDER/home.conf: \(line)"), "\(result)")
+    }
+
     /// The tools speak for themselves where what they would refuse comes from the command line.
     @Test func `what the tools would refuse later is refused at once`() {
         let result = Self.standby(["--fall", "0", "192.168.1.11/24"])
         #expect(result.status == 64 && result.errors.contains("--fall takes 1 to 1000, not 0"))
+        let slow = Self.standby(["--interval", "2m", "192.168.1.11/24"])
+        #expect(slow.status == 64 && slow.errors.contains("--interval takes 1ms to 60s, not 2m"))
         let option = Self.standby(["192.168.1.11/24", "--", "--bogus"])
         #expect(option.status == 64 && option.errors.contains("--bogus"))
     }
