@@ -145,6 +145,10 @@ struct ProxyOptions: ParsableArguments {
                 "allow-recursion with every address and an upstream would be an open resolver, which others abuse: "
                     + "name your networks, or leave 'upstream' out and 'forward' your domains")
         }
+        try refuseOwnAddresses()
+        if let name = record.first(where: { $0.isHidden(by: alias) })?.name {
+            throw ValidationError("'\(name)' is an alias, and has a record of its own: leave one out")
+        }
         if let twice = Self.twice(alias.map(\.name)) {
             throw ValidationError("'\(twice)' is an alias twice")
         }
@@ -160,6 +164,17 @@ struct ProxyOptions: ParsableArguments {
         if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
             throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
         }
+    }
+
+    /// Who asks himself waits for his own answer.
+    private func refuseOwnAddresses() throws {
+        let asked =
+            upstream.map { ("upstream", $0) } + forward.flatMap(\.servers).map { ("forward", $0) }
+            + alias.flatMap(\.servers).map { ("alias", $0) }
+            + forwardUpdatesTo.flatMap(\.primaries).map { ("forward-updates-to", $0) }
+        guard let (option, own) = asked.first(where: { listen.contains($0.1) }) else { return }
+        throw ValidationError(
+            "\(option): \(own) is an address that this proxy listens on itself: name the server behind it")
     }
 
     /// The first name that is there twice.
@@ -227,6 +242,10 @@ extension ProxyOptions {
         var warnings = zone.flatMap { zone in
             zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
         }
+        for zone in zone {
+            guard let name = zone.content.records.first(where: { $0.isHidden(by: alias) })?.name else { continue }
+            warnings.append("\(zone.file): '\(name)' is an alias, which hides the addresses that it has there")
+        }
         // Meant for the world, but resolvers ask without RD.
         let isForAll = allowRecursion.contains { $0.network.length == 0 }
         if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
@@ -244,6 +263,13 @@ extension ProxyOptions {
         let connected = try netlink.addresses().map(\.prefix.network)
         let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
         return Array(Set(connected + loopback)).sorted { $0.address < $1.address }
+    }
+}
+
+extension DNSRecord {
+    /// Whether it is never given, for its name is an alias, which has the addresses of another one.
+    fileprivate func isHidden(by aliases: [Alias]) -> Bool {
+        [.a, .aaaa, .cname].contains(type) && aliases.contains { $0.name == name }
     }
 }
 

@@ -42,6 +42,11 @@ struct DNSProxyConfigurationTests {
         Row("alias a.test=b.test\n\nalias A.test=c.test", 3, "alias twice"),
         Row("alias a.test=b.test\nalias a.test=c.test\nalias a.test=d.test", 2, "alias twice"),
         Row("alias b.test=c.test\nalias a.test=b.test", 2, "alias itself"),
+        Row("forward a.test 127.0.0.1", 1, "DOMAIN=ADDR, as in"), Row("alias a.test b.test", 1, "NAME=TARGET, as in"),
+        Row("alias a.test=192.0.2.1", 1, "is an address"), Row("authority a.test ns=192.0.2.1", 1, "is an address"),
+        Row("alias a.test=b.test\nrecord a.test 60 A 192.0.2.1", 2, "is an alias, and has a record"),
+        Row("listen 127.0.0.1:53\nupstream 127.0.0.1", 2, "upstream: 127.0.0.1#53 is an address that this proxy"),
+        Row("listen ::1\nforward a.test=192.0.2.1,::1", 2, "forward: ::1#53 is an address that this proxy"),
         Row("forward a.test", 1, "DOMAIN=ADDR"), Row("forward a.test=1.2", 1, "not an address"),
         Row("forward a.test=127.0.0.1 public=maybe", 1, "public=yes"),
         Row("forward .=127.0.0.1 public=yes", 1, "delegated", "root"),
@@ -80,6 +85,8 @@ struct DNSProxyConfigurationTests {
         #expect(result.errors.contains("\(folder.path)/odd.zone:5: 'a.test.' is not within the zone 'b.test.'"))
         let (all, _) = try Self.check("forward a.test=127.0.0.1:5300\nallow-recursion 0.0.0.0/0\n")
         #expect(all.status == 0 && all.errors.contains("'forward a.test.=ADDR public=yes'"), "\(all)")
+        let (hidden, file) = try Self.check("zone a.test FOLDER/plain.zone\nalias ns.a.test=b.test\n")
+        #expect(hidden.status == 0 && hidden.errors.contains("\(file.path)/plain.zone: 'ns.a.test.' is an alias"))
         let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
     }

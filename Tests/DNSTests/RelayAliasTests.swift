@@ -182,8 +182,12 @@ struct RelayAliasTests {
         }
     }
 
+    private static let form = "NAME=TARGET, as in 'cloud.example.com=cloudns.example.com'"
+
     @Test(arguments: [
-        ("c.example", "'c.example' is not of the form NAME=TARGET"), ("=a", "'=a' is not of the form NAME=TARGET"),
+        ("c.example", "'c.example' is not of the form \(form)"), ("=a", "'=a' is not of the form \(form)"),
+        ("c.example dyn.test", "'c.example dyn.test' is not of the form \(form)"),
+        ("a=192.0.2.1", "'192.0.2.1' is an address, where a domain name is wanted"),
         ("c.example=x.c.example", "'c.example' would be an alias of itself"),
         ("a..b=c", "'a..b' is not a domain name"),
         ("a=b ask=x", "'x' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"),

@@ -120,6 +120,9 @@ extension DomainName {
         guard !text.isEmpty, let name = DomainName(String(text)) else {
             throw SettingError("'\(text)' is not a domain name")
         }
+        guard IPAddress(String(text)) == nil else {
+            throw SettingError("'\(text)' is an address, where a domain name is wanted")
+        }
         self = name
     }
 }
@@ -176,11 +179,13 @@ package struct SettingWords: Sendable {
         throw SettingError("'\(word.name)' is not understood in '\(text)'; known are \(known)")
     }
 
-    /// The two sides of `LEFT=RIGHT`.
-    package func sides(_ form: String) throws(SettingError) -> (left: String, right: String) {
-        let parts = subject.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    /// The two sides of a setting's first word, `LEFT=RIGHT`. It is to be looked at before the others: who forgot the
+    /// sign has written two words.
+    package static func sides(of text: String, _ form: String) throws(SettingError) -> (left: String, right: String) {
+        let first = text.split(maxSplits: 1) { $0 == " " || $0 == "\t" }.first ?? ""
+        let parts = first.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
-            throw SettingError("'\(subject)' is not of the form \(form)")
+            throw SettingError("'\(text)' is not of the form \(form)")
         }
         return (String(parts[0]), String(parts[1]))
     }
@@ -189,8 +194,8 @@ package struct SettingWords: Sendable {
 extension Alias {
     /// `NAME=TARGET [ask=ADDR,…] [ttl-max=DURATION] [stale=DURATION] [other=nodata|pass]`
     package init(setting text: String) throws(SettingError) {
+        let sides = try SettingWords.sides(of: text, "NAME=TARGET, as in 'cloud.example.com=cloudns.example.com'")
         var words = try SettingWords(text)
-        let sides = try words.sides("NAME=TARGET")
         self.init(try DomainName(setting: sides.left), target: try DomainName(setting: sides.right))
         guard !target.isWithin(name), !name.isRoot else {
             throw SettingError("'\(sides.left)' would be an alias of itself")
@@ -216,8 +221,8 @@ extension Alias {
 extension RelayConfiguration.Forward {
     /// `DOMAIN=ADDR[,ADDR…] [public=yes]`
     package init(setting text: String) throws(SettingError) {
+        let sides = try SettingWords.sides(of: text, "DOMAIN=ADDR, as in 'example.com=192.0.2.1'")
         var words = try SettingWords(text)
-        let sides = try words.sides("DOMAIN=ADDR")
         self.init(try DomainName(setting: sides.left), try DNSEndpoint.list(setting: sides.right))
         isPublic = try words.takeAnswer("public")
         guard !isPublic || !domain.isRoot else {
