@@ -66,7 +66,10 @@ final class ProxyRun {
                     .permission, "\(error) (needs CAP_NET_BIND_SERVICE: run it as root, or listen on a port above 1023)"
                 )
             case EADDRNOTAVAIL:
-                throw Failure(.system, "\(error) (this host has no such address; --listen one that it has)")
+                throw Failure(
+                    .system,
+                    "\(error) (this host has no such address now; --listen one that it always has, or 0.0.0.0 or ::; "
+                        + "for one that moves between hosts set net.ipv4.ip_nonlocal_bind=1, or net.ipv6's)")
             default: throw error
             }
         }
