@@ -228,7 +228,8 @@ struct DNSProxyChangeTests {
         let proxy = try ProxyUnderTest(options.map { $0.replacing("SERVER", with: "127.0.0.1:\(server.port)") })
         let words = [
             Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "--server", "127.0.0.1#\(proxy.port)",
-            "--resolv-conf", "/dev/null", "--allow-private", "--address", "192.0.2.7", "-k", server.path("k256"),
+            "--zone", "z.test", "--resolv-conf", "/dev/null", "--allow-private", "--address", "192.0.2.7",
+            "-k", server.path("k256"),
         ]
         let result = RunningTool(words).finish()
         #expect(result.status == 77 && result.errors.contains("(qure-dnsproxy: forward-updates-to)"), "\(result)")
