@@ -110,7 +110,7 @@ struct VirtualOptions: ParsableArguments {
 
     /// The hardware address for these addresses, if one is wanted.
     func mac(for prefixes: [Prefix]) -> MACAddress? {
-        virtualMac.map { MACAddress($0) ?? VirtualMAC.derived(from: prefixes[0].address) }
+        virtualMac.map { MACAddress($0) ?? .virtual(for: prefixes[0].address) }
     }
 }
 
@@ -118,15 +118,6 @@ struct VirtualOptions: ParsableArguments {
 enum VirtualMAC {
     /// What stands for it on the command line.
     static let automatic = "auto"
-
-    /// The one derived from the first address that is claimed: locally administered, the same wherever that address is
-    /// claimed.
-    static func derived(from claimed: IPAddress) -> MACAddress {
-        // 06 is locally administered; 51 stands for Q. Of an IPv6 address the 32 bits are a hash (FNV-1a).
-        let hash = claimed.octets.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        let low = claimed.bitWidth == 32 ? UInt32(truncatingIfNeeded: claimed.number) : hash
-        return MACAddress(rawValue: 0x0651_0000_0000 | UInt64(low))
-    }
 }
 
 /// Refuses what cannot be put on an interface.

@@ -229,7 +229,7 @@ struct CheckJudgement {
         }
         let known = Dictionary(peers.compactMap { peer in peer.mac.map { ($0, peer) } }) { first, _ in first }
         let holders = evidence.holders[address] ?? []
-        let strange = holders.filter { known[$0] == nil }
+        let strange = holders.filter { known[evidence.hosts[$0] ?? $0] == nil }
         let member = holders.compactMap { known[$0] }.max { !$0.hasLed && $1.hasLed }
         guard !strange.isEmpty else {
             if let member { return [finding(member, having: address)] }
@@ -240,6 +240,10 @@ struct CheckJudgement {
         let names = strange.sorted().map(\.description).joined(separator: ", ")
         // A master's virtual MAC is not the one that its member tells.
         if strange.count == 1, member == nil, let master = peers.first(where: { $0.role == .master }) {
+            // Nobody else has the one that is made of the address.
+            if strange == [.virtual(for: options.address[0].address)] {
+                return [finding(.ok, "address", "\(master.name) has \(address), at its virtual MAC \(names)")]
+            }
             return [
                 finding(
                     .warning, "address",

@@ -39,6 +39,8 @@ struct CheckEvidence {
     var end = Instant(nanoseconds: 0)
     /// Who said that it has an address: the shared ones, and the gateways.
     var holders: [IPAddress: Set<MACAddress>] = [:]
+    /// The hosts' own hardware addresses, where announcements from virtual ones have named them.
+    var hosts: [MACAddress: MACAddress] = [:]
     /// Whether the members were asked: not without a key.
     var hasAsked = false
     /// Whether a datagram to the group came back.
@@ -189,6 +191,8 @@ final class CheckListening {
     private func note(_ sighting: Sighting) {
         guard evidence.holders[sighting.address, default: []].count < CheckEvidence.maximum else { return }
         evidence.holders[sighting.address, default: []].insert(sighting.identity)
+        guard sighting.identity != sighting.mac, evidence.hosts.count < CheckEvidence.maximum else { return }
+        evidence.hosts[sighting.mac] = sighting.identity
     }
 
     private func hearServer(_ bytes: [UInt8]) {

@@ -74,6 +74,36 @@ extension InTheLab {
             #expect(json.status == 0)
         }
 
+        @Test(arguments: [
+            ("virtual-mac", "ok address: h2 has 192.168.1.11, at its virtual MAC 06:51:c0:a8:01:0b"),
+            (
+                "virtual-mac 52:54:00:99:99:99",
+                "warning address: 192.168.1.11 is at 52:54:00:99:99:99: that is right if h2, the master, has a virtual"
+            ),
+        ])
+        func `a master's virtual MAC is known as its own`(_ line: String, _ finding: String) throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let folder = shell("mktemp -d").output.filter { $0 != "\n" }
+            defer { shell("rm -r '\(folder)'") }
+            let lines = "cluster test\naddress \(Lab.Plan.shared)\ninsecure\nname h2\nstate-dir \(folder)\n\(line)\n"
+            try TextFile.replace("\(folder)/test.conf", with: Array(lines.utf8))
+            let words = [try Toolbox.path(of: "qure-member"), "\(folder)/test.conf"]
+            let member = try lab.host(2).start(words, environment: ["TMPDIR": folder])
+            defer { _ = member.stop() }
+            let isTaken = eventually { member.output.contains("\(Lab.Plan.address) taken ") }
+            try #require(isTaken, "\(member.output)\(member.errors)")
+            // Its announcements, between which there are not two seconds, name the host.
+            let early = try CheckRun(lab.host(1), seconds: 2)
+            #expect(early.status == 0 && early.output.contains("ok address: h2 has 192.168.1.11\n"), "\(early.output)")
+            // The last one for half a minute.
+            let tool = Executables.path("qure-claim")
+            let isQuiet = eventually {
+                (try? lab.host(2).run(tool, "show", "--state-dir", folder).output)?.contains(" announced 6 ") == true
+            }
+            try #require(isQuiet, "\(member.output)\(member.errors)")
+            try CheckRun(lab.host(1)).says(finding)
+        }
+
         @Test func `on the master itself it takes nothing away`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let master = try Self.master(lab)

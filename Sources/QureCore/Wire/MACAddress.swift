@@ -35,6 +35,15 @@ package struct MACAddress: Hashable, Comparable, Sendable, LosslessStringConvert
         MACAddress(rawValue: 0x0100_5e00_0000 | UInt64(group.rawValue & 0x7f_ffff))
     }
 
+    /// The one that goes along with addresses that move between hosts, unless another one is chosen (`--virtual-mac`):
+    /// derived from the first of them, so that it is the same wherever they are.
+    package static func virtual(for claimed: IPAddress) -> MACAddress {
+        // 06 is locally administered; 51 stands for Q. Of an IPv6 address the 32 bits are a hash (FNV-1a).
+        let hash = claimed.octets.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        let low = claimed.bitWidth == 32 ? UInt32(truncatingIfNeeded: claimed.number) : hash
+        return MACAddress(rawValue: 0x0651_0000_0000 | UInt64(low))
+    }
+
     /// The six octets, first one first.
     package var octets: [UInt8] {
         stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: rawValue >> UInt64($0)) }
