@@ -156,7 +156,7 @@ import Testing
         Row("--json\n", "1: write 'json' without dashes"),
         Row(
             "interface=eth0\n",
-            "1: 'interface=eth0' is not an option's name (one option per line: name, blank, value)"),
+            "1: write 'interface eth0' (name, blank, value)"),
         Row("interface eth0\nconfig other\n", "2: a configuration file cannot name another one"),
         Row("interface eth\u{1}0\n", "1: the line has a control character in it"),
         Row("interface\n", "1: Missing value for '--interface <interface>'"),
