@@ -3,7 +3,7 @@
 // living element neither ARP or neighbour answers nor packets leave from the address, even while it is still on the
 // interface. Who vouches is this process, each time that it opens the fence, or where it has said so the heartbeats
 // that leave this host. What the tables look like, and why they harm nobody when they are left behind, is in
-// FenceRules.swift and LeaseRules.swift.
+// FenceRules.swift and LeaseRules.swift. KernelLease is the elector's view of it: whether its heartbeats are heeded.
 
 import CNetlink
 import Glibc
