@@ -103,6 +103,25 @@ extension InTheLab {
             #expect(site.said.contains("fault: follower-stalled"))
         }
 
+        @Test func `while the heartbeats renew the lease, the follower is not woken for each`() throws {
+            // Nobody here asks who has the address: that would wake it.
+            let lab = try Lab(hosts: 1), cluster = try Cluster(lab)
+            try cluster.start(1)
+            #expect(eventually { (try? lab.host(1).has(Lab.Plan.address)) == true }, "\(cluster.said)")
+            let follower = try #require(lab.host(1).processes(named: "qure-claim").first)
+            func wakes() -> Int {
+                let count = shell("sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' /proc/\(follower)/status").output
+                return Int(count.filter(\.isNumber)) ?? 0
+            }
+            let isAsleep = eventually(within: .seconds(20)) {
+                let before = wakes()
+                usleep(2_000_000)  // the time that is looked at: twenty heartbeats
+                return before > 0 && wakes() - before <= 10
+            }
+            #expect(isAsleep, "\(cluster.said)")
+            #expect(try lab.host(1).has(Lab.Plan.address) && cluster.isMaster(1))
+        }
+
         @Test func `an elector that hangs is named, not waited for`() throws {
             let cluster = try ElectedSite(hosts: 2)
             #expect(eventually { cluster.ask(1, "status").status == 0 }, "\(cluster.said)")
