@@ -42,7 +42,7 @@ struct AuthoritySearch {
     private var search: ZoneSearch
     /// Whether the question for the zone has been signed, and what was answered to it that is no help.
     private var isSigned = false
-    private var refusal: DNSMessage?
+    private var refusal: DNSExchange.Answer?
 
     /// Each question.
     static let timing: DNSExchange.Timing = {
@@ -143,13 +143,19 @@ struct AuthoritySearch {
         if let answer {
             let isRefused = answer.message.responseCode == .refused || answer.rejection != nil
             guard isRefused else { return judge(answer.message) }
-            refusal = answer.message
+            refusal = answer
         }
         if !isSigned, key != nil, !chosen.isEmpty {
             isSigned = true
             return ask(zoneExchange, .zone)
         }
-        if let refusal { return judge(refusal) }
+        if let refusal {
+            // The server may know the zone; the key it does not.
+            if let rejection = refusal.rejection, case .refused = rejection {
+                return .ended(.failure(.rejected(rejection)))
+            }
+            return judge(refusal.message)
+        }
         let why = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
         return .ended(.failure(.unreachable("the zone was not found: \(why)")))
     }
@@ -158,7 +164,12 @@ struct AuthoritySearch {
         switch search.take(answer) {
         case .ask: return askForZone()
         case .unsuccessful(let code):
-            return .ended(.failure(.noZone("\(code) to the question for the zone: name it with --zone and --server")))
+            let remedy =
+                chosen.isEmpty
+                ? "name it with --zone and --server"
+                : "name it with --zone, or its primary with --server; a proxy that passes no updates on is of no use "
+                    + "here (qure-dnsproxy: forward-updates-to)"
+            return .ended(.failure(.noZone("\(code) to the question for the zone: \(remedy)")))
         case .nowhere:
             return .ended(
                 .failure(.noZone("no zone that \(name.relativeDescription) is in: name it with --zone")))

@@ -228,11 +228,17 @@ struct DNSProxyChangeTests {
         let proxy = try ProxyUnderTest(options.map { $0.replacing("SERVER", with: "127.0.0.1:\(server.port)") })
         let words = [
             Executables.path("qure-dnsupdate"), "register", "cloud.z.test", "--server", "127.0.0.1#\(proxy.port)",
-            "--zone", "z.test", "--resolv-conf", "/dev/null", "--allow-private", "--address", "192.0.2.7",
-            "-k", server.path("k256"),
+            "--resolv-conf", "/dev/null", "--allow-private", "--address", "192.0.2.7", "-k", server.path("k256"),
         ]
-        let result = RunningTool(words).finish()
+        let result = RunningTool(words + ["--zone", "z.test"]).finish()
         #expect(result.status == 77 && result.errors.contains("(qure-dnsproxy: forward-updates-to)"), "\(result)")
+        // Whose domain it does not even forward, does not learn the zone.
+        let search = RunningTool(words).finish()
+        #expect(search.status != 0 && search.errors.contains("(qure-dnsproxy: forward-updates-to)"), "\(search)")
+        if options[0] == "--alias" {
+            let remedy = "NOTAUTH to the question for the zone: name it with --zone, or its primary with --server"
+            #expect(search.status == 1 && search.errors.contains(remedy), "\(search)")
+        }
         let line = "z.test. is not passed on: no forward-updates-to says where updates of it go"
         #expect(eventually { proxy.process.errors.contains(line) }, "\(proxy.process.errors)")
     }

@@ -133,6 +133,9 @@ struct RegisterServerTests {
         let shown = try NameServer(.named, statement: "allow-query { key k256; 127.0.0.2; };")
         let result = RunningTool(RegisteredName(shown, "cloud").words("register", Self.register)).finish()
         #expect(result.status == 0, "\(result)")
+        shown.write("wrong", "key \"k256\" { algorithm hmac-sha256; secret \"\(NameServer.secret("another"))\"; };\n")
+        let wrong = RunningTool(RegisteredName(shown, "cloud").words("register", Self.register, key: "wrong")).finish()
+        #expect(wrong.status == 77 && wrong.errors.contains("BADSIG: the key's secret"), "\(wrong)")
         let closed = try NameServer(.named, statement: "allow-query { none; };")
         let words = RegisteredName(closed, "cloud").words("register", Self.register)
         for zone in [[], ["--zone", "z.test"]] {
