@@ -166,15 +166,33 @@ struct ProxyOptions: ParsableArguments {
         }
     }
 
-    /// Who asks himself waits for his own answer.
+    /// Who asks himself waits for his own answer. What is wrong on every host is refused here; for what is so on this
+    /// one now there are `warnings`.
     private func refuseOwnAddresses() throws {
-        let asked =
-            upstream.map { ("upstream", $0) } + forward.flatMap(\.servers).map { ("forward", $0) }
-            + alias.flatMap(\.servers).map { ("alias", $0) }
-            + forwardUpdatesTo.flatMap(\.primaries).map { ("forward-updates-to", $0) }
-        guard let (option, own) = asked.first(where: { listen.contains($0.1) }) else { return }
+        guard
+            let (option, own) = asked.first(where: { _, server in
+                listen.contains(server) || server.address.isLoopback && isEveryAddressListened(like: server)
+            })
+        else { return }
         throw ValidationError(
             "\(option): \(own) is an address that this proxy listens on itself: name the server behind it")
+    }
+
+    /// The servers that are asked, and by which option.
+    private var asked: [(option: String, server: DNSEndpoint)] {
+        upstream.map { ("upstream", $0) } + forward.flatMap(\.servers).map { ("forward", $0) }
+            + alias.flatMap(\.servers).map { ("alias", $0) }
+            + forwardUpdatesTo.flatMap(\.primaries).map { ("forward-updates-to", $0) }
+    }
+
+    /// Whether the proxy listens on all addresses of this one's family, at the same port.
+    private func isEveryAddressListened(like server: DNSEndpoint) -> Bool {
+        let every: IPAddress =
+            switch server.address {
+            case .v4: .v4(.unspecified)
+            case .v6: .v6(.unspecified)
+            }
+        return listen.contains(DNSEndpoint(every, port: server.port))
     }
 
     /// The first name that is there twice.
@@ -246,6 +264,13 @@ extension ProxyOptions {
             guard let name = zone.content.records.first(where: { $0.isHidden(by: alias) })?.name else { continue }
             warnings.append("\(zone.file): '\(name)' is an alias, which hides the addresses that it has there")
         }
+        // Not refused: the address may move between hosts, and the server be another one soon.
+        let own = Self.ownAddresses
+        for (option, server) in asked where own.contains(server.address) && isEveryAddressListened(like: server) {
+            warnings.append(
+                "\(option): \(server) is an address of this host, where this proxy listens itself: it is passed over "
+                    + "as long as that is so")
+        }
         // Meant for the world, but resolvers ask without RD.
         let isForAll = allowRecursion.contains { $0.network.length == 0 }
         if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
@@ -254,6 +279,12 @@ extension ProxyOptions {
                     + "and want no recursion: write 'forward \(domain)=ADDR public=yes' instead")
         }
         return warnings
+    }
+
+    /// The addresses of this host's interfaces; link-local ones may be another host's on another link.
+    private static var ownAddresses: Set<IPAddress> {
+        guard var netlink = try? Netlink(), let addresses = try? netlink.addresses() else { return [] }
+        return Set(addresses.map(\.prefix.address).filter { !$0.isLinkLocalV6 })
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.

@@ -47,6 +47,8 @@ struct DNSProxyConfigurationTests {
         Row("alias a.test=b.test\nrecord a.test 60 A 192.0.2.1", 2, "is an alias, and has a record"),
         Row("listen 127.0.0.1:53\nupstream 127.0.0.1", 2, "upstream: 127.0.0.1#53 is an address that this proxy"),
         Row("listen ::1\nforward a.test=192.0.2.1,::1", 2, "forward: ::1#53 is an address that this proxy"),
+        Row("upstream 127.0.0.2\nlisten 0.0.0.0", 2, "upstream: 127.0.0.2#53 is an address that this proxy"),
+        Row("listen [::]:5353\nalias a.test=b.test ask=[::1]:5353", 2, "alias: ::1#5353 is an address that this"),
         Row("forward a.test", 1, "DOMAIN=ADDR"), Row("forward a.test=1.2", 1, "not an address"),
         Row("forward a.test=127.0.0.1 public=maybe", 1, "public=yes"),
         Row("forward .=127.0.0.1 public=yes", 1, "delegated", "root"),
@@ -89,6 +91,30 @@ struct DNSProxyConfigurationTests {
         #expect(hidden.status == 0 && hidden.errors.contains("\(file.path)/plain.zone: 'ns.a.test.' is an alias"))
         let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
+    }
+
+    @Test(
+        .enabled(if: PrivateNamespace.missing == nil, "\(PrivateNamespace.missing ?? "")"),
+        arguments: [("0.0.0.0", "198.51.100.77"), ("[::]", "2001:db8:77::1")])
+    func `a server that has an address of this host is told of where all are listened on`(
+        _ every: String, _ own: String
+    ) throws {
+        try PrivateNamespace.prepare()
+        must("ip addr add \(own) dev lo")
+        defer { shell("ip addr del \(own) dev lo") }
+        let line = "upstream: \(own)#53 is an address of this host"
+        let (result, _) = try Self.check("listen \(every):53\nupstream \(own)\n")
+        #expect(result.status == 0 && result.errors.contains(line), "\(result)")
+        // Of another port or family it may be somebody else's, and so may that of another host.
+        let (loopback, other) = own.contains(":") ? ("::1", "2001:db8:77::2") : ("127.0.0.1", "198.51.100.78")
+        let family = own.contains(":") ? "0.0.0.0" : "[::]"
+        for text in [
+            "listen \(every):5353\nupstream \(own)\nforward a.test=\(loopback)", "listen \(every)\nupstream \(other)",
+            "listen \(family)\nupstream \(own)\nforward a.test=\(loopback)",
+        ] {
+            let (result, _) = try Self.check(text + "\n")
+            #expect(result == ToolResult(0), "\(text): \(result)")
+        }
     }
 
     @Test func `the set-ups of the page and of the README can be used as they stand`() throws {
