@@ -45,7 +45,7 @@ package final class Cluster: Contestant {
         self.tolerance = tolerance
         self.addresses = addresses
         self.lines = lines
-        folder = shell("mktemp -d").output.filter { $0 != "\n" }
+        folder = shell("mktemp -d -p /run").output.filter { $0 != "\n" }
         shell("umask 077; '\(try Toolbox.path(of: "qure-elect"))' keygen > '\(folder)/key' 2> /dev/null")
     }
 
@@ -136,7 +136,7 @@ package final class Keepalived: Contestant {
     package init(_ lab: Lab, interval: Duration) {
         self.lab = lab
         self.interval = interval
-        folder = shell("mktemp -d").output.filter { $0 != "\n" }
+        folder = shell("mktemp -d -p /run").output.filter { $0 != "\n" }
     }
 
     deinit { shell("rm -r '\(folder)'") }

@@ -116,6 +116,45 @@ extension InTheLab {
             #expect(eventually { Self.processes(with: mark).isEmpty }, "\(Self.processes(with: mark))")
         }
 
+        @Test(arguments: ["bench failover", "figures --directory FOLDER/docs"], [SIGTERM, SIGINT, SIGKILL])
+        func `a measurement ends when it is told to, and nothing of it is left`(
+            _ command: String, _ signal: CInt
+        ) throws {
+            let folder = shell("mktemp -d").output.filter { $0 != "\n" }
+            defer { shell("rm -r \(folder)") }
+            let words = command.replacing("FOLDER", with: folder).split(separator: " ").map(String.init)
+            let process = try LabProcess([tool] + words, environment: ["TMPDIR": folder])
+            // It is in the midst of it when its first elector runs.
+            var place: String?
+            let isBusy = eventually(within: .seconds(30)) {
+                let mine = Self.processes(with: "/qure-elect").filter { Self.isOf(process.pid, $0) }
+                place = mine.first.flatMap(Self.processNamespace)
+                return place != nil
+            }
+            #expect(isBusy, "\(process.output)\(process.errors)")
+            process.send(signal)
+            #expect(process.wait() == 128 + Int(signal), "\(process.output)\(process.errors)")
+            let isGone = eventually { place.map(shell("readlink /proc/[0-9]*/ns/pid").output.contains) == false }
+            #expect(isGone, "\(place ?? "")")
+            #expect(TextFile.names(in: folder) == [], "the files of the contestants")
+        }
+
+        /// Whether a process descends from another one.
+        private static func isOf(_ ancestor: CInt, _ process: String) -> Bool {
+            var process = process
+            while process != "0", process != "\(ancestor)" {
+                let text = String(decoding: (try? TextFile.read("/proc/\(process)/status")) ?? [], as: UTF8.self)
+                let line = text.split(separator: "\n").first { $0.hasPrefix("PPid:") }
+                process = line?.filter(\.isNumber) ?? "0"
+            }
+            return process != "0"
+        }
+
+        private static func processNamespace(_ process: String) -> String? {
+            let name = shell("readlink /proc/\(process)/ns/pid").output
+            return name.isEmpty ? nil : name
+        }
+
         private static func processes(with mark: String) -> [String] {
             TextFile.names(in: "/proc").filter { name in
                 guard let pid = CInt(name), pid != getpid() else { return false }

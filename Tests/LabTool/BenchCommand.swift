@@ -38,7 +38,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        try Namespaces.run { _ in
+        try Namespaces.work {
             var bench = Bench(rounds: rounds, json: json)
             bench.proxyRows = Set(rows.isEmpty ? ProxyRow.allCases : rows)
             bench.minutes = minutes

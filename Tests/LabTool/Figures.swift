@@ -40,7 +40,7 @@ struct FiguresCommand: ParsableCommand {
     ]
 
     func run() throws {
-        try Namespaces.run { _ in
+        try Namespaces.work {
             let moves = try needlessMoves()
             var figures: [Figure] = []
             for (setting, moves) in zip(Self.settings, moves) {

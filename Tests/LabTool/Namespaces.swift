@@ -12,17 +12,34 @@ enum Namespaces {
     private static let mark = "QURE_LAB_LIFELINE"
 
     /// Runs `body` in private namespaces. Outside of them this starts the whole command again inside, passes signals
-    /// on, and ends the process with the status of that.
-    static func run(_ body: (_ lifeline: CInt) throws -> Void) throws {
+    /// on, and ends the process with the status of that. `body` ends when it can read from the lifeline; Ctrl-C is its
+    /// own affair.
+    static func run(_ body: (_ lifeline: CInt) throws -> Void) throws { try run([SIGTERM, SIGHUP], body) }
+
+    /// The same for a `body` that works for long and looks at nothing else: a signal, or the end of the process
+    /// outside, ends it wherever it is, and everything in the namespaces.
+    static func work(_ body: () throws -> Void) throws {
+        try run([SIGTERM, SIGHUP, SIGINT]) { lifeline in
+            try Thread.start {
+                var number: UInt8 = 0
+                var count: Int
+                repeat { count = read(lifeline, &number, 1) } while count < 0 && errno == EINTR
+                _exit(128 + (count == 1 ? CInt(number) : SIGTERM))
+            }
+            try body()
+        }
+    }
+
+    private static func run(_ passedOn: Set<CInt>, _ body: (_ lifeline: CInt) throws -> Void) throws {
         guard let value = getenv(mark), let lifeline = CInt(String(cString: value)), getpid() == 1 else {
-            try enter()
+            try enter(passedOn)
         }
         _ = fcntl(lifeline, F_SETFD, FD_CLOEXEC)
         unsetenv(mark)
         try body(lifeline)
     }
 
-    private static func enter() throws -> Never {
+    private static func enter(_ passedOn: Set<CInt>) throws -> Never {
         let entrance = try entrance()
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw SystemError("pipe", errno: .current) }
@@ -37,8 +54,8 @@ enum Namespaces {
             for event in try poller.wait(until: nil) {
                 guard case .signal(let number) = event else { continue }
                 if number == SIGCHLD, let status = child.status { exit(CInt(status)) }
-                // Ctrl-C reaches the processes inside by itself; for the others a byte on the lifeline stands.
-                if number == SIGTERM || number == SIGHUP { _ = OutputStream.writeNow([UInt8(number)], to: ends[1]) }
+                // The first process of a process namespace ignores signals that it does not expect; a byte it reads.
+                if passedOn.contains(number) { _ = OutputStream.writeNow([UInt8(number)], to: ends[1]) }
             }
         }
     }
