@@ -179,14 +179,14 @@ struct ProxyOptions: ParsableArguments {
     }
 
     /// The servers that are asked, and by which option.
-    private var asked: [(option: String, server: DNSEndpoint)] {
+    var asked: [(option: String, server: DNSEndpoint)] {
         upstream.map { ("upstream", $0) } + forward.flatMap(\.servers).map { ("forward", $0) }
             + alias.flatMap(\.servers).map { ("alias", $0) }
             + forwardUpdatesTo.flatMap(\.primaries).map { ("forward-updates-to", $0) }
     }
 
     /// Whether the proxy listens on all addresses of this one's family, at the same port.
-    private func isEveryAddressListened(like server: DNSEndpoint) -> Bool {
+    func isEveryAddressListened(like server: DNSEndpoint) -> Bool {
         let every: IPAddress =
             switch server.address {
             case .v4: .v4(.unspecified)
@@ -255,38 +255,6 @@ extension ProxyOptions {
         do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
     }
 
-    /// What is odd, though it can be done.
-    var warnings: [String] {
-        var warnings = zone.flatMap { zone in
-            zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
-        }
-        for zone in zone {
-            guard let name = zone.content.records.first(where: { $0.isHidden(by: alias) })?.name else { continue }
-            warnings.append("\(zone.file): '\(name)' is an alias, which hides the addresses that it has there")
-        }
-        // Not refused: the address may move between hosts, and the server be another one soon.
-        let own = Self.ownAddresses
-        for (option, server) in asked where own.contains(server.address) && isEveryAddressListened(like: server) {
-            warnings.append(
-                "\(option): \(server) is an address of this host, where this proxy listens itself: it is passed over "
-                    + "as long as that is so")
-        }
-        // Meant for the world, but resolvers ask without RD.
-        let isForAll = allowRecursion.contains { $0.network.length == 0 }
-        if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
-            warnings.append(
-                "allow-recursion for every address does not serve '\(domain)' to resolvers, which ask an authority "
-                    + "and want no recursion: write 'forward \(domain)=ADDR public=yes' instead")
-        }
-        return warnings
-    }
-
-    /// The addresses of this host's interfaces; link-local ones may be another host's on another link.
-    private static var ownAddresses: Set<IPAddress> {
-        guard var netlink = try? Netlink(), let addresses = try? netlink.addresses() else { return [] }
-        return Set(addresses.map(\.prefix.address).filter { !$0.isLinkLocalV6 })
-    }
-
     /// Who may ask for everything: as told, or whoever is on a link of this host.
     private func recursionNetworks() throws -> [Prefix] {
         guard allowRecursion.isEmpty else { return allowRecursion.map(\.network) }
@@ -294,13 +262,6 @@ extension ProxyOptions {
         let connected = try netlink.addresses().map(\.prefix.network)
         let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
         return Array(Set(connected + loopback)).sorted { $0.address < $1.address }
-    }
-}
-
-extension DNSRecord {
-    /// Whether it is never given, for its name is an alias, which has the addresses of another one.
-    fileprivate func isHidden(by aliases: [Alias]) -> Bool {
-        [.a, .aaaa, .cname].contains(type) && aliases.contains { $0.name == name }
     }
 }
 

@@ -282,6 +282,8 @@ struct DNSProxyChangeTests {
         for option in ["hosts", "zone", "notify-key"] {
             try load("min-ttl 1s\n\n\(option) /no\(option)\n", "conf:3: open /no\(option): No such file")
         }
+        try TextFile.replace(file + ".hosts", with: Array("\n192.0.2.3 two.test\n".utf8))
+        try load("hosts \(file).hosts\nalias two.test=three.test\n", "conf.hosts:2: 'two.test' is an alias")
         try load("record one.test 60 A 192.0.2.2\n", "read the configuration anew")
         #expect(eventually { proxy.dig("one.test", "A") == ["192.0.2.2"] })
         #expect(proxy.process.isRunning)

@@ -25,6 +25,7 @@ struct DNSProxyConfigurationTests {
         for (name, content) in [
             ("plain.zone", zone), ("bad.zone", zone + "ns CNAME other\n"), ("odd.zone", zone + "a.test. A 192.0.2.3\n"),
             ("bad.hosts", "192.0.2.1 a\nnonsense b\n"), ("bad.key", "no key\n"),
+            ("plain.hosts", "# a comment\n192.0.2.1 a.test b.test\n192.0.2.2 B.test c.d.test\n"),
             ("conf", text),
         ] {
             let content = content.replacing("FOLDER", with: folder.path)
@@ -91,6 +92,20 @@ struct DNSProxyConfigurationTests {
         #expect(hidden.status == 0 && hidden.errors.contains("\(file.path)/plain.zone: 'ns.a.test.' is an alias"))
         let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
+    }
+
+    @Test(arguments: [
+        ("b.test=x.test", 2, "b.test", ", and so it is with 1 more\n"), ("*.d.test=x.test", 3, "c.d.test", "\n"),
+    ])
+    func `a line of a hosts file that an alias hides is told`(
+        _ alias: String, _ number: Int, _ name: String, _ end: String
+    ) throws {
+        let (result, folder) = try Self.check("hosts FOLDER/plain.hosts\nalias \(alias)\n")
+        let line = "'\(name)' is an alias, which hides the address that it has there\(end)"
+        #expect(result.status == 0 && result.output == "", "\(result)")
+        #expect(result.errors == "qure-dnsproxy: \(folder.path)/plain.hosts:\(number): \(line)", "\(result)")
+        let (other, _) = try Self.check("hosts FOLDER/plain.hosts\nalias d.test=x.test\n")
+        #expect(other == ToolResult(0), "\(other)")
     }
 
     @Test(

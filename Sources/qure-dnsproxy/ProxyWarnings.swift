@@ -1,0 +1,58 @@
+// ProxyWarnings: what is odd in a configuration, though it can be done: what is in it and never used, or not by those
+// whom it is meant for. It is said at the start, by --check-config, and whenever the configuration is read anew.
+
+import QureCore
+
+extension ProxyOptions {
+    /// What is odd, though it can be done.
+    var warnings: [String] {
+        var warnings = zone.flatMap { zone in
+            zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
+        }
+        for zone in zone {
+            guard let name = zone.content.records.first(where: { $0.isHidden(by: alias) })?.name else { continue }
+            warnings.append("\(zone.file): '\(name)' is an alias, which hides the addresses that it has there")
+        }
+        warnings += hosts.compactMap(hiddenLine)
+        // Not refused: the address may move between hosts, and the server be another one soon.
+        let own = Self.ownAddresses
+        for (option, server) in asked where own.contains(server.address) && isEveryAddressListened(like: server) {
+            warnings.append(
+                "\(option): \(server) is an address of this host, where this proxy listens itself: it is passed over "
+                    + "as long as that is so")
+        }
+        // Meant for the world, but resolvers ask without RD.
+        let isForAll = allowRecursion.contains { $0.network.length == 0 }
+        if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
+            warnings.append(
+                "allow-recursion for every address does not serve '\(domain)' to resolvers, which ask an authority "
+                    + "and want no recursion: write 'forward \(domain)=ADDR public=yes' instead")
+        }
+        return warnings
+    }
+
+    /// What is said of the first line of a hosts file that is about an alias, which has the addresses of another name.
+    private func hiddenLine(_ file: String) -> String? {
+        guard !alias.isEmpty, let text = try? TextFile.read(file) else { return nil }
+        let aliases = AliasTable(alias, at: Clock.now)
+        let hidden = HostsFile.lines(text).compactMap { line in
+            line.names.first { DomainName($0).map { aliases.alias(of: $0) != nil } == true }.map { (line.number, $0) }
+        }
+        guard let (number, name) = hidden.first else { return nil }
+        let more = hidden.count > 1 ? ", and so it is with \(hidden.count - 1) more" : ""
+        return "\(file):\(number): '\(name)' is an alias, which hides the address that it has there\(more)"
+    }
+
+    /// The addresses of this host's interfaces; link-local ones may be another host's on another link.
+    private static var ownAddresses: Set<IPAddress> {
+        guard var netlink = try? Netlink(), let addresses = try? netlink.addresses() else { return [] }
+        return Set(addresses.map(\.prefix.address).filter { !$0.isLinkLocalV6 })
+    }
+}
+
+extension DNSRecord {
+    /// Whether it is never given, for its name is an alias, which has the addresses of another one.
+    func isHidden(by aliases: [Alias]) -> Bool {
+        [.a, .aaaa, .cname].contains(type) && aliases.contains { $0.name == name }
+    }
+}
