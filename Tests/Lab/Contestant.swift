@@ -57,6 +57,9 @@ package final class Cluster: Contestant {
         members.sorted { $0.key < $1.key }.map { "h\($0.key): \($0.value.output)\($0.value.errors)" }.joined()
     }
 
+    /// What a host has said.
+    package func said(by host: Int) -> String { members[host].map { $0.output + $0.errors } ?? "" }
+
     package func start(_ host: Int) throws {
         let configuration =
             [
@@ -90,6 +93,18 @@ package final class Cluster: Contestant {
 
     package func isReady(_ host: Int) -> Bool {
         ["standby", "master"].contains { ask(host, "status").output.hasPrefix("\($0) ") }
+    }
+
+    /// Prints what the elector of a host tells, from now on.
+    package func watch(_ host: Int) throws -> LabProcess {
+        let place = ["--cluster", "home", "--state-dir", "\(folder)/run\(host)"]
+        return try LabProcess([Toolbox.path(of: "qure-elect"), "watch"] + place)
+    }
+
+    /// Lets a host remember what another one does, as a copy of its disk would.
+    package func copyMemory(of original: Int, to copy: Int) {
+        must("rm -rf \(folder)/keep\(copy)")
+        must("cp -a \(folder)/keep\(original) \(folder)/keep\(copy)")
     }
 
     /// Whether a host's elector is master.
