@@ -60,7 +60,12 @@ extension ClaimSession {
                 tell(address, "claimed,", finding.text)
             }
         }
-        registration.update { if $0.prefix.address.bitWidth == finding.width { $0.verification = finding.text } }
+        let now = Clock.now
+        registration.update {
+            guard $0.prefix.address.bitWidth == finding.width else { return }
+            $0.verification = finding.text
+            $0.verificationAt = now
+        }
         service.notify("STATUS=\(status)")
     }
 }

@@ -83,8 +83,17 @@ struct Show: ParsableCommand {
         return "not verified: the process is stopped"
     }
 
+    /// How long ago traffic was seen to arrive. That it does not is of now: it is asked again and again.
+    private static func age(of verification: String?, _ entry: ClaimEntry?) -> Duration? {
+        guard let verification, isGood(verification), let moment = entry?.verificationAt else { return nil }
+        return Clock.now - moment
+    }
+
+    private static func isGood(_ verification: String) -> Bool { verification.hasPrefix("verified") }
+
     private func record(_ row: Row) -> Record {
         let verification = verification(row)
+        let verifiedAgo = Self.age(of: verification, row.entry)
         let age = row.entry.map { Clock.now - $0.since }
         var words = ["\(row.prefix)", row.state, row.interface]
         if let entry = row.entry, let age {
@@ -94,7 +103,8 @@ struct Show: ParsableCommand {
         if let entry = row.entry, entry.mode != "add" {
             words.append("announced \(entry.announcements) conflicts \(entry.conflicts)")
             words.append(entry.isFenced ? "fenced" : "unfenced")
-            if let verification, !verification.isEmpty { words.append(verification) }
+            let ago = verifiedAgo.map { ", \($0.components.seconds)s ago" } ?? ""
+            if let verification, !verification.isEmpty { words.append(verification + ago) }
         }
         let entry = row.entry
         return Record(
@@ -109,8 +119,9 @@ struct Show: ParsableCommand {
                 ("announcements", entry.map { .integer(Int64($0.announcements)) } ?? .null),
                 ("conflicts", entry.map { .integer(Int64($0.conflicts)) } ?? .null),
                 ("fenced", entry.map { .boolean($0.isFenced) } ?? .null),
-                ("verified", verification.map { .boolean($0.hasPrefix("verified")) } ?? .null),
+                ("verified", verification.map { .boolean(Self.isGood($0)) } ?? .null),
                 ("verification", verification.map { .string($0) } ?? .null),
+                ("verified_ago_ms", verifiedAgo.map { .integer($0.milliseconds) } ?? .null),
             ])
     }
 }

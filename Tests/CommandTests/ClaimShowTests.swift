@@ -51,7 +51,7 @@ struct ClaimShow {
                     0,
                     #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":"add","pid":null,"age_ms":N,"#
                         + #""lease_left_s":null,"announcements":0,"conflicts":0,"fenced":false,"verified":false,"#
-                        + #""verification":""}"# + "\n"))
+                        + #""verification":"","verified_ago_ms":null}"# + "\n"))
         // The kernel's mark is enough.
         network.sh("rm -r /run/qure/claims/netns-$(stat -L -c %i /proc/self/ns/net)")
         #expect(show("10.9.0.50") == ToolResult(0, "10.9.0.50/24 added eth0\n"))
@@ -61,7 +61,7 @@ struct ClaimShow {
                     0,
                     #"{"address":"10.9.0.50/24","state":"added","interface":"eth0","mode":null,"pid":null,"#
                         + #""age_ms":null,"lease_left_s":null,"announcements":null,"conflicts":null,"fenced":null,"#
-                        + #""verified":null,"verification":null}"# + "\n"))
+                        + #""verified":null,"verification":null,"verified_ago_ms":null}"# + "\n"))
     }
 
     @Test func `held, and nothing once it is withdrawn`() {

@@ -21,8 +21,10 @@ struct ClaimVerification {
         network.sh("ip route replace default via \(v4); ip -6 route replace default via \(v6) dev eth0")
     }
 
-    /// The verification of a holder, with its time written as TIME.
-    private func timeless(_ text: String) -> String { text.replacing(/after \d+(\.\d+)? (ms|s)/, with: "after TIME") }
+    /// The verification of a holder, with its time written as TIME, and how old it is as AGE.
+    private func timeless(_ text: String) -> String {
+        text.replacing(/after \d+(\.\d+)? (ms|s)/, with: "after TIME").replacing(/\d+s ago/, with: "AGE ago")
+    }
 
     @Test func `a gateway that answers echoes`() {
         useGateway()
@@ -37,7 +39,9 @@ struct ClaimVerification {
 
                 """), "\(holder.output)")
         #expect(
-            eventually { timeless(network.claim("show 10.9.0.50").output).hasSuffix(" fenced verified after TIME\n") })
+            eventually {
+                timeless(network.claim("show 10.9.0.50").output).hasSuffix(" fenced verified after TIME, AGE ago\n")
+            })
         let record = JSONRecord(network.claim("show --json fd09::50").output)
         #expect(record?["verified"]?.text == "true")
         #expect(timeless(record?.text("verification") ?? "") == "verified after TIME")
@@ -166,7 +170,12 @@ struct ClaimVerification {
         useGateway()
         let holder = network.startHold("10.9.0.50/24")
         #expect(holder.says("verified after"))
+        // Which is old by then.
+        var age: Int64? { JSONRecord(network.claim("show --json 10.9.0.50").output)?.number("verified_ago_ms") }
+        #expect(eventually { age ?? 0 > 500 })
+        let start = Clock.now
         network.sh("ip addr del 10.9.0.50/24 dev eth0")
         #expect(eventually { timeless(holder.output).components(of: "10.9.0.50 verified after TIME eth0\n") == 2 })
+        #expect(eventually { age.map { $0 <= (Clock.now - start).milliseconds } == true })
     }
 }

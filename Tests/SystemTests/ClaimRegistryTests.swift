@@ -34,6 +34,7 @@ struct ClaimRegistryTests {
         entry.announcements = 7
         entry.conflicts = 2
         entry.verification = "verified after 12 ms"
+        entry.verificationAt = Instant(nanoseconds: 67_890)
         entry.isFenced = true
         entry.isHolding = true
         entry.mac = MACAddress("02:51:00:00:00:01")

@@ -24,6 +24,8 @@ package struct ClaimEntry: Equatable, Sendable {
     package var conflicts = 0
     /// `verified after 12 ms`, or why not.
     package var verification = ""
+    /// When it came to say so.
+    package var verificationAt: Instant?
     /// Whether the kernel silences the address when the holder no longer renews it.
     package var isFenced = false
     /// Whether the address is to be on this host now; a follower's is not while it stands by.
@@ -54,6 +56,7 @@ package struct ClaimEntry: Equatable, Sendable {
         holding \(isHolding)
         mac \(mac.map { "\($0)" } ?? "")
         verification \(verification)
+        verification-at \(verificationAt.map { "\($0.nanoseconds)" } ?? "")
 
         """
     }
@@ -74,6 +77,7 @@ package struct ClaimEntry: Equatable, Sendable {
         announcements = fields["announcements"].flatMap { Int($0) } ?? 0
         conflicts = fields["conflicts"].flatMap { Int($0) } ?? 0
         verification = fields["verification"] ?? ""
+        verificationAt = fields["verification-at"].flatMap { Int64($0) }.map { Instant(nanoseconds: $0) }
         isFenced = fields["fenced"] == "true"
         isHolding = fields["holding"] == "true"
         mac = fields["mac"].flatMap { MACAddress($0) }
