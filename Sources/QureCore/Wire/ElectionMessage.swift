@@ -318,6 +318,7 @@ extension ElectionMessage {
     /// Appends the message, without an authentication code. Lists and texts that are too long are cut, and characters
     /// that a text may not have become dots.
     package func write(to output: inout WireWriter) {
+        output.reserve(Self.maximumLength)
         output.write(Self.magic)
         output.write(Self.version)
         output.write(kind.rawValue)
@@ -337,11 +338,11 @@ extension ElectionMessage {
         output.write(gatewayAge.map { UInt32(clamping: min($0.milliseconds, Int64(UInt32.max) - 1)) } ?? .max)
         output.write(tableVersion)
         func option(_ type: UInt8, _ body: (inout WireWriter) -> Void) {
-            var content = WireWriter()
-            body(&content)
             output.write(type)
-            output.write(UInt8(content.bytes.count))
-            output.write(content.bytes)
+            output.write(UInt8(0))
+            let start = output.bytes.count
+            body(&output)
+            output.patch(octet: UInt8(output.bytes.count - start), at: start - 1)
         }
         if !successors.isEmpty {
             option(Option.successors) { for node in successors.prefix(Self.maximumEntries) { $0.write(node.rawValue) } }
@@ -372,6 +373,8 @@ extension ElectionMessage {
     private static func microseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: max(duration.microseconds, 1)) }
 
     private static func printable(_ text: String) -> [UInt8] {
+        let utf8 = Array(text.utf8)
+        if utf8.count <= maximumText && isPrintable(utf8) { return utf8 }
         var bytes: [UInt8] = []
         for character in text.unicodeScalars {
             let next = Array(String(character.value > 0x20 && character.value != 0x7f ? character : ".").utf8)

@@ -10,9 +10,7 @@ package struct WireWriter: Sendable {
 
     /// Appends `value` with its most significant byte first.
     package mutating func write<Value: FixedWidthInteger & UnsignedInteger>(_ value: Value) {
-        for shift in stride(from: Value.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> Value(shift)))
-        }
+        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
     /// Appends `more` as it is.
@@ -27,6 +25,9 @@ package struct WireWriter: Sendable {
     package mutating func truncate(to count: Int) {
         bytes.removeLast(bytes.count - count)
     }
+
+    /// Overwrites the byte at `offset`: for a length that is known only at the end.
+    package mutating func patch(octet: UInt8, at offset: Int) { bytes[offset] = octet }
 
     /// Overwrites the two bytes at `offset`: for checksums and lengths, known only at the end.
     package mutating func patch(_ value: UInt16, at offset: Int) {
