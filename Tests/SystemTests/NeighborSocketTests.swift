@@ -28,4 +28,18 @@ extension PrivateNetwork {
         #expect(eventually(isHeld))
         #expect(heard.allSatisfy { $0.kind == .holds }, "\(heard)")
     }
+
+    @Test func `who asks in the name of an address hears the answer, and not those to others`() throws {
+        let address = try #require(IPAddress("10.9.0.77")), gateway = try #require(IPAddress("10.9.0.2"))
+        var netlink = try Netlink()
+        let left = try #require(try netlink.link(named: "left"))
+        var socket = try NeighborSocket(
+            interface: left.index, name: "left", mac: try #require(left.mac), linkLocal: nil,
+            networks: [try #require(Prefix(address, length: 32))], holders: [gateway])
+        // Answered to this host's own address, which is another one.
+        #expect(shell("ip neigh flush dev left; ping -c 1 -W 1 \(gateway)").status == 0)
+        #expect(try socket.receive().isEmpty)
+        try socket.ask(for: gateway, tell: address)
+        #expect(eventually { ((try? socket.receive()) ?? []).contains { $0.sighting.address == gateway } })
+    }
 }

@@ -30,7 +30,8 @@ package struct NeighborSocket: ~Copyable {
     private let identity: MACAddress?
 
     /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`; about the
-    /// `holders` only what they say themselves, so that others' questions for them, as for a gateway, wake nobody.
+    /// `holders` only what they say themselves, so that others' questions for them, as for a gateway, wake nobody;
+    /// where there are networks, ARP of theirs only as far as it is to those.
     /// `identity` is this host's own hardware address where `mac` is one that several hosts share. Who is about to take
     /// an IPv6 address says so to a group that a socket joins where it `hearsClaims`.
     package init(
@@ -43,7 +44,9 @@ package struct NeighborSocket: ~Copyable {
         var descriptors: [CInt] = []
         var arp: PacketSocket?
         if (networks + holders).contains(where: isV4) {
-            let filter = PacketFilter.arp(about: networks.filter(isV4), by: holders.filter(isV4))
+            // Who asks in the name of an address is answered to that address.
+            let others = networks.isEmpty ? holders.filter(isV4) : []
+            let filter = PacketFilter.arp(about: networks.filter(isV4), by: others)
             let socket = try PacketSocket(.arp, interface: index, name: name, filter: filter)
             descriptors.append(socket.descriptor)
             arp = .some(socket)
