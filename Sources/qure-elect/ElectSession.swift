@@ -13,13 +13,17 @@ final class ElectSession {
 
     let options: MemberOptions
     private(set) var election: Election
+    /// When the election has something to do by itself.
+    private var due: Instant?
     private var keys: KeyRing
     private let link: Link
     private(set) var poller: Poller
+    /// What has ended the wait.
+    private var arrived: [Poller.Event] = []
     private var cluster: ClusterSocket
     private var changes: NetlinkMonitor
     private var netlink: Netlink
-    private var neighbours: NeighborSocket
+    private var linkWatch: LinkWatch
     private let kept: ElectorState
     private var events: EventWriter
     private var renewals: Renewals
@@ -80,12 +84,12 @@ final class ElectSession {
         changes = try NetlinkMonitor()
         peers = options.peer
         addresses = Set(options.address.map(\.address))
-        neighbours = try NeighborSocket(
-            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: nil, networks: [],
-            holders: options.address.map(\.address) + gateways)
+        linkWatch = try LinkWatch(link, options.address.map(\.address), gateways)
         control = try ControlServer(options.place.path)
         events = EventWriter(json: options.common.json, cluster: options.place.cluster, name: name, options.address)
-        renewals = Renewals(options.address.map(\.address), on: link.index, port: options.port)
+        renewals = Renewals(
+            options.address.map(\.address), on: link.index, port: options.port, lease: election.lease,
+            interval: options.beat)
         hooks = Hooks(options)
         health = Health(options)
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
@@ -97,7 +101,7 @@ final class ElectSession {
         self.diagnostics = diagnostics
         notices = try SystemNotices(poller, diagnostics)
         for descriptor in cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
-        for descriptor in neighbours.descriptors { try poller.add(descriptor, token: Token.link) }
+        for descriptor in linkWatch.descriptors { try poller.add(descriptor, token: Token.link) }
         try poller.add(changes.descriptor, token: Token.changes)
         try poller.add(control.descriptor, token: Token.control)
         _ = try poller.addForFailure(STDOUT_FILENO, token: Token.output)
@@ -132,38 +136,48 @@ final class ElectSession {
     private func turn() throws {
         let commands = earlier(hooks.nextDeadline, health.nextDeadline)
         let others = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
-        let events = try poller.wait(until: earlier(election.nextDeadline, others))
+        try poller.wait(until: earlier(due, others), into: &arrived)
         noticeSleep()
-        for case .signal(let number) in events where number == SIGTERM || number == SIGINT { stop() }
-        for case .signal(SIGHUP) in events { readKeysAgain() }
-        heedNotices(events)
-        if events.contains(.ready(Token.changes)), try changes.read().contains(where: isNews) { try lookAtHost() }
-        if events.contains(.ready(Token.link)) { try hearNeighbours() }
-        // What has come in is heard before anything is judged or said. Where the deadline alone has ended the wait,
-        // nothing has, unless this machine did not run since.
-        if events != [.deadline] || lateness > .milliseconds(1) { try hearCluster() }
+        heedNotices(arrived)
+        // What has come in is heard before anything is judged or said. Where the deadline, which comes last, alone has
+        // ended the wait, nothing has, unless this machine did not run since.
+        if arrived.first != .deadline { try take(arrived) }
+        if arrived.first != .deadline || lateness > .milliseconds(1) { try hearCluster() }
+        if linkWatch.isAnswerAwaited { try hearLink() }
         let late = lateness
-        if election.nextDeadline != nil, late >= .zero {
+        if due != nil, late >= .zero {
             counters.noteLateness(late)
             step(.deadlinePassed)
         }
         // A loop that is later than the tolerance is of no use to anybody.
         watchdog.turn(at: Clock.now, isWell: late < election.configuration.tolerance)
-        serveControl(events)
-        if events.contains(.ready(Token.output)) { loseFollower("standard output") }
+        serveControl(arrived)
         flushEvents()
         watchFollower()
         proceedWithCommands()
     }
 
-    /// How long the election's deadline is over.
-    private var lateness: Duration { election.nextDeadline.map { Clock.now - $0 } ?? .zero }
+    private func take(_ events: [Poller.Event]) throws {
+        for event in events {
+            switch event {
+            case .signal(SIGTERM), .signal(SIGINT): stop()
+            case .signal(SIGHUP): readKeysAgain()
+            case .ready(Token.changes): if try changes.read().contains(where: isNews) { try lookAtHost() }
+            case .ready(Token.link): try hearLink()
+            case .ready(Token.output): loseFollower("standard output")
+            case .signal, .ready, .deadline: break
+            }
+        }
+    }
 
+    /// How long the election's deadline is over.
+    private var lateness: Duration { due.map { Clock.now - $0 } ?? .zero }
     /// When a follower that hung is looked at again.
     private var nextLook: Instant? { health.isFollowed ? nil : Clock.now + election.configuration.interval }
 
     private func proceedWithCommands() {
         if hasEnded { health.abandon() }
+        guard health.isAtWork || hooks.isBusy else { return }
         let before = health.input
         let notes = health.proceed(
             variables(election.role.rawValue, term: knownTerm, master: masterNow), poller, at: Clock.now)
@@ -200,16 +214,30 @@ final class ElectSession {
 
     func step(_ input: Election.Input, from source: SocketAddress? = nil, at now: Instant = Clock.now) {
         let before = election.role
-        for output in election.step(input, at: now, using: &random) { perform(output, source) }
-        if election.role != before { tellChange(from: before) }
+        let (outputs, next) = Self.advance(&election, by: input, at: now, &random)
+        due = next
+        for output in outputs { perform(output, source) }
+        if election.role != before {
+            tellChange(from: before)
+            linkWatch.watch(as: election.role, election.configuration.interval, poller)
+        }
         tellMaster()
+    }
+
+    /// In one access: what the session asks of an election otherwise costs a copy of it, and it is large.
+    private static func advance(
+        _ election: inout Election, by input: Election.Input, at now: Instant,
+        _ random: inout SystemRandomNumberGenerator
+    ) -> ([Election.Output], Instant?) {
+        let outputs = election.step(input, at: now, using: &random)
+        return (outputs, election.nextDeadline)
     }
 
     private func perform(_ output: Election.Output, _ source: SocketAddress?) {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
         case .event(var event):
-            if event.state == .alive, !mustWriteRenewal() { return }
+            if event.state == .alive, !renewals.mustWrite(election.configuration.session, at: Clock.now) { return }
             if event.term == 0 { event.term = knownTerm }
             counters.note(event, election.lastTakeOver)
             told.note(event)
@@ -218,9 +246,9 @@ final class ElectSession {
             control.tell(events.last)
             hooks.note(
                 event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
-        case .probeAddress: for address in addresses { try? neighbours.probe(address) }
+        case .probeAddress: linkWatch.askForAddresses()
         case .probeGateway:
-            for gateway in gateways { try? neighbours.probe(gateway) }
+            linkWatch.askGateways()
             tellOfMissingGateway()
         case .remember(let term): kept.remember(term)
         case .unheard(let ways): tell(ways)
@@ -228,11 +256,6 @@ final class ElectSession {
             diagnostics.say(.warning, "another machine has this member's number; taking a new one, \(node)")
         case .ended: hasEnded = true
         }
-    }
-
-    private func mustWriteRenewal() -> Bool {
-        renewals.mustWrite(
-            election.lease, election.configuration.interval, election.configuration.session, at: Clock.now)
     }
 
     private func send(_ message: ElectionMessage, to destination: Election.Destination, _ source: SocketAddress?) {
@@ -288,25 +311,11 @@ final class ElectSession {
         step(.heard(message, received: datagram.received), from: datagram.source)
     }
 
-    private func hearNeighbours() throws {
-        let begun = Clock.now
-        while true {
-            let heard: [NeighborSocket.Heard]
-            do { heard = try neighbours.receive() } catch {
-                guard error.errno == .networkDown else { throw error }
-                return
-            }
-            for one in heard where one.sighting.kind == .holds {
-                if addresses.contains(one.sighting.address) { step(.addressAnswered(by: one.sighting.identity)) }
-                if gateways.contains(one.sighting.address) { step(.gatewayAnswered, at: one.received) }
-            }
-            // What arrives meanwhile is for the next turn: a flood must not keep this one from the rest.
-            guard let last = heard.last, last.received <= begun else { return }
-        }
+    private func hearLink() throws {
+        for (input, received) in try linkWatch.hear() { step(input, at: received) }
     }
 
-    /// Whether a change is worth a look. The follower renews its lifetimes twice a second: that the addresses are here
-    /// is nothing new then.
+    /// Whether a change is worth a look. That the addresses are still here, whose lifetimes were renewed, is not.
     private func isNews(_ change: Change) -> Bool {
         guard case .address(let address) = change else { return true }
         return address.isTentative || address.hasFailedDAD || !present.contains(address.prefix.address)
@@ -388,9 +397,4 @@ final class ElectSession {
             control.serve(token, poller) { [self] in answer($0) }
         }
     }
-}
-
-extension SocketAddress {
-    /// The same port and scope at another address.
-    func with(_ address: IPAddress) -> SocketAddress { SocketAddress(address, port: port, scope: scope) }
 }

@@ -83,3 +83,8 @@ extension IPv6Address {
     /// ff02::7b, the election's group where there is no IPv4.
     static let electionGroup = IPv6Address(rawValue: 0xff02 << 112 | 0x7b)
 }
+
+extension SocketAddress {
+    /// The same port and scope at another address.
+    func with(_ address: IPAddress) -> SocketAddress { SocketAddress(address, port: port, scope: scope) }
+}

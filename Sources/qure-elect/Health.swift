@@ -32,6 +32,9 @@ struct Health: ~Copyable {
         command = LimitedCommand(token: ElectSession.Token.health, limit: options.healthTimeout.duration)
     }
 
+    /// Whether there is a check that goes on.
+    var isAtWork: Bool { text != nil && !isOver }
+
     /// When `proceed` is due, at the latest.
     var nextDeadline: Instant? { isOver ? nil : earlier(check.nextDeadline, command.deadline) }
 

@@ -8,8 +8,9 @@ import QureCore
 
 struct Renewals: ~Copyable {
     /// How long nothing is written while the heartbeats do it.
-    static let pause = Duration.seconds(1)
+    static let pause = Duration.seconds(2)
 
+    /// The kernel counts in steps of up to ten milliseconds.
     private static let minimumSlack = Duration.milliseconds(10)
 
     /// nil: this process may not ask, so every renewal is written and none left to the kernel.
@@ -17,6 +18,10 @@ struct Renewals: ~Copyable {
     /// What followers were told about the heartbeats, and of which session they are.
     private var told: (session: UInt64, text: String)?
     private let port: UInt16
+    /// How much longer than the interval a heartbeat may keep the next waiting.
+    private let slack: Duration
+    /// From one heartbeat to the next, with the slack; and what is left of the lease a moment after one, at least.
+    private let longestWait, leastRest: Duration
     /// When a heartbeat last left, and whether one has in this step.
     private var lastBeat: Instant?
     private var hasLeft = false
@@ -24,9 +29,14 @@ struct Renewals: ~Copyable {
     private var isKept = false
     private var nextLook = Instant(nanoseconds: 0)
 
-    /// Renewals of the lease of these addresses by heartbeats that leave the interface for `port`.
-    init(_ addresses: [IPAddress], on interface: Int, port: UInt16) {
+    /// Renewals of the lease of these addresses by heartbeats that leave the interface for `port` at this `interval`
+    /// and each give this `lease`.
+    init(_ addresses: [IPAddress], on interface: Int, port: UInt16, lease: Duration, interval: Duration) {
         self.port = port
+        // A lease that may have run out between two of them is not renewed by the next, but by a line.
+        slack = (lease - interval) / 2
+        longestWait = interval + slack
+        leastRest = lease - interval / 2
         kernel = addresses.isEmpty ? nil : try? KernelLease(addresses, on: interface)
     }
 
@@ -45,17 +55,14 @@ struct Renewals: ~Copyable {
         if message.kind == .heartbeat && message.role == .master { hasLeft = true }
     }
 
-    /// Whether a renewal has to be written, for heartbeats of `session` at this `interval` that each give this `lease`.
-    mutating func mustWrite(_ lease: Duration, _ interval: Duration, _ session: UInt64, at now: Instant) -> Bool {
+    /// Whether a renewal has to be written, for heartbeats of `session`.
+    mutating func mustWrite(_ session: UInt64, at now: Instant) -> Bool {
         defer {
             lastBeat = hasLeft ? now : nil
             hasLeft = false
         }
         if told?.session != session { told = nil }
-        // A lease that may have run out between two of them is not renewed by the next, but by a line. The kernel
-        // counts in steps of up to ten milliseconds.
-        let slack = (lease - interval) / 2
-        guard told != nil, hasLeft, slack >= Self.minimumSlack, let lastBeat, now - lastBeat <= interval + slack
+        guard told != nil, hasLeft, slack >= Self.minimumSlack, let lastBeat, now - lastBeat <= longestWait
         else {
             isKept = false
             nextLook = now
@@ -65,7 +72,7 @@ struct Renewals: ~Copyable {
         nextLook = now + Self.pause
         // What the last line has given is used up in part; what a heartbeat gives is not, a moment after it.
         let rest = (try? kernel?.remainder()) ?? nil
-        isKept = rest.map { $0 > lease - interval / 2 } ?? false
+        isKept = rest.map { $0 > leastRest } ?? false
         return true
     }
 

@@ -30,6 +30,7 @@ final class SystemNotices {
     init(_ poller: borrowing Poller, _ diagnostics: Diagnostics) throws {
         self.diagnostics = diagnostics
         watch = LoginWatch(user: geteuid(), program: "qure-elect", at: Clock.now)
+        nextDeadline = watch.nextDeadline
         clock = HardwareClock()
         let button: ACPIMonitor?
         do { button = try ACPIMonitor() } catch {
@@ -50,16 +51,22 @@ final class SystemNotices {
     }
 
     /// When the watch over the bus has something to do by itself. The clock is read when the loop turns anyway.
-    var nextDeadline: Instant? { watch.nextDeadline }
+    private(set) var nextDeadline: Instant?
 
     /// Takes what has happened.
     func turn(_ events: [Poller.Event], _ poller: borrowing Poller) -> [Notice] {
         var notices: [Notice] = []
-        if events.contains(.ready(Token.bus)) { notices += receive(poller) }
-        if let due = watch.nextDeadline, Clock.now >= due { notices += step(.deadlinePassed, poller) }
-        if events.contains(.ready(Token.button)) { notices += readButton() }
-        if events.contains(.ready(Token.kernelLog)), readKernelLog() { notices.append(.restored) }
-        if let slept = readClock() { notices.append(.slept(slept)) }
+        let now = Clock.now
+        for event in events {
+            switch event {
+            case .ready(Token.bus): notices += receive(poller)
+            case .ready(Token.button): notices += readButton()
+            case .ready(Token.kernelLog): if readKernelLog() { notices.append(.restored) }
+            case .ready, .signal, .deadline: break
+            }
+        }
+        if let due = nextDeadline, now >= due { notices += step(.deadlinePassed, poller) }
+        if now >= clockDue, let slept = readClock() { notices.append(.slept(slept)) }
         return notices
     }
 
@@ -72,7 +79,9 @@ final class SystemNotices {
     // MARK: The message bus
 
     private func step(_ input: LoginWatch.Input, _ poller: borrowing Poller) -> [Notice] {
-        watch.step(input, at: Clock.now).flatMap { perform($0, poller) }
+        let outputs = watch.step(input, at: Clock.now)
+        nextDeadline = watch.nextDeadline
+        return outputs.flatMap { perform($0, poller) }
     }
 
     private func perform(_ output: LoginWatch.Output, _ poller: borrowing Poller) -> [Notice] {
@@ -128,9 +137,7 @@ final class SystemNotices {
     private func readKernelLog() -> Bool { kernelLog?.read().contains(where: \.tellsOfFork) ?? false }
 
     private func readClock() -> Duration? {
-        let now = Clock.now
-        guard clock != nil, now >= clockDue else { return nil }
-        clockDue = now + Self.clockInterval
+        clockDue = Clock.now + Self.clockInterval
         guard let hardware = clock?.read() else { return nil }
         let wall = Duration.nanoseconds(Clock.realtimeNanoseconds)
         return judge.judge(.init(boot: Clock.now, wall: wall, hardware: hardware))

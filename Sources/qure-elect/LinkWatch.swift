@@ -1,0 +1,75 @@
+// LinkWatch: what `qure-elect run` asks on the link and hears there: whether somebody has the address, and whether the
+// gateway is there. A master needs only the gateway's answers, and not in a hurry: it hears them with its next
+// heartbeat, where every one of them would be a wake-up else.
+
+import QureCore
+
+struct LinkWatch: ~Copyable {
+    private var socket: NeighborSocket
+    private let addresses: Set<IPAddress>
+    private let gateways: [IPAddress]
+    /// Since when what is said ends a wait; nil: it does not.
+    private var hearsSince: Instant? = Instant(nanoseconds: 0)
+    /// Whether an answer is to be looked for that ends no wait.
+    private(set) var isAnswerAwaited = false
+    /// A gateway is asked again before long where its answer was not heard.
+    private static let maximumDelay = Duration.milliseconds(100)
+
+    /// Errors: those of NeighborSocket.
+    init(_ link: Link, _ addresses: [IPAddress], _ gateways: [IPAddress]) throws {
+        socket = try NeighborSocket(
+            interface: link.index, name: link.name, mac: link.mac ?? .zero, linkLocal: nil, networks: [],
+            holders: addresses + gateways)
+        self.addresses = Set(addresses)
+        self.gateways = gateways
+    }
+
+    var descriptors: [CInt] { socket.descriptors }
+
+    /// Asks who has the addresses; a link that is down loses it, as a cable would.
+    func askForAddresses() { for address in addresses { try? socket.probe(address) } }
+
+    mutating func askGateways() {
+        for gateway in gateways { try? socket.probe(gateway) }
+        isAnswerAwaited = hearsSince == nil
+    }
+
+    /// Watches as the role demands, with heartbeats at this interval.
+    mutating func watch(as role: Election.Role, _ interval: Duration, _ poller: borrowing Poller) {
+        let isPatient = role == .master && interval <= Self.maximumDelay
+        guard isPatient == (hearsSince != nil) else { return }
+        hearsSince = isPatient ? nil : Clock.now
+        isAnswerAwaited = false
+        for descriptor in socket.descriptors {
+            if isPatient {
+                try? poller.remove(descriptor)
+            } else {
+                try? poller.add(descriptor, token: ElectSession.Token.link)
+            }
+        }
+    }
+
+    /// What has been said until now, and when the kernel received it.
+    mutating func hear() throws(SystemError) -> [(input: Election.Input, received: Instant)] {
+        let begun = Clock.now
+        var inputs: [(input: Election.Input, received: Instant)] = []
+        while true {
+            let heard: [NeighborSocket.Heard]
+            do { heard = try socket.receive() } catch {
+                guard error.errno == .networkDown else { throw error }
+                return inputs
+            }
+            for one in heard where one.sighting.kind == .holds {
+                // What waited in the socket while nobody listened is no news.
+                if addresses.contains(one.sighting.address), let hearsSince, one.received >= hearsSince {
+                    inputs.append((.addressAnswered(by: one.sighting.identity), one.received))
+                }
+                guard gateways.contains(one.sighting.address) else { continue }
+                isAnswerAwaited = false
+                inputs.append((.gatewayAnswered, one.received))
+            }
+            // What arrives meanwhile is for the next turn: a flood must not keep this one from the rest.
+            guard let last = heard.last, last.received <= begun else { return inputs }
+        }
+    }
+}
