@@ -21,7 +21,7 @@ package struct Fence: ~Copyable {
     private var last: (milliseconds: Int64, answering: Bool, batch: [UInt8])?
     /// How much longer than the lease the tables of the other interfaces stay open where heartbeats renew it: this
     /// process opens them from time to time only.
-    package static let patience = Duration.milliseconds(2500)
+    package static let patience = Duration.seconds(5)
 
     /// Makes the fence, closed. What an earlier claim on the same first address left behind is replaced.
     /// Errors: EPROTONOSUPPORT, EOPNOTSUPP or ENOENT where the kernel has no nf_tables (of a family), EPERM.
