@@ -158,11 +158,14 @@ struct qure_batch {
     // A line more than the length: at a distance of a whole page all would fall into the same places of the cache.
     unsigned char query_bytes[QURE_BATCH_SIZE][QURE_BATCH_QUERY + 64];
     unsigned char answer_bytes[QURE_BATCH_SIZE][QURE_BATCH_ANSWER];
+    // How many arrived last: only these have to be made ready again, and most often it is one.
+    int count;
 };
 
 struct qure_batch *qure_batch_create(void) {
     struct qure_batch *batch = calloc(1, sizeof *batch);
     if (!batch) return NULL;
+    batch->count = QURE_BATCH_SIZE;  // none is ready yet
     for (int i = 0; i < QURE_BATCH_SIZE; i++) {
         batch->queries[i] = (struct iovec){batch->query_bytes[i], QURE_BATCH_QUERY};
         batch->answers[i] = (struct iovec){batch->answer_bytes[i], 0};
@@ -178,12 +181,13 @@ struct qure_batch *qure_batch_create(void) {
 void qure_batch_free(struct qure_batch *batch) { free(batch); }
 
 int qure_batch_receive(struct qure_batch *batch, int socket) {
-    for (int i = 0; i < QURE_BATCH_SIZE; i++) {
+    for (int i = 0; i < batch->count; i++) {
         batch->received[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
         batch->received[i].msg_hdr.msg_controllen = sizeof batch->controls[i];
         batch->answers[i].iov_len = 0;
     }
     int count = recvmmsg(socket, batch->received, QURE_BATCH_SIZE, MSG_DONTWAIT, NULL);
+    batch->count = count > 0 ? count : 0;
     for (int i = 0; i < count; i++) {
         struct msghdr *header = &batch->received[i].msg_hdr;
         if (header->msg_flags & MSG_TRUNC) batch->received[i].msg_len = 0;
@@ -230,7 +234,7 @@ void qure_batch_set_answer(struct qure_batch *batch, int index, size_t length) {
 
 int qure_batch_send(struct qure_batch *batch, int socket) {
     unsigned count = 0;
-    for (int i = 0; i < QURE_BATCH_SIZE; i++) {
+    for (int i = 0; i < batch->count; i++) {
         if (batch->answers[i].iov_len == 0) continue;
         batch->sent[count].msg_hdr = batch->received[i].msg_hdr;
         batch->sent[count].msg_hdr.msg_iov = &batch->answers[i];
