@@ -92,7 +92,7 @@ let package = Package(
         tests("ProtocolTests", ["QureCore", "Simulator"]),
         tests("SystemTests", ["QureCore", "Lab", "CNetlink", "CLinux", "Allocations"]),
         tests("CommandTests", ["QureCore", "Lab", "Simulator"], exclude: ["gateway.py", "lookup.c"]),
-        tests("LabTests", ["QureCore", "Lab"]),
+        tests("LabTests", ["QureCore", "Lab", "Simulator"]),
         tests("TidyTests", ["QureCore"]),
         .executableTarget(
             name: "qure-simulate", dependencies: ["Simulator", "QureCore"], path: "Tests/SimulatorTool",
