@@ -15,7 +15,7 @@ enum ProxyRow: String, CaseIterable, ExpressibleByArgument {
 
 extension Bench {
     /// Somebody under a load.
-    private struct Contestant {
+    struct Contestant {
         var name: String
         var server: ProxyServer
         /// The load of each turn.
@@ -33,7 +33,7 @@ extension Bench {
             case .memory: try measureProxyMemory()
             case .saturated: try measureProxySaturated(site)
             case .alias: try measureProxyAlias(site)
-            case .rates: for rate in [5000, 20_000, 50_000] { try measureProxy(site, rate: rate) }
+            case .rates: for rate in [5000, 20_000, 50_000] { try measureProxyRate(site, rate) }
             case .misses: try measureProxyMisses(site)
             case .streams: try measureProxyStreams(site)
             case .workers: try measureProxyWorkers(site)
@@ -64,24 +64,6 @@ extension Bench {
         let known = (name: "a known name", figure: figures[1].figure)
         // It is the same way through the code: what is between them is the noise of the measurement.
         try report("the name of an alias", [figures[0], known], limits: [known.name: 1.05])
-    }
-
-    /// As many as are asked.
-    private mutating func measureProxy(_ site: ProxySite, rate: Int) throws {
-        let load = ProxyLoad("known", "-l 1 -q 1000 -c 4 -Q \(rate)", hasLatency: true)
-        let figures = try race([.own, .knotd, .nsd, .unbound, .dnsdist].map { try contestant($0, site, load) })
-        try report("\(rate) a second", figures, limits: ["knotd": 1])
-        let own = figures[0].figure.latency
-        guard let best = figures.dropFirst().min(by: { $0.figure.latency < $1.figure.latency }) else { return }
-        try add(
-            BenchRow(
-                what: "  99 of 100 take at most", median: "\(own.figure) us",
-                beside: "\(best.name) \(best.figure.latency.figure) us, the best of them", target: "no longer",
-                isMet: own <= best.figure.latency,
-                fields: [
-                    ("load", .string("\(rate)")), ("p99_us", .integer(Int64(own))),
-                    ("best_p99_us", .integer(Int64(best.figure.latency))),
-                ]))
     }
 
     /// Names that nobody has asked for: each turn has others.
@@ -130,23 +112,28 @@ extension Bench {
                 ]))
     }
 
-    private func contestant(_ kind: ProxySite.Kind, _ site: ProxySite, _ load: ProxyLoad) throws -> Contestant {
+    func contestant(_ kind: ProxySite.Kind, _ site: ProxySite, _ load: ProxyLoad) throws -> Contestant {
         Contestant(name: kind.rawValue, server: try site.server(kind)) { _ in load }
     }
 
     /// The medians of several turns of each.
     private func race(_ contestants: [Contestant]) throws -> [(name: String, figure: ProxyFigure)] {
+        zip(contestants, try take(Self.turns, contestants)).map { ($0.name, ProxyFigure(medianOf: $1)) }
+    }
+
+    /// The figures of so many turns of each; in each turn they come in another order.
+    func take(_ turns: Int, _ contestants: [Contestant]) throws -> [[ProxyFigure]] {
         var figures = contestants.map { _ in [ProxyFigure]() }
-        for turn in 0..<Self.turns {
+        for turn in 0..<turns {
             for index in contestants.indices.shuffled() {
                 figures[index].append(try contestants[index].load(turn).run(on: contestants[index].server))
             }
         }
-        return zip(contestants, figures).map { ($0.name, ProxyFigure(medianOf: $1)) }
+        return figures
     }
 
     /// A row for each peer of the first one, and one for what went wrong.
-    private mutating func report(
+    mutating func report(
         _ what: String, _ figures: [(name: String, figure: ProxyFigure)], limits: [String: Double]
     ) throws {
         guard let own = figures.first?.figure else { return }

@@ -18,6 +18,8 @@ final class ProxySite {
     /// Whoever can be measured.
     enum Kind: String, CaseIterable {
         case own = "qure-dnsproxy"
+        /// Once more, to see how far what is the same seems to differ.
+        case twin = "itself"
         case pair = "two workers"
         case echo, unbound, dnsmasq, dnsdist
         /// These have the zone itself: they forward nothing.
@@ -92,7 +94,7 @@ final class ProxySite {
             "--state-dir", "\(folder)/own\(port)",
         ]
         switch kind {
-        case .own: return own
+        case .own, .twin: return own
         case .pair: return own + ["--workers", "2"]
         case .echo: return [Executables.path("qure-lab"), "echo", "\(port)"]
         case .unbound: return ["unbound", "-c", "\(folder)/unbound.conf"]
@@ -117,7 +119,7 @@ extension ProxySite {
 
     private static func writeFiles() throws {
         for part in ["", "/upstream", "/knotd", "/nsd"] { try TextFile.makeDirectory(folder + part) }
-        for kind in [Kind.own, .pair] { try TextFile.makeDirectory("\(folder)/own\(kind.port)") }
+        for kind in [Kind.own, .twin, .pair] { try TextFile.makeDirectory("\(folder)/own\(kind.port)") }
         let head = "@ SOA ns h 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
         let records = (0..<names).map { "n\($0) A \(address($0))\n" }.joined()
         try write("b.db", "$TTL 3600\n" + head + records)
