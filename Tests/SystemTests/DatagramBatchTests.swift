@@ -78,6 +78,52 @@ struct DatagramBatchTests {
         #expect(long == [])
     }
 
+    /// A place of the batch that was used before has the length of an address of another family, and an answer.
+    @Test(.enabled(if: available)) func `of the batch before nothing is left`() throws {
+        try PrivateNamespace.prepare()
+        var batch = DatagramBatch()
+        let short = try DatagramListener(DNSEndpoint(try #require(IPAddress("127.0.0.1")), port: 5394), isShared: false)
+        let long = try DatagramListener(DNSEndpoint(try #require(IPAddress("::1")), port: 5394), isShared: false)
+        let clients = [try Self.client("127.0.0.1", 5394), try Self.client("::1", 5394)]
+        defer { for number in clients { close(number) } }
+        /// Takes `count` datagrams, in one batch unless they are slow to come, and answers those that begin with 1.
+        func serve(_ count: Int, _ listener: borrowing DatagramListener, from address: String) throws {
+            var rest = count
+            let haveCome = try eventually {
+                let taken = try batch.receive(from: listener)
+                for index in 0..<taken {
+                    let source = batch.source(index), octets = batch.query(index)
+                    #expect(source == IPAddress(address) && octets.count == 2)
+                    guard octets.first == 1 else { continue }
+                    _ = batch.answer(index) { query, answer in
+                        answer[0] = query[1]
+                        return 1
+                    }
+                }
+                let lost = batch.send(through: listener)
+                #expect(lost == 0)
+                rest -= taken
+                return rest <= 0
+            }
+            #expect(haveCome && rest == 0)
+        }
+        for number in UInt8(0)..<3 { Self.send(clients[0], [1, number]) }
+        try serve(3, short, from: "127.0.0.1")
+        Self.send(clients[1], [0, 9])
+        try serve(1, long, from: "::1")
+        try serve(0, short, from: "127.0.0.1")
+        for number in UInt8(3)..<8 { Self.send(clients[1], [number == 4 ? 0 : 1, number]) }
+        try serve(5, long, from: "::1")
+        Self.send(clients[0], [1, 8])
+        try serve(1, short, from: "127.0.0.1")
+        for number in [0, 1, 2, 8] { #expect(try Self.receive(clients[0]) == [UInt8(number)]) }
+        for number in [3, 5, 6, 7] { #expect(try Self.receive(clients[1]) == [UInt8(number)]) }
+        for number in clients {
+            var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            #expect(poll(&request, 1, 0) == 0)
+        }
+    }
+
     @Test(.enabled(if: available), .enabled(if: qure_allocations() >= 0, "nothing is counted in this build"))
     func `a query whose answer is known costs no allocation`() throws {
         try PrivateNamespace.prepare()
