@@ -138,10 +138,10 @@ final class ElectSession {
         let others = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
         try poller.wait(until: earlier(due, others), into: &arrived)
         noticeSleep()
-        heedNotices(arrived)
         // What has come in is heard before anything is judged or said. Where the deadline, which comes last, alone has
         // ended the wait, nothing has, unless this machine did not run since.
         if arrived.first != .deadline { try take(arrived) }
+        heedNotices(arrived)
         if arrived.first != .deadline || lateness > .milliseconds(1) { try hearCluster() }
         if linkWatch.isAnswerAwaited { try hearLink() }
         let late = lateness
@@ -216,11 +216,11 @@ final class ElectSession {
         let before = election.role
         let (outputs, next) = Self.advance(&election, by: input, at: now, &random)
         due = next
-        for output in outputs { perform(output, source) }
         if election.role != before {
-            tellChange(from: before)
             linkWatch.watch(as: election.role, election.configuration.interval, poller)
         }
+        for output in outputs { perform(output, source) }
+        if election.role != before { tellChange(from: before) }
         tellMaster()
     }
 

@@ -8,10 +8,10 @@ struct LinkWatch: ~Copyable {
     private var socket: NeighborSocket
     private let addresses: Set<IPAddress>
     private let gateways: [IPAddress]
-    /// Since when what is said ends a wait; nil: it does not.
-    private var hearsSince: Instant? = Instant(nanoseconds: 0)
-    /// Whether an answer is to be looked for that ends no wait.
-    private(set) var isAnswerAwaited = false
+    /// Whether what is said ends no wait.
+    private var isPatient = false
+    /// When the gateway was asked whose answer ends no wait and is still to be looked for.
+    private var askedAt: Instant?
     /// A gateway is asked again before long where its answer was not heard.
     private static let maximumDelay = Duration.milliseconds(100)
 
@@ -25,21 +25,24 @@ struct LinkWatch: ~Copyable {
     }
 
     var descriptors: [CInt] { socket.descriptors }
+    /// Whether an answer is to be looked for that ends no wait.
+    var isAnswerAwaited: Bool { askedAt != nil }
 
     /// Asks who has the addresses; a link that is down loses it, as a cable would.
     func askForAddresses() { for address in addresses { try? socket.probe(address) } }
 
     mutating func askGateways() {
+        askedAt = isPatient ? Clock.now : nil
         for gateway in gateways { try? socket.probe(gateway) }
-        isAnswerAwaited = hearsSince == nil
     }
 
-    /// Watches as the role demands, with heartbeats at this interval.
+    /// Watches as the role demands, with heartbeats at this interval. To be called before anything is asked in a role.
     mutating func watch(as role: Election.Role, _ interval: Duration, _ poller: borrowing Poller) {
-        let isPatient = role == .master && interval <= Self.maximumDelay
-        guard isPatient == (hearsSince != nil) else { return }
-        hearsSince = isPatient ? nil : Clock.now
-        isAnswerAwaited = false
+        let wasPatient = isPatient
+        isPatient = role == .master && interval <= Self.maximumDelay
+        guard isPatient != wasPatient else { return }
+        askedAt = nil
+        if wasPatient { forgetWhatWaits() }
         for descriptor in socket.descriptors {
             if isPatient {
                 try? poller.remove(descriptor)
@@ -47,6 +50,11 @@ struct LinkWatch: ~Copyable {
                 try? poller.add(descriptor, token: ElectSession.Token.link)
             }
         }
+    }
+
+    /// What has waited in the socket while nobody listened is no news any more, however old it is.
+    private mutating func forgetWhatWaits() {
+        for _ in 0..<64 { guard let heard = try? socket.receive(), !heard.isEmpty else { return } }
     }
 
     /// What has been said until now, and when the kernel received it.
@@ -60,12 +68,12 @@ struct LinkWatch: ~Copyable {
                 return inputs
             }
             for one in heard where one.sighting.kind == .holds {
-                // What waited in the socket while nobody listened is no news.
-                if addresses.contains(one.sighting.address), let hearsSince, one.received >= hearsSince {
+                // A master knows whose the addresses are.
+                if addresses.contains(one.sighting.address), !isPatient {
                     inputs.append((.addressAnswered(by: one.sighting.identity), one.received))
                 }
                 guard gateways.contains(one.sighting.address) else { continue }
-                isAnswerAwaited = false
+                if let asked = askedAt, one.received >= asked { askedAt = nil }
                 inputs.append((.gatewayAnswered, one.received))
             }
             // What arrives meanwhile is for the next turn: a flood must not keep this one from the rest.

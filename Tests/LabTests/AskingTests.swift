@@ -107,6 +107,22 @@ extension InTheLab {
             #expect(elector.process.errors.ranges(of: own).count == 2, "\(elector.said)")
         }
 
+        @Test func `who had the address while a master listened to nobody is no stranger once it is none`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks + ["--require-gateway", "off"])
+            try #require(elector.becomes("master"), "\(elector.said)")
+            let other = lab.host(2)
+            try other.ip("addr add \(Lab.Plan.shared) dev eth0")
+            try other.must("arping -U -c 1 -I eth0 \(Lab.Plan.address)")
+            try other.ip("addr del \(Lab.Plan.shared) dev eth0")
+            elector.process.send(SIGSTOP)
+            usleep(1_000_000)  // longer than the lease
+            elector.process.send(SIGCONT)
+            #expect(eventually { elector.process.errors.contains("qure-elect: no longer master: late-") })
+            #expect(elector.becomes("master"), "\(elector.said)")
+            #expect(!elector.process.errors.contains("address-held-by"), "\(elector.said)")
+        }
+
         @Test func `of two with different keys the second finds that a stranger has the address`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let first = try Elector(lab.host(1), Self.hooks)
