@@ -43,10 +43,10 @@ package struct NeighborSocket: ~Copyable {
         func isV6(_ network: Prefix) -> Bool { network.address.bitWidth == 128 }
         var descriptors: [CInt] = []
         var arp: PacketSocket?
-        if (networks + holders).contains(where: isV4) {
-            // Who asks in the name of an address is answered to that address.
-            let others = networks.isEmpty ? holders.filter(isV4) : []
-            let filter = PacketFilter.arp(about: networks.filter(isV4), by: others)
+        // Who asks in the name of an address is answered to that address.
+        let arpHolders = networks.isEmpty ? holders.filter(isV4) : []
+        if networks.contains(where: isV4) || !arpHolders.isEmpty {
+            let filter = PacketFilter.arp(about: networks.filter(isV4), by: arpHolders)
             let socket = try PacketSocket(.arp, interface: index, name: name, filter: filter)
             descriptors.append(socket.descriptor)
             arp = .some(socket)
