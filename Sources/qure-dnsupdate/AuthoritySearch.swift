@@ -150,11 +150,12 @@ struct AuthoritySearch {
             return ask(zoneExchange, .zone)
         }
         if let refusal {
-            // The server may know the zone; the key it does not.
-            if let rejection = refusal.rejection, case .refused = rejection {
-                return .ended(.failure(.rejected(rejection)))
+            // The server may know the zone; the key it does not, or it has another time.
+            switch refusal.rejection {
+            case .refused(let code)?: return .ended(.failure(.rejected(.refused(code))))
+            case .wrongTime(let time)?: return .ended(.failure(.rejected(.wrongTime(time))))
+            default: return judge(refusal.message)
             }
-            return judge(refusal.message)
         }
         let why = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
         return .ended(.failure(.unreachable("the zone was not found: \(why)")))

@@ -136,6 +136,8 @@ struct RegisterServerTests {
         shown.write("wrong", "key \"k256\" { algorithm hmac-sha256; secret \"\(NameServer.secret("another"))\"; };\n")
         let wrong = RunningTool(RegisteredName(shown, "cloud").words("register", Self.register, key: "wrong")).finish()
         #expect(wrong.status == 77 && wrong.errors.contains("BADSIG: the key's secret"), "\(wrong)")
+        let early = Self.early(RegisteredName(shown, "cloud").words("register", Self.register))
+        #expect(early.status == 77 && early.errors.contains("clock"), "\(early)")
         let closed = try NameServer(.named, statement: "allow-query { none; };")
         let words = RegisteredName(closed, "cloud").words("register", Self.register)
         for zone in [[], ["--zone", "z.test"]] {
