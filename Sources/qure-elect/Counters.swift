@@ -11,6 +11,8 @@ struct Counters {
     var unauthenticated = 0
     var otherCluster = 0
     var sent: [ElectionMessage.Kind: Int] = [:]
+    /// Heartbeats that only repeated the last one, which `sent` does not count.
+    private(set) var repetitions = 0
     /// Authenticated ones, believed or not.
     var received: [ElectionMessage.Kind: Int] = [:]
     private(set) var takeOvers: [String: Int] = [:]
@@ -24,6 +26,12 @@ struct Counters {
         guard event.state == .master, event.reason == nil, let last = lastTakeOver() else { return }
         takeOvers[last.reason, default: 0] += 1
         tookOverAt = Clock.realtimeNanoseconds
+    }
+
+    /// Notes such a heartbeat, and how late it was.
+    mutating func noteRepetition(late: Duration) {
+        repetitions += 1
+        lateness.add(late)
     }
 
     /// Notes how late the loop was for a deadline of the election.
@@ -110,7 +118,8 @@ extension ElectSession {
             "one_way_paths", .gauge, "Pairs of members of whom one does not hear the other.",
             "\(election.unheard.count)")
         text.family(
-            "messages_sent_total", .counter, "Messages to the cluster.", by: "kind", byName(counters.sent))
+            "messages_sent_total", .counter, "Messages to the cluster.", by: "kind",
+            byName(counters.sent.merging([.heartbeat: counters.repetitions], uniquingKeysWith: +)))
         text.family(
             "messages_received_total", .counter, "Authenticated messages from the cluster.", by: "kind",
             byName(counters.received))

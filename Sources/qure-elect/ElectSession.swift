@@ -13,14 +13,16 @@ final class ElectSession {
 
     let options: MemberOptions
     private(set) var election: Election
-    /// When the election has something to do by itself.
+    /// When the election has something to do by itself, and when something else has.
     private var due: Instant?
-    private var keys: KeyRing
-    private let link: Link
+    private var otherDue: Instant?
+    /// A turn that is later than that may have something to hear which had come before.
+    private static let punctual = Duration.milliseconds(1)
+    let link: Link
     private(set) var poller: Poller
     /// What has ended the wait.
     private var arrived: [Poller.Event] = []
-    private var cluster: ClusterSocket
+    private var sender: Sender
     private var changes: NetlinkMonitor
     private var netlink: Netlink
     private var linkWatch: LinkWatch
@@ -34,8 +36,6 @@ final class ElectSession {
     let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
     let gateways: [IPAddress]
-    /// Who is told by name what the group would be told; empty: the group is.
-    private let peers: [IPAddress]
     private let addresses: Set<IPAddress>
     let service = ServiceManager()
     private var watchdog: Watchdog
@@ -68,21 +68,13 @@ final class ElectSession {
         if let trouble = kept.trouble {
             diagnostics.say(.warning, "\(trouble): this member's number and term are not kept; going on")
         }
-        var configuration = Election.Configuration(
-            cluster: Self.number(of: options.place.cluster), node: kept.node, session: random.next(), name: name,
-            mac: link.mac ?? .zero)
-        configuration.priority = options.priority
-        configuration.interval = options.beat
-        configuration.tolerance = options.patience
-        configuration.rememberedTerm = kept.term
-        configuration.preemption = Self.preemption(options.preempt) ?? .off
-        configuration.requiresGateway = !gateways.isEmpty
-        configuration.claimBlind = options.claimBlind?.duration
-        configuration.hash = Self.hash(options)
+        let configuration = Self.configuration(
+            options, kept, session: random.next(), name: name, mac: link.mac, gateways: gateways)
         election = Election(configuration)
-        cluster = try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name)
+        sender = Sender(
+            try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name), keys,
+            peers: options.peer, repeats: !diagnostics.shows(.debug))
         changes = try NetlinkMonitor()
-        peers = options.peer
         addresses = Set(options.address.map(\.address))
         linkWatch = try LinkWatch(link, options.address.map(\.address), gateways)
         control = try ControlServer(options.place.path)
@@ -95,12 +87,11 @@ final class ElectSession {
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         watchdog = Watchdog(service, at: Clock.now)
         self.options = options
-        self.keys = keys
         self.link = link
         self.netlink = netlink
         self.diagnostics = diagnostics
         notices = try SystemNotices(poller, diagnostics)
-        for descriptor in cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
+        for descriptor in sender.cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
         for descriptor in linkWatch.descriptors { try poller.add(descriptor, token: Token.link) }
         try poller.add(changes.descriptor, token: Token.changes)
         try poller.add(control.descriptor, token: Token.control)
@@ -134,16 +125,15 @@ final class ElectSession {
     }
 
     private func turn() throws {
-        let commands = earlier(hooks.nextDeadline, health.nextDeadline)
-        let others = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
-        try poller.wait(until: earlier(due, others), into: &arrived)
+        try poller.wait(until: earlier(due, otherDue), into: &arrived)
+        if linkWatch.isAnswerAwaited { try hearLink() }
+        if repeatHeartbeat(), due.map({ Clock.now < $0 }) ?? true { return }
         noticeSleep()
         // What has come in is heard before anything is judged or said. Where the deadline, which comes last, alone has
         // ended the wait, nothing has, unless this machine did not run since.
         if arrived.first != .deadline { try take(arrived) }
         heedNotices(arrived)
-        if arrived.first != .deadline || lateness > .milliseconds(1) { try hearCluster() }
-        if linkWatch.isAnswerAwaited { try hearLink() }
+        if arrived.first != .deadline || lateness > Self.punctual { try hearCluster() }
         let late = lateness
         if due != nil, late >= .zero {
             counters.noteLateness(late)
@@ -155,6 +145,27 @@ final class ElectSession {
         flushEvents()
         watchFollower()
         proceedWithCommands()
+        let commands = earlier(hooks.nextDeadline, health.nextDeadline)
+        otherDue = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
+    }
+
+    /// Says the heartbeat that is due, if nothing has happened and it only repeats the last one: that is nearly all
+    /// that a master does. A machine that has slept is late, so that this is not for it.
+    private func repeatHeartbeat() -> Bool {
+        let now = Clock.now
+        guard arrived.first == .deadline, let due, now - due <= Self.punctual, otherDue.map({ now < $0 }) ?? true,
+            sender.canRepeat, !events.isReaderStalled(for: .zero, at: now),
+            let repetition = election.repeatHeartbeat(at: now)
+        else { return false }
+        // A link that is down loses it: the lease is renewed by a line then.
+        if (try? sender.sayAgain(repetition)) != nil { renewals.noteHeartbeat() }
+        counters.noteRepetition(late: now - due)
+        if renewals.mustWrite(election.configuration.session, at: now) {
+            tell(election.renewal(at: now))
+            flushEvents()
+        }
+        self.due = repetition.nextDeadline
+        return true
     }
 
     private func take(_ events: [Poller.Event]) throws {
@@ -194,7 +205,7 @@ final class ElectSession {
 
     private func readKeysAgain() {
         do {
-            keys = try options.readKeys()
+            sender.keys = try options.readKeys()
             diagnostics.say(.notice, "the keys are read anew")
         } catch {
             diagnostics.say(.warning, "\(error); the keys stay as they were")
@@ -202,9 +213,9 @@ final class ElectSession {
     }
 
     /// The address that this member speaks from.
-    var ownAddress: IPAddress { cluster.own.address }
+    var ownAddress: IPAddress { sender.cluster.own.address }
     /// Datagrams that may have come from beyond the link.
-    var strayed: Int { cluster.strayed }
+    var strayed: Int { sender.cluster.strayed }
     /// Why this member could not hold the address; nil: it could.
     var illness: String? { if case .healthy(false, let reason) = health.input { reason } else { nil } }
     /// Where a member was last heard from.
@@ -224,6 +235,18 @@ final class ElectSession {
         tellMaster()
     }
 
+    private func tell(_ event: Election.Event) {
+        var event = event
+        if event.term == 0 { event.term = knownTerm }
+        counters.note(event, election.lastTakeOver)
+        told.note(event)
+        tellTrouble(event)
+        events.add(event, election, heartbeat: renewals.word { election })
+        control.tell(events.last)
+        hooks.note(
+            event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
+    }
+
     /// In one access: what the session asks of an election otherwise costs a copy of it, and it is large.
     private static func advance(
         _ election: inout Election, by input: Election.Input, at now: Instant,
@@ -236,16 +259,9 @@ final class ElectSession {
     private func perform(_ output: Election.Output, _ source: SocketAddress?) {
         switch output {
         case .send(let message, let destination): send(message, to: destination, source)
-        case .event(var event):
+        case .event(let event):
             if event.state == .alive, !renewals.mustWrite(election.configuration.session, at: Clock.now) { return }
-            if event.term == 0 { event.term = knownTerm }
-            counters.note(event, election.lastTakeOver)
-            told.note(event)
-            tellTrouble(event)
-            events.add(event, election, heartbeat: renewals.word { election })
-            control.tell(events.last)
-            hooks.note(
-                event, variables(event.state.rawValue, term: event.term, master: event.master, reason: event.reason))
+            tell(event)
         case .probeAddress: linkWatch.askForAddresses()
         case .probeGateway:
             linkWatch.askGateways()
@@ -259,21 +275,15 @@ final class ElectSession {
     }
 
     private func send(_ message: ElectionMessage, to destination: Election.Destination, _ source: SocketAddress?) {
-        var message = message
-        message.key = keys.sendingKey
-        var output = WireWriter()
-        message.write(to: &output)
-        let datagram = keys.seal(output.bytes)
         diagnostics.say(.debug, "> \(message)")
         counters.sent[message.kind, default: 0] += 1
         do {
             switch destination {
             case .group:
-                if peers.isEmpty { try cluster.send(datagram) }
-                for peer in peers { try cluster.send(datagram, to: cluster.own.with(peer)) }
-                renewals.note(message)
-            case .member(let node): if let place = places[node] { try cluster.send(datagram, to: place) }
-            case .sender: if let source { try cluster.send(datagram, to: source) }
+                try sender.say(message)
+                if message.kind == .heartbeat, message.role == .master { renewals.noteHeartbeat() }
+            case .member(let node): if let place = places[node] { try sender.say(message, to: place) }
+            case .sender: if let source { try sender.say(message, to: source) }
             }
         } catch {
             // The link is down, or its queue is full: the network would have lost it as well.
@@ -285,7 +295,7 @@ final class ElectSession {
 
     private func hearCluster() throws {
         do {
-            for datagram in try cluster.receive() { hear(datagram) }
+            for datagram in try sender.cluster.receive() { hear(datagram) }
         } catch {
             guard error.errno == .networkDown else { throw error }
         }
@@ -298,7 +308,7 @@ final class ElectSession {
         guard ElectionMessage.cluster(of: datagram.bytes) == election.configuration.cluster else {
             return counters.otherCluster += 1
         }
-        guard let bytes = keys.open(datagram.bytes, key: key) else {
+        guard let bytes = sender.keys.open(datagram.bytes, key: key) else {
             counters.unauthenticated += 1
             return warnOfOtherKey(datagram.source.address)
         }
@@ -377,19 +387,6 @@ final class ElectSession {
 
     /// Who is master, as far as this member knows.
     var masterNow: NodeID? { election.isMasterNow ? election.configuration.node : election.master?.standing.node }
-
-    /// What a command of the user's is told about the moment that it is run for.
-    private func variables(
-        _ role: String, term: UInt64, master: NodeID?, reason: String? = nil
-    ) -> [(name: String, value: String)] {
-        [
-            ("QURE_CLUSTER", options.place.cluster), ("QURE_NAME", election.configuration.name),
-            ("QURE_NODE", "\(election.configuration.node)"), ("QURE_INTERFACE", link.name),
-            ("QURE_ADDRESS", options.address.map(\.description).joined(separator: " ")),
-            ("QURE_ROLE", role), ("QURE_TERM", "\(term)"), ("QURE_MASTER", master.map(name) ?? ""),
-            ("QURE_REASON", reason ?? ""),
-        ]
-    }
 
     private func serveControl(_ events: [Poller.Event]) {
         for event in events {

@@ -24,6 +24,24 @@ extension ElectSession {
         return link
     }
 
+    static func configuration(
+        _ options: MemberOptions, _ kept: ElectorState, session: UInt64, name: String, mac: MACAddress?,
+        gateways: [IPAddress]
+    ) -> Election.Configuration {
+        var configuration = Election.Configuration(
+            cluster: number(of: options.place.cluster), node: kept.node, session: session, name: name,
+            mac: mac ?? .zero)
+        configuration.priority = options.priority
+        configuration.interval = options.beat
+        configuration.tolerance = options.patience
+        configuration.rememberedTerm = kept.term
+        configuration.preemption = preemption(options.preempt) ?? .off
+        configuration.requiresGateway = !gateways.isEmpty
+        configuration.claimBlind = options.claimBlind?.duration
+        configuration.hash = hash(options)
+        return configuration
+    }
+
     /// The address that this member speaks from: its own, never a shared one.
     static func ownAddress(on link: Link, _ options: MemberOptions, _ netlink: inout Netlink) throws -> IPAddress {
         let shared = Set(options.address.map(\.address))

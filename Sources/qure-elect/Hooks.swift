@@ -69,3 +69,18 @@ struct Hooks: ~Copyable {
         command.abandon()
     }
 }
+
+extension ElectSession {
+    /// What a command of the user's is told about the moment that it is run for.
+    func variables(
+        _ role: String, term: UInt64, master: NodeID?, reason: String? = nil
+    ) -> [(name: String, value: String)] {
+        [
+            ("QURE_CLUSTER", options.place.cluster), ("QURE_NAME", election.configuration.name),
+            ("QURE_NODE", "\(election.configuration.node)"), ("QURE_INTERFACE", link.name),
+            ("QURE_ADDRESS", options.address.map(\.description).joined(separator: " ")),
+            ("QURE_ROLE", role), ("QURE_TERM", "\(term)"), ("QURE_MASTER", master.map(name) ?? ""),
+            ("QURE_REASON", reason ?? ""),
+        ]
+    }
+}

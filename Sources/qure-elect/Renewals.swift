@@ -50,10 +50,8 @@ struct Renewals: ~Copyable {
         return text
     }
 
-    /// A heartbeat has left.
-    mutating func note(_ message: ElectionMessage) {
-        if message.kind == .heartbeat && message.role == .master { hasLeft = true }
-    }
+    /// A master's heartbeat has left.
+    mutating func noteHeartbeat() { hasLeft = true }
 
     /// Whether a renewal has to be written, for heartbeats of `session`.
     mutating func mustWrite(_ session: UInt64, at now: Instant) -> Bool {

@@ -131,3 +131,28 @@ func `a bad key file is refused with the line, never with the key`(_ text: Strin
         try KeyRing(Array((line + line).utf8))
     }
 }
+
+@Test func `a message that is repeated is the one that would be said anew`() throws {
+    let key = String(repeating: "5a", count: 32)
+    let keys = try KeyRing(Array("7 \(key)\n3 \(String(repeating: "00", count: 32))".utf8))
+    var message = ElectionMessage(
+        .heartbeat, role: .master, cluster: 1, node: NodeID(rawValue: 2), session: 3, sequence: 4, term: 5,
+        interval: .milliseconds(100), tolerance: .milliseconds(200))
+    message.key = keys.sendingKey
+    message.name = "h1"
+    message.successors = [NodeID(rawValue: 9)]
+    func datagram() -> [UInt8] {
+        var output = WireWriter()
+        message.write(to: &output)
+        return keys.seal(output.bytes)
+    }
+    var repeated = SealedDatagram(datagram(), keys)
+    let ages: [Duration?] = [nil, .milliseconds(1700), .zero, .seconds(1 << 40), nil]
+    for (number, age) in ages.enumerated() {
+        message.sequence = 0x0102_0304_0506_0708 << UInt64(number)
+        message.gatewayAge = age
+        repeated.change { ElectionMessage.rewrite(&$0, sequence: message.sequence, gatewayAge: age) }
+        #expect(repeated.octets == datagram())
+        #expect(keys.open(repeated.octets, key: 7) != nil && keys.open(repeated.octets, key: 3) == nil)
+    }
+}

@@ -182,6 +182,15 @@ struct Mutation: Sendable, CustomTestStringConvertible {
                 "Succession.swift", "postponed.used + (wanted - due) <= configuration.tolerance * 2",
                 "$ || postponed.used + (wanted - due) <= configuration.tolerance * 2")),
         Mutation(
+            "a heartbeat is repeated whatever was heard",
+            Patch(
+                "Election.swift", "if !input.isTime { repeatableUntil = nil }",
+                "if !$, !input.isTime { repeatableUntil = nil }")),
+        Mutation(
+            "a heartbeat is repeated whoever has gone",
+            Patch("Repeating.swift", "now < end, let due", "$ || now < end, let due"),
+            Patch("Members.swift", "        repeatableUntil = nil\n", "        if !$ { repeatableUntil = nil }\n")),
+        Mutation(
             "hellos follow each other without a pause",
             Patch(
                 "Speaking.swift", "timers[.hello] = now + helloInterval",

@@ -93,6 +93,48 @@ extension Simulation {
         }
     }
 
+    /// What a member does on the short way when its heartbeat is due.
+    struct Repetition {
+        var said: Election.Repetition
+        /// What followers are told of it.
+        var renewal: Election.Output
+        /// What else was due.
+        var others: [Election.Output]
+        /// Where it leads.
+        var election: Election
+    }
+
+    /// The short way; nil: it takes the long one.
+    func repetition(_ index: Int, at time: Instant, _ random: SplitMix64) -> Repetition? {
+        var random = random
+        var election = hosts[index].election
+        guard let said = election.repeatHeartbeat(at: time) else { return nil }
+        let renewal = Election.Output.event(election.renewal(at: time))
+        var others: [Election.Output] = []
+        if let next = said.nextDeadline, next <= time {
+            others = election.step(.deadlinePassed, at: time, using: &random)
+        }
+        return Repetition(said: said, renewal: renewal, others: others, election: election)
+    }
+
+    /// I18: a heartbeat that only repeats the last one says what it would say that was put together anew. From then on
+    /// the member goes on as the short way has left it.
+    mutating func judge(_ repetition: Repetition, _ index: Int, _ outputs: [Election.Output]) {
+        statistics.repetitions += 1
+        let election = repetition.election
+        var expected: [Election.Output] = []
+        if var message = hosts[index].lastHeartbeat {
+            message.sequence = repetition.said.sequence
+            message.gatewayAge = repetition.said.gatewayAge
+            expected = [.send(message, to: .group), repetition.renewal] + repetition.others
+        }
+        if outputs != expected { violate("I18", "\(name(index)) repeats \(expected) instead of \(outputs)") }
+        if election.nextDeadline != hosts[index].election.nextDeadline {
+            violate("I18", "\(name(index)) is woken at another time after a repeated heartbeat")
+        }
+        hosts[index].election = election
+    }
+
     /// I9: on a link where nothing has happened but that the master froze, its lease is over before its successor has
     /// the address.
     mutating func judgeSuccession(_ index: Int) {

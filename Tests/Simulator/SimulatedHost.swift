@@ -39,6 +39,8 @@ struct SimulatedHost {
 
     /// The last heartbeat of each member that reached this host's kernel: whether or not it was read.
     var heartbeats: [NodeID: Heartbeat] = [:]
+    /// What it last said as a master.
+    var lastHeartbeat: ElectionMessage?
     /// Nonces that it has asked sessions to answer with, and no answer has come yet.
     var nonces: Set<UInt64> = []
     /// How far it has believed each session.

@@ -80,6 +80,8 @@ package struct Simulation {
         package var sent = 0
         package var takeOvers = 0
         package var transfers = 0
+        /// Heartbeats that only repeated the last one.
+        package var repetitions = 0
         package var duels = 0
         package var faults: [String: Int] = [:]
         package var events: [String: Int] = [:]
@@ -94,6 +96,7 @@ package struct Simulation {
             sent += other.sent
             takeOvers += other.takeOvers
             transfers += other.transfers
+            repetitions += other.repetitions
             duels += other.duels
             faults.merge(other.faults, uniquingKeysWith: +)
             events.merge(other.events, uniquingKeysWith: +)
@@ -261,7 +264,9 @@ package struct Simulation {
         let time = Instant(nanoseconds: hosts[index].clock.local(now))
         let before = hosts[index].election.role
         var random = hosts[index].random
+        let repetition = input == .deadlinePassed ? repetition(index, at: time, random) : nil
         let outputs = hosts[index].election.step(input, at: time, using: &random)
+        if let repetition { judge(repetition, index, outputs) }
         hosts[index].random = random
         let role = hosts[index].election.role
         if role != before {
@@ -325,6 +330,7 @@ package struct Simulation {
         _ message: ElectionMessage, from: Int, to destination: Election.Destination, _ answering: Int?
     ) {
         let datagram = Datagram(message)
+        if message.kind == .heartbeat { hosts[from].lastHeartbeat = message }
         if message.kind == .challenge, let nonce = message.nonce { hosts[from].nonces.insert(nonce) }
         if message.kind == .acknowledgement, !hosts[from].answers(now) {
             violate("I12", "\(name(from)) acknowledges an address that it does not have")

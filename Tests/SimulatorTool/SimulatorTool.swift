@@ -109,6 +109,7 @@ import QureCore
         }
         print(
             "\(count) seeds, \(failures) failed; \(statistics.steps) steps, \(statistics.messages) messages,"
+                + " \(statistics.sent) sent, \(statistics.repetitions) of them repeated heartbeats,"
                 + " longest two holders \(statistics.longestTwoHolders / 1_000_000) ms,"
                 + " longest nobody \(statistics.longestNobody / 1_000_000) ms"
         )

@@ -16,6 +16,7 @@ package struct KeyRing: Sendable {
     /// The number of the key that is used to send.
     package let sendingKey: UInt8
     private let authenticators: [UInt8: MessageAuthenticator]
+    private let sealing: MessageAuthenticator
     /// Keys at most.
     private static let maximumKeys = 16
 
@@ -42,11 +43,12 @@ package struct KeyRing: Sendable {
             authenticators[number] = MessageAuthenticator(key: key)
             first = first ?? number
         }
-        guard let first else {
+        guard let first, let sealing = authenticators[first] else {
             throw Malformation(description: "there is no key in it; make one with 'qure-elect keygen'")
         }
         self.authenticators = authenticators
         sendingKey = first
+        self.sealing = sealing
     }
 
     /// A ring of a key that everybody knows, for who wants no authentication (`--insecure`).
@@ -59,9 +61,11 @@ package struct KeyRing: Sendable {
 
     /// `message` with its code behind it; it must name `sendingKey` as its key.
     package func seal(_ message: [UInt8]) -> [UInt8] {
-        guard let authenticator = authenticators[sendingKey] else { preconditionFailure("a ring without its own key") }
-        return message + authenticator.code(of: message)
+        message + sealing.code(of: message)
     }
+
+    /// A seal for a message after the other.
+    func beginSeal() -> MessageAuthenticator.Computation { sealing.begin() }
 
     /// The message of a datagram that says it was sealed with key number `key`; nil if it was not, or the key is not
     /// known.

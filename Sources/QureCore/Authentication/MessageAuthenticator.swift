@@ -41,6 +41,20 @@ package struct MessageAuthenticator: Sendable {
             unsafe nettle_hmac_update(&state, &hash, part.count, part)
         }
 
+        /// Puts the code of all that stands before it over the last `codeLength` octets. Ready for the next one then.
+        mutating func seal(_ datagram: inout [UInt8]) {
+            var hash = unsafe authenticator.hash.description
+            let length = datagram.count - MessageAuthenticator.codeLength
+            unsafe datagram.withUnsafeMutableBufferPointer { octets in
+                guard let start = octets.baseAddress else { return }
+                unsafe nettle_hmac_update(&state, &hash, length, start)
+                // nettle begins anew with the state by itself.
+                unsafe nettle_hmac_digest(
+                    authenticator.outer, authenticator.inner, &state, &hash, MessageAuthenticator.codeLength,
+                    start + length)
+            }
+        }
+
         /// The code of all parts, cut to `length` octets.
         package consuming func code(length: Int) -> [UInt8] {
             precondition((1...authenticator.hash.codeLength).contains(length), "a code of \(length) octets")

@@ -335,7 +335,7 @@ extension ElectionMessage {
         output.write(Self.microseconds(interval))
         output.write(Self.microseconds(tolerance))
         output.write(configuration)
-        output.write(gatewayAge.map { UInt32(clamping: min($0.milliseconds, Int64(UInt32.max) - 1)) } ?? .max)
+        output.write(Self.onWire(gatewayAge))
         output.write(tableVersion)
         func option(_ type: UInt8, _ body: (inout WireWriter) -> Void) {
             output.write(type)

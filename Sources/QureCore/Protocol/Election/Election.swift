@@ -61,6 +61,8 @@ package struct Election: Sendable {
     var transfer: Transfer?
     /// The address comes by transfer, and the acknowledgement is still due.
     var inheritance: Inheritance?
+    /// Until when a heartbeat only repeats the last one; nil: it does not.
+    var repeatableUntil: Instant?
     var isAddressPresent = false
     /// Whether the link is to be told again who has the address.
     var isReminderDue = false
@@ -116,6 +118,7 @@ package struct Election: Sendable {
         _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard role != .goodbye else { return [] }
+        if !input.isTime { repeatableUntil = nil }
         switch input {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
@@ -320,7 +323,7 @@ package struct Election: Sendable {
             if let outputs = bridgeGap(of: now - due, at: now) { return outputs }
         }
         var outputs: [Output] = []
-        for timer in Timer.allCases {
+        for timer in Timer.all {
             guard let due = timers[timer], now >= due else { continue }
             timers[timer] = nil
             outputs += fire(timer, at: now, using: &random)
@@ -353,7 +356,8 @@ package struct Election: Sendable {
     private mutating func fire(
         _ timer: Timer, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        switch timer {
+        if !timer.isTime { repeatableUntil = nil }
+        return switch timer {
         case .join: joined(at: now, using: &random)
         case .heartbeat: beat(at: now)
         case .hello: hello(at: now)
@@ -372,9 +376,11 @@ package struct Election: Sendable {
         }
     }
 
+    func isLate(_ late: Duration) -> Bool { late > configuration.interval / 4 }
+
     /// Timers that come late make this member patient for a while; the memory halves with each review.
     private mutating func noteLateness(_ late: Duration) {
-        guard late > configuration.interval / 4 else { return }
+        guard isLate(late) else { return }
         ownLateness = min(max(ownLateness, late), configuration.tolerance * 2)
     }
 }

@@ -193,6 +193,9 @@ extension Election {
         case join, heartbeat, hello, suspicion, question, claim, claimRepeat, transferRepeat, transferEnd, presence
         case lasting, quietEnd, gateway, address, review
 
+        /// All of them, put together once.
+        static let all = allCases
+
         /// Whether it can wait for the next heartbeat where one is to come: looks at how things are, which cost a
         /// wake-up of their own otherwise.
         var isPatient: Bool { self == .gateway || self == .review }
@@ -203,7 +206,7 @@ extension Election {
         private var due: [Instant?]
 
         init(dictionaryLiteral elements: (Timer, Instant)...) {
-            due = Array(repeating: nil, count: Timer.allCases.count)
+            due = Array(repeating: nil, count: Timer.all.count)
             for (timer, instant) in elements { self[timer] = instant }
         }
 
@@ -214,9 +217,14 @@ extension Election {
 
         var isEmpty: Bool { due.allSatisfy { $0 == nil } }
 
+        /// Whether one of those is due that are looked for.
+        func isAnyDue(at now: Instant, where isWanted: (Timer) -> Bool) -> Bool {
+            Timer.all.contains { timer in self[timer].map { now >= $0 } == true && isWanted(timer) }
+        }
+
         /// The first that is due, where those that can wait do so for `patience`.
         func first(patience: Duration) -> Instant? {
-            Timer.allCases.reduce(nil) { first, timer in
+            Timer.all.reduce(nil) { first, timer in
                 earlier(first, self[timer].map { timer.isPatient ? $0 + patience : $0 })
             }
         }

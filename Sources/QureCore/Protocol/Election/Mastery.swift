@@ -86,17 +86,26 @@ extension Election {
     }
 
     private func withLease(_ output: Output, at now: Instant) -> Output {
-        guard case .event(var event) = output else { return output }
+        guard case .event(let event) = output else { return output }
+        return .event(withLease(event, at: now))
+    }
+
+    private func withLease(_ event: Event, at now: Instant) -> Event {
+        var event = event
         event.at = now
         event.lease = lease
         event.term = term
         event.master = configuration.node
-        return .event(event)
+        return event
     }
+
+    /// What followers are told of a heartbeat that leaves now, if they must be.
+    package func renewal(at now: Instant) -> Event { withLease(event(.alive), at: now) }
 
     /// One heartbeat, and with it a new lease for the followers.
     mutating func beat(at now: Instant) -> [Output] {
         guard isMaster else { return [] }
+        repeatableUntil = nil
         timers[.heartbeat] = now + configuration.interval
         if isQuietHeir { return [withLease(.event(event(.alive)), at: now)] }
         var message = message(.heartbeat, at: now)
@@ -111,6 +120,7 @@ extension Election {
         }
         let word = isReminderDue ? event(.master, reason: "again") : event(.alive)
         isReminderDue = false
+        repeatableUntil = repetitionEnd(at: now)
         return [.send(message, to: .group), withLease(.event(word), at: now)]
     }
 

@@ -169,6 +169,7 @@ extension Election {
     mutating func giveUp(_ node: NodeID) {
         guard let member = members.removeValue(forKey: node) else { return }
         preferredSince[node] = nil
+        repeatableUntil = nil
         lastWords.append(LastWord(session: member.session, sequence: member.sequence))
         if lastWords.count > Self.maximumLastWords { lastWords.removeFirst() }
     }
@@ -314,5 +315,8 @@ extension Election {
     }
 
     /// Whether it was heard lately enough to count on.
-    func isPresent(_ member: Member, at now: Instant) -> Bool { now - member.heardAt < helloInterval * 5 / 2 }
+    func isPresent(_ member: Member, at now: Instant) -> Bool { now - member.heardAt < presence }
+
+    /// For how long a member counts as there that is not heard again.
+    var presence: Duration { helloInterval * 5 / 2 }
 }

@@ -14,12 +14,14 @@ extension Election {
         message.rank = isQuietHeir ? .max : standing?.rank ?? .max
         message.priority = configuration.priority
         message.configuration = configuration.hash
-        message.gatewayAge = gatewayHeard.map { max(now - $0, .zero) }
+        message.gatewayAge = gatewayAge(at: now)
         message.mac = configuration.mac
         message.name = configuration.name
         message.digests = nextDigests()
         return message
     }
+
+    func gatewayAge(at now: Instant) -> Duration? { gatewayHeard.map { max(now - $0, .zero) } }
 
     /// What the heartbeats have in common that this member sends as a master, for a kernel that is to renew the lease
     /// by them; while it hands over, its role is another. `user` sends them to `port`.
