@@ -66,6 +66,20 @@ package func must(_ line: String) -> String {
 @discardableResult
 package func shell(_ script: String) -> CommandResult { start(["sh", "-c", script]).finish() }
 
+/// The bytes of a file of any size, such as an instrument writes.
+package func contents(of path: String) throws -> [UInt8] {
+    let file = FileDescriptor(owning: open(path, O_RDONLY | O_CLOEXEC))
+    guard file.number >= 0 else { throw SystemError("open", path, errno: .current) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+        let count = read(file.number, &part, part.count)
+        guard count >= 0 else { throw SystemError("read", path, errno: .current) }
+        if count == 0 { return bytes }
+        bytes += part.prefix(count)
+    }
+}
+
 /// Whether `fact` becomes true before the limit; asks again every millisecond, so that it costs no fixed time.
 package func eventually(within limit: Duration = .seconds(20), _ fact: () throws -> Bool) rethrows -> Bool {
     let deadline = Clock.now + limit
