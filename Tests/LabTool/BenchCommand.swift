@@ -69,7 +69,7 @@ enum BenchSection: String, CaseIterable, ExpressibleByArgument {
         case .loss: "The election: cables that lose 30 % both ways"
         case .messages: "Reading and writing messages of the DNS"
         case .update: "Updates of the DNS, signed, with named as the server"
-        case .dnsproxy: "The DNS proxy: its start, its memory, processor time for a query; the rate"
+        case .dnsproxy: "The DNS proxy: its start, its memory, what a query costs, how long its answer takes"
         case .dnsproxyLong: "The DNS proxy: for long at 20 000 queries a second, while everything changes"
         case .takeover: "From the death of one host to the answer of the next (--fall 3 --interval 100ms)"
         }

@@ -1,7 +1,7 @@
 // What a query costs qure-dnsproxy, beside unbound, dnsdist and dnsmasq, which ask the same server, beside knotd and
 // nsd, which have the zone itself, and beside an echo that does nothing with a datagram but send it back. dnsperf asks;
 // it has one processor, the servers the other one, and each is measured by its own accounting, in turns. Names are
-// asked for once before it counts.
+// asked for once before it counts. How long answers take at a given rate is BenchProxyLatency.
 
 import ArgumentParser
 import Glibc
@@ -122,7 +122,7 @@ extension Bench {
     }
 
     /// The medians of several turns of each.
-    private func race(_ contestants: [Contestant]) throws -> [(name: String, figure: ProxyFigure)] {
+    func race(_ contestants: [Contestant]) throws -> [(name: String, figure: ProxyFigure)] {
         zip(contestants, try take(Self.turns, contestants)).map { ($0.name, ProxyFigure(medianOf: $1)) }
     }
 

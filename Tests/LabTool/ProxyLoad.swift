@@ -10,13 +10,11 @@ struct ProxyFigure {
     var cost = 0.0, user = 0.0
     /// Answers a second.
     var rate = 0.0
-    /// Queries that were not answered, and those whose answer was not NOERROR.
-    var lost = 0, wrong = 0
-    /// What 99 of 100 answers did not take longer than, in microseconds: in the middle one of the tenths of the run,
-    /// and over all of it; 0: not asked for. A virtual processor that stands still for some milliseconds spoils the
-    /// tenth that it does so in, and what is over all, which says more about the machine than about the server then: an
-    /// echo has the same. Two tenths are left out of the former, in which dnsperf starts and catches up with that.
-    var latency = 0.0, latencyOfAll = 0.0
+    /// Queries that were sent, those that were not answered, and those whose answer was not NOERROR.
+    var sent = 0, lost = 0, wrong = 0
+    /// How long answers took: by the kernel's stamps, where somebody captures (ProxyCapture), and as dnsperf sees it,
+    /// where it is asked to write that down.
+    var latency = ProxyLatency(), seen = ProxyLatency()
 
     /// The medians of several; what was lost or wrong in any of them counts.
     init(medianOf figures: [ProxyFigure]) {
@@ -26,13 +24,46 @@ struct ProxyFigure {
         cost = median(\.cost)
         user = median(\.user)
         rate = median(\.rate)
-        latency = median(\.latency)
-        latencyOfAll = median(\.latencyOfAll)
+        latency = ProxyLatency(inTenths: median(\.latency.inTenths), ofAll: median(\.latency.ofAll))
+        seen = ProxyLatency(inTenths: median(\.seen.inTenths), ofAll: median(\.seen.ofAll))
+        sent = figures.map(\.sent).reduce(0, +)
         lost = figures.map(\.lost).reduce(0, +)
         wrong = figures.map(\.wrong).reduce(0, +)
     }
 
     fileprivate init() {}
+}
+
+/// What 99 of 100 answers did not take longer than, in microseconds. A virtual processor that stands still for some
+/// milliseconds spoils the tenth of the run that it does so in, and what is over all, which says more about the machine
+/// than about the server then: an echo has the same.
+struct ProxyLatency {
+    /// How many seconds dnsperf is to wait for an answer (-t), where there are many turns: some servers lose one in
+    /// most of them. What is lost has been waited for: who loses what comes late is not the sooner for it.
+    static let patience = 1
+    /// The same as a time that an answer took.
+    static let endless = Double(patience) * 1e6
+
+    /// In the middle one of the tenths of the run, but for the first two, in which dnsperf starts and catches up with
+    /// that, and over all of it; 0: not measured.
+    var inTenths = 0.0, ofAll = 0.0
+}
+
+extension ProxyLatency {
+    /// `times`: of each answer, in microseconds, one after the other.
+    init(_ times: [Double]) {
+        ofAll = Self.most(times[...])
+        let part = max(times.count / 10, 1)
+        let parts = stride(from: 2 * part, through: times.count - part, by: part).map {
+            Self.most(times[$0..<($0 + part)])
+        }
+        inTenths = parts.isEmpty ? 0 : parts.sorted()[parts.count / 2]
+    }
+
+    /// The 99th of a hundred.
+    private static func most(_ times: ArraySlice<Double>) -> Double {
+        times.isEmpty ? 0 : times.sorted()[times.count * 99 / 100]
+    }
 }
 
 /// What dnsperf is told.
@@ -93,36 +124,23 @@ struct ProxyRun {
         figure.user = (after.user - before.user) / count
         guard figure.cost > 0 else { throw LabError("what \(server.name) has used cannot be told") }
         figure.rate = rate
+        figure.sent = Int(number("Queries sent") ?? 0)
         figure.lost = Int(number("Queries lost") ?? 0)
         // `Response codes:       NOERROR 20000 (100.00%)`
         let codes = summary.first { $0.contains("Response codes") }?.split(separator: " ") ?? []
         let right = codes.firstIndex(of: "NOERROR").flatMap { Int(codes[$0 + 1]) }
         figure.wrong = Int(count) - (right ?? 0)
-        let times = answers.map(Self.time)
-        figure.latencyOfAll = Self.latency(times[...])
-        let part = max(times.count / 10, 1)
-        let parts = stride(from: 2 * part, through: times.count - part, by: part).map {
-            Self.latency(times[$0..<($0 + part)])
-        }
-        figure.latency = parts.isEmpty ? 0 : parts.sorted()[parts.count / 2]
+        figure.seen = ProxyLatency(answers.map(Self.time))
         return figure
     }
 
     /// How long an answer took, in microseconds: the last word of its line, in seconds. What was lost has another one,
     /// `> T n1.b.test A`. There are tens of thousands in half a second: no text is made of them.
     private static func time(_ line: ArraySlice<UInt8>) -> Double {
-        guard !line.starts(with: Array("> T ".utf8)) else { return patience }
+        guard !line.starts(with: Array("> T ".utf8)) else { return ProxyLatency.endless }
         // Six digits behind the point: without it, microseconds.
         let word = line[(line.lastIndex(of: UInt8(ascii: " ")) ?? line.startIndex)...]
         return word.reduce(0.0) { $1 >= 48 && $1 <= 57 ? $0 * 10 + Double($1 - 48) : $0 }
-    }
-
-    /// How long dnsperf waits for an answer, in microseconds.
-    private static let patience = 5e6
-
-    /// The 99th of a hundred.
-    private static func latency(_ times: ArraySlice<Double>) -> Double {
-        times.isEmpty ? 0 : times.sorted()[times.count * 99 / 100]
     }
 
     /// What a process and those that it has started have used, in microseconds: in all, and in their own code. One of

@@ -43,7 +43,7 @@ final class ProxySite {
     private let upstream: LabProcess
 
     init() throws {
-        let programs = ["knotd", "nsd", "unbound", "dnsmasq", "dnsdist", "dnsperf", "taskset", "dig"]
+        let programs = ["knotd", "nsd", "unbound", "dnsmasq", "dnsdist", "dnsperf", "tcpdump", "taskset", "chrt", "dig"]
         for program in programs where !Toolbox.isInstalled(program) {
             throw LabError("\(program): not found: make deps")
         }
@@ -56,6 +56,9 @@ final class ProxySite {
 
     /// What stands in front of a command line: its processors, and that it comes before all else that runs there.
     static func on(_ processors: String) -> [String] { ["nice", "-n", "-20", "taskset", "-c", processors] }
+
+    /// The same for what is to run only where nothing else wants to.
+    static func behind(_ processors: String) -> [String] { ["chrt", "--idle", "0", "taskset", "-c", processors] }
 
     /// Ends all that runs.
     func stop() {
