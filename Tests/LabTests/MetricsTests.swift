@@ -3,6 +3,7 @@
 
 import Glibc
 import Lab
+import QureCore
 import Testing
 
 /// Metrics as a scraper sees them.
@@ -80,6 +81,31 @@ extension InTheLab {
             #expect(buckets.count == 7 && buckets == buckets.sorted() && buckets[6] > 0)
             #expect(last["loop_lateness_seconds_count"] == buckets[6])
             #expect(elector.ask("status", "--metrics", "--json").status == 64)
+        }
+
+        @Test func `of a master that only repeats itself every heartbeat is counted, and believed`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Elector(lab.host(1), ["--on-master", Elector.adds])
+            #expect(master.becomes("master"), "\(master.said)")
+            let standby = try Elector(lab.host(2), [])
+            #expect(standby.becomes("standby"), "\(standby.said)")
+            let beats = "kind=\"heartbeat\""
+            func counts() throws -> (sent: Double, heard: Double) {
+                let sent = Self.metrics(master)["messages_sent_total", beats]
+                return (try #require(sent), try #require(Self.metrics(standby)["messages_received_total", beats]))
+            }
+            let start = Clock.now
+            let first = try counts()
+            usleep(3_000_000)  // for so many heartbeats that most are repeated
+            let last = try counts()
+            let time = Clock.now - start
+            let due = time.milliseconds / 100
+            let sent = Int64(last.sent - first.sent)
+            // Who asks for the second one is a moment later.
+            #expect(sent >= due - 3 && sent <= due + 1, "\(sent) in \(time)")
+            #expect(abs(last.heard - first.heard - Double(sent)) <= 1)
+            #expect(Self.metrics(standby)["messages_rejected_total", "reason=\"unauthenticated\""] == 0)
+            #expect(Self.metrics(standby)["messages_rejected_total", "reason=\"old-sequence\""] ?? 0 == 0)
         }
 
         @Test func `a way that is open in one direction only is named on every host`() throws {
