@@ -102,6 +102,7 @@ final class ElectSession {
     func run() throws {
         try lookAtHost()
         step(.start)
+        otherDue = nextOther
         service.notify("READY=1", "STATUS=joining")
         while !hasEnded || hooks.isBusy { try turn() }
         health.abandon()
@@ -110,8 +111,7 @@ final class ElectSession {
         try seeFollowerOff()
     }
 
-    /// Waits for a moment until the follower has read the goodbye and taken the addresses away: a service manager kills
-    /// what is left of a service once its main process, this one, has ended.
+    /// Waits until the follower has taken the addresses away: it may be killed as soon as this process has ended.
     private func seeFollowerOff() throws {
         let deadline = Clock.now + .milliseconds(500)
         while Clock.now < deadline {
@@ -126,17 +126,18 @@ final class ElectSession {
 
     private func turn() throws {
         try poller.wait(until: earlier(due, otherDue), into: &arrived)
-        if linkWatch.isAnswerAwaited { try hearLink() }
-        if repeatHeartbeat(), due.map({ Clock.now < $0 }) ?? true { return }
+        let isRepeated = try repeatHeartbeat()
+        if isRepeated, !events.isPending, lateness < .zero { return }
         noticeSleep()
         // What has come in is heard before anything is judged or said. Where the deadline, which comes last, alone has
         // ended the wait, nothing has, unless this machine did not run since.
         if arrived.first != .deadline { try take(arrived) }
         heedNotices(arrived)
         if arrived.first != .deadline || lateness > Self.punctual { try hearCluster() }
+        if linkWatch.isAnswerAwaited { try hearLink() }
         let late = lateness
         if due != nil, late >= .zero {
-            counters.noteLateness(late)
+            if !isRepeated { counters.noteLateness(late) }
             step(.deadlinePassed)
         }
         // A loop that is later than the tolerance is of no use to anybody.
@@ -145,26 +146,31 @@ final class ElectSession {
         flushEvents()
         watchFollower()
         proceedWithCommands()
-        let commands = earlier(hooks.nextDeadline, health.nextDeadline)
-        otherDue = earlier(earlier(commands, notices.nextDeadline), earlier(watchdog.nextDeadline, nextLook))
+        otherDue = nextOther
     }
 
-    /// Says the heartbeat that is due, if nothing has happened and it only repeats the last one: that is nearly all
-    /// that a master does. A machine that has slept is late, so that this is not for it.
-    private func repeatHeartbeat() -> Bool {
-        let now = Clock.now
-        guard arrived.first == .deadline, let due, now - due <= Self.punctual, otherDue.map({ now < $0 }) ?? true,
-            sender.canRepeat, !events.isReaderStalled(for: .zero, at: now),
-            let repetition = election.repeatHeartbeat(at: now)
+    /// When something is to be done that the election does not know of; a follower that hung is looked at again.
+    private var nextOther: Instant? {
+        let look = health.isFollowed ? nil : Clock.now + election.configuration.interval
+        return [hooks.nextDeadline, health.nextDeadline, notices.nextDeadline, watchdog.nextDeadline, look]
+            .reduce(nil, earlier)
+    }
+
+    /// Says the heartbeat that is due, if nothing has happened and it only repeats the last one: nearly all that a
+    /// master does. A machine that has slept is late, so that this is not for it.
+    private func repeatHeartbeat() throws -> Bool {
+        let late = lateness, now = Clock.now
+        guard arrived.first == .deadline, late <= Self.punctual, otherDue.map({ now < $0 }) ?? true,
+            sender.canRepeat, !events.isReaderStalled(for: .zero, at: now)
         else { return false }
+        if linkWatch.isAnswerAwaited { try hearLink() }
+        guard let repetition = election.repeatHeartbeat(at: now) else { return false }
         // A link that is down loses it: the lease is renewed by a line then.
         if (try? sender.sayAgain(repetition)) != nil { renewals.noteHeartbeat() }
-        counters.noteRepetition(late: now - due)
-        if renewals.mustWrite(election.configuration.session, at: now) {
-            tell(election.renewal(at: now))
-            flushEvents()
-        }
-        self.due = repetition.nextDeadline
+        // This machine may have stood still since `now`.
+        if renewals.mustWrite(election.configuration.session, at: Clock.now) { tell(election.renewal(at: now)) }
+        counters.noteRepetition(late: late)
+        due = repetition.nextDeadline
         return true
     }
 
@@ -183,8 +189,6 @@ final class ElectSession {
 
     /// How long the election's deadline is over.
     private var lateness: Duration { due.map { Clock.now - $0 } ?? .zero }
-    /// When a follower that hung is looked at again.
-    private var nextLook: Instant? { health.isFollowed ? nil : Clock.now + election.configuration.interval }
 
     private func proceedWithCommands() {
         if hasEnded { health.abandon() }
@@ -354,8 +358,7 @@ final class ElectSession {
         sleepOffset = asleep
     }
 
-    /// A follower that hangs lets the lease run out, and this member would be master of nothing: the kernel shows the
-    /// address until its lifetime is over.
+    /// A follower that hangs lets the lease run out: a master of nothing, while the kernel still shows the address.
     private func watchFollower() {
         let now = Clock.now
         // Once it has hung, the addresses may be gone; that it reads is what shows that it is back.

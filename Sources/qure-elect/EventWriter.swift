@@ -15,6 +15,8 @@ struct EventWriter {
     /// When the oldest line was written that the reader may not have read.
     private var unreadSince: Instant?
     private static let maximumPending = 256
+    /// Whether there is something to write.
+    var isPending: Bool { !pending.isEmpty }
 
     init(json: Bool, cluster: String, name: String, _ addresses: [Prefix]) {
         isJSON = json

@@ -50,7 +50,8 @@ final class SystemNotices {
         self.kernelLog = kernelLog
     }
 
-    /// When the watch over the bus has something to do by itself. The clock is read when the loop turns anyway.
+    /// When the watch over the bus has something to do by itself. The clock is read when the loop looks at more than a
+    /// heartbeat anyway.
     private(set) var nextDeadline: Instant?
 
     /// Takes what has happened.

@@ -184,8 +184,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "a heartbeat is repeated whatever was heard",
             Patch(
-                "Election.swift", "if !input.isTime { repeatableUntil = nil }",
-                "if !$, !input.isTime { repeatableUntil = nil }")),
+                "Election.swift", "if !input.leavesHeartbeat { repeatableUntil = nil }",
+                "if !$, !input.leavesHeartbeat { repeatableUntil = nil }")),
         Mutation(
             "a heartbeat is repeated whoever has gone",
             Patch("Repeating.swift", "now < end, let due", "$ || now < end, let due"),

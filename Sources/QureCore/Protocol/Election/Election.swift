@@ -118,7 +118,7 @@ package struct Election: Sendable {
         _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard role != .goodbye else { return [] }
-        if !input.isTime { repeatableUntil = nil }
+        if !input.leavesHeartbeat { repeatableUntil = nil }
         switch input {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
@@ -356,7 +356,7 @@ package struct Election: Sendable {
     private mutating func fire(
         _ timer: Timer, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        if !timer.isTime { repeatableUntil = nil }
+        if !timer.leavesHeartbeat { repeatableUntil = nil }
         return switch timer {
         case .join: joined(at: now, using: &random)
         case .heartbeat: beat(at: now)

@@ -133,6 +133,7 @@ extension Election {
     mutating func remind(at now: Instant) {
         guard role == .master else { return }
         isReminderDue = true
+        repeatableUntil = nil
         timers[.heartbeat] = min(timers[.heartbeat] ?? now, now)
     }
 

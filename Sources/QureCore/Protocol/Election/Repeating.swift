@@ -7,7 +7,7 @@ extension Election {
     package struct Repetition: Equatable, Sendable {
         /// Its sequence.
         package var sequence: UInt64
-        /// Since when the gateway has not answered; nil: it never has.
+        /// How long ago the gateway last answered; nil: never.
         package var gatewayAge: Duration?
         /// When `deadlinePassed` is due; it may be so by now.
         package var nextDeadline: Instant?
@@ -16,7 +16,7 @@ extension Election {
     /// The heartbeat that is due, if it only repeats the last one; nil: `deadlinePassed` is to say it, or none is due.
     package mutating func repeatHeartbeat(at now: Instant) -> Repetition? {
         guard role == .master, let end = repeatableUntil, now < end, let due = timers[.heartbeat], now >= due,
-            !isLate(now - due), !timers.isAnyDue(at: now, where: { !$0.isTime })
+            !isLate(now - due), !timers.isAnyDue(at: now, where: { !$0.leavesHeartbeat })
         else { return nil }
         timers[.heartbeat] = now + configuration.interval
         sequence += 1
@@ -30,7 +30,7 @@ extension Election {
     /// or the next one has others.
     func repetitionEnd(at now: Instant) -> Instant? {
         guard members.count <= ElectionMessage.maximumEntries else { return nil }
-        return members.values.reduce(now + Self.reviewInterval * 4) { end, member in
+        return members.values.reduce(Instant(nanoseconds: .max)) { end, member in
             // Those that are over already change nothing any more.
             let ends = [member.heardAt + presence, member.gatewayHeard.map { $0 + Self.freshEvidence }]
             return ends.reduce(end) { $1.map { $0 >= now } == true ? earlier($0, $1) ?? $0 : $0 }
@@ -40,7 +40,7 @@ extension Election {
 
 extension Election.Input {
     /// Whether a heartbeat is as before after it, for all that it says of others and of how things stand.
-    var isTime: Bool {
+    var leavesHeartbeat: Bool {
         switch self {
         case .deadlinePassed, .gatewayAnswered: true
         default: false
@@ -50,5 +50,5 @@ extension Election.Input {
 
 extension Election.Timer {
     /// The same of what is due.
-    var isTime: Bool { self == .heartbeat || self == .gateway || self == .review }
+    var leavesHeartbeat: Bool { self == .heartbeat || self == .gateway || self == .review }
 }
