@@ -146,7 +146,7 @@ struct ProxyOptions: ParsableArguments {
                     + "name your networks, or leave 'upstream' out and 'forward' your domains")
         }
         try refuseOwnAddresses()
-        if let name = record.first(where: { $0.isHidden(by: alias) })?.name {
+        if let name = record.first(where: isAliasItself)?.name {
             throw ValidationError("'\(name)' is an alias, and has a record of its own: leave one out")
         }
         if let twice = Self.twice(alias.map(\.name)) {
@@ -222,6 +222,7 @@ extension ProxyOptions {
         relay.notify.key = notifyKey
         relay.updates = forwardUpdatesTo
         for view in view { relay.audiences.add(view) }
+        relay.audiences.settle()
         for zone in authority { _ = relay.local.addZone(zone.records) }
         relay.strangerRate = rateLimit
         relay.cookie = Self.cookie

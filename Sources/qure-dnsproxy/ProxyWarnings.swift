@@ -9,9 +9,15 @@ extension ProxyOptions {
         var warnings = zone.flatMap { zone in
             zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
         }
+        let aliases = AliasTable(alias, at: Clock.now)
+        func isHidden(_ record: DNSRecord) -> Bool { record.hasAddresses && aliases.alias(of: record.name) != nil }
         for zone in zone {
-            guard let name = zone.content.records.first(where: { $0.isHidden(by: alias) })?.name else { continue }
+            guard let name = zone.content.records.first(where: isHidden)?.name else { continue }
             warnings.append("\(zone.file): '\(name)' is an alias, which hides the addresses that it has there")
+        }
+        // By an alias for all names below another one; of the same name it is an error.
+        for record in record where isHidden(record) {
+            warnings.append("record: '\(record.name)' is an alias, which hides what the record says")
         }
         warnings += hosts.compactMap(hiddenLine)
         // Not refused: the address may move between hosts, and the server be another one soon.
@@ -43,6 +49,11 @@ extension ProxyOptions {
         return "\(file):\(number): '\(name)' is an alias, which hides the address that it has there\(more)"
     }
 
+    /// Whether a record says what an alias of the very same name says.
+    func isAliasItself(_ record: DNSRecord) -> Bool {
+        record.hasAddresses && alias.contains { $0.name == record.name }
+    }
+
     /// The addresses of this host's interfaces; link-local ones may be another host's on another link.
     private static var ownAddresses: Set<IPAddress> {
         guard var netlink = try? Netlink(), let addresses = try? netlink.addresses() else { return [] }
@@ -51,8 +62,6 @@ extension ProxyOptions {
 }
 
 extension DNSRecord {
-    /// Whether it is never given, for its name is an alias, which has the addresses of another one.
-    func isHidden(by aliases: [Alias]) -> Bool {
-        [.a, .aaaa, .cname].contains(type) && aliases.contains { $0.name == name }
-    }
+    /// Whether an alias of its name would hide it, which has the addresses of another one.
+    var hasAddresses: Bool { [.a, .aaaa, .cname].contains(type) }
 }

@@ -90,6 +90,11 @@ struct DNSProxyConfigurationTests {
         #expect(all.status == 0 && all.errors.contains("'forward a.test.=ADDR public=yes'"), "\(all)")
         let (hidden, file) = try Self.check("zone a.test FOLDER/plain.zone\nalias ns.a.test=b.test\n")
         #expect(hidden.status == 0 && hidden.errors.contains("\(file.path)/plain.zone: 'ns.a.test.' is an alias"))
+        let below = "alias *.a.test=b.test\nrecord www.a.test A 192.0.2.1\nrecord www.c.test A 192.0.2.1\n"
+        let (wildcard, other) = try Self.check("zone a.test FOLDER/plain.zone\n" + below)
+        #expect(wildcard.status == 0 && wildcard.errors.contains("\(other.path)/plain.zone: 'ns.a.test.' is an alias"))
+        #expect(wildcard.errors.contains("record: 'www.a.test.' is an alias, which hides what the record says\n"))
+        #expect(!wildcard.errors.contains("www.c.test"), "\(wildcard)")
         let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
         #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
     }

@@ -305,4 +305,27 @@ struct RelayGuardTests {
         #expect(RelayBench.asked(bench.ask("other.example", by: inside)).count == 1)
         #expect(RelayBench.told(bench.ask("cloud.example")).isEmpty, "the others wait for the target")
     }
+
+    @Test func `of several views the narrowest that has the name counts, in whatever order they are given`() throws {
+        let lines = [
+            "10.0.0.0/8 cloud.example A 10.0.0.5", "10.1.2.0/24 nas.example A 10.1.2.9",
+            "10.0.0.0/8 nas.example A 10.0.0.9", "10.1.2.3/32 www.example A 10.1.2.7",
+            "10.1.2.0/24 www.example A 10.1.2.8", "192.168.0.0/16 cloud.example A 192.168.0.5",
+        ]
+        for order in [lines, lines.reversed()] {
+            var audiences = Audiences(recursion: [])
+            for line in order { audiences.add(try Audiences.View(setting: line)) }
+            audiences.settle()
+            func told(_ client: String, _ name: String) throws -> [String] {
+                let audience = audiences.audience(of: try #require(IPAddress(client)))
+                let name = try #require(DomainName("\(name).example"))
+                let answer = audiences.view(of: audience)?.records.answer(DNSQuestion(name, .a))
+                return answer?.answers.map { "\($0.data)" } ?? []
+            }
+            #expect(try told("10.1.2.3", "www") == ["10.1.2.7"] && told("10.1.2.4", "www") == ["10.1.2.8"])
+            #expect(try told("10.1.2.3", "nas") == ["10.1.2.9"] && told("10.9.9.9", "nas") == ["10.0.0.9"])
+            #expect(try told("10.1.2.3", "cloud") == ["10.0.0.5"] && told("192.168.3.3", "cloud") == ["192.168.0.5"])
+            #expect(try told("10.9.9.9", "www") == [] && told("172.16.0.1", "cloud") == [])
+        }
+    }
 }

@@ -27,7 +27,7 @@ package struct Audiences: Equatable, Sendable {
 
     /// Networks that recursion is for.
     package var recursion: [Prefix]
-    /// The views, the first that fits counts; each is local or not as its clients are.
+    /// The views, the first that fits counts (`settle`); each is local or not as its clients are.
     package var views: [View]
 
     /// Audiences of these networks and views.

@@ -46,6 +46,11 @@ package struct LocalData: Equatable, Sendable {
         for record in other.nodes.values.joined() { add(record) }
     }
 
+    /// Adds the records of another one for names that nothing is known of here.
+    package mutating func addMissingNames(of other: LocalData) {
+        nodes.merge(other.nodes) { known, _ in known }
+    }
+
     /// Adds a zone that we have the authority for; its SOA is among the records. What stands outside of it is left out;
     /// nil: there is no SOA.
     package mutating func addZone(_ records: [DNSRecord]) -> DomainName? {

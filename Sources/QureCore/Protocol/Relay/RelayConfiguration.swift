@@ -305,4 +305,15 @@ extension Audiences {
             views.append(view)
         }
     }
+
+    /// To be called when all lines are added: the narrowest network that a client is in counts, and has what the wider
+    /// ones around it say of names that it says nothing of.
+    package mutating func settle() {
+        views.sort { $0.network.length > $1.network.length }
+        for index in views.indices.reversed() {
+            for wider in views[(index + 1)...] where wider.network.contains(views[index].network.address) {
+                views[index].records.addMissingNames(of: wider.records)
+            }
+        }
+    }
 }
