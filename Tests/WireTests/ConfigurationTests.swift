@@ -204,7 +204,8 @@ import Testing
 
     @Test(arguments: [
         ("socket", "CAP_NET_RAW"), ("send", "CAP_NET_RAW"), ("open", "check the owner and mode"),
-        ("set address", "CAP_NET_ADMIN"),
+        ("set address", "CAP_NET_ADMIN"), ("setgroups", "CAP_SETGID and CAP_SETUID: start it as root"),
+        ("setgid", "CAP_SETGID and CAP_SETUID: "), ("setuid", "CAP_SETGID and CAP_SETUID: "),
     ])
     func `a missing privilege names what is missing`(_ call: String, _ remedy: String) {
         #expect(Failure(SystemError(call, "eth0", errno: .notPermitted)).description.contains(remedy))

@@ -56,6 +56,8 @@ package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
             return "needs CAP_NET_RAW: run it as root, or once: setcap cap_net_raw+ep \(path)"
         case "open", "mkdir", "rename", "unlink", "write", "bind", "connect":
             return "check the owner and mode"
+        case "setgroups", "setgid", "setuid":
+            return "needs CAP_SETGID and CAP_SETUID: start it as root, or without 'user' as the user it is to be"
         default:
             return "needs CAP_NET_ADMIN: run it as root, or once: setcap cap_net_admin,cap_net_raw+ep \(path)"
         }
