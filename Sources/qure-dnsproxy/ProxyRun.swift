@@ -112,8 +112,11 @@ final class ProxyRun {
         do {
             guard let new = try ProxyCommand.reread() as? Run else { return }
             let relay = try new.options.relayConfiguration()
-            if new.options.addresses != options.addresses || new.options.workers != options.workers {
-                diagnostics.say(.warning, "listen and workers are as they were; they change with a restart")
+            let kept = keptOptions(new.options)
+            if !kept.isEmpty {
+                let (names, isOne) = (kept.joined(separator: " and "), kept.count == 1)
+                let rest = isOne ? "is as it was; it changes" : "are as they were; they change"
+                diagnostics.say(.warning, "\(names) \(rest) with a restart")
             }
             for warning in new.options.warnings { diagnostics.say(.warning, warning) }
             for worker in workers { worker.post(.configure(relay)) }
@@ -121,6 +124,14 @@ final class ProxyRun {
         } catch {
             diagnostics.say(.error, "\(error): the configuration stays as it was")
         }
+    }
+
+    /// The options that are others now and cannot be obeyed by a process that runs.
+    private func keptOptions(_ new: ProxyOptions) -> [String] {
+        [
+            ("listen", new.addresses != options.addresses), ("workers", new.workers != options.workers),
+            ("user", new.user != options.user), ("query-log", new.queryLog != options.queryLog),
+        ].filter(\.1).map(\.0)
     }
 
     // MARK: Who asks over the control socket

@@ -284,6 +284,12 @@ struct DNSProxyChangeTests {
         }
         try TextFile.replace(file + ".hosts", with: Array("\n192.0.2.3 two.test\n".utf8))
         try load("hosts \(file).hosts\nalias two.test=three.test\n", "conf.hosts:2: 'two.test' is an alias")
+        for (line, sign) in [
+            ("workers 2", "workers is as it was; it changes"), ("query-log", "query-log is as it was; it changes"),
+            ("user root\nquery-log", "user and query-log are as they were; they change"),
+        ] {
+            try load("\(line)\n", "\(sign) with a restart\n")
+        }
         try load("record one.test 60 A 192.0.2.2\n", "read the configuration anew")
         #expect(eventually { proxy.dig("one.test", "A") == ["192.0.2.2"] })
         #expect(proxy.process.isRunning)
