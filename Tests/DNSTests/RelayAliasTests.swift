@@ -57,6 +57,18 @@ struct RelayAliasTests {
         #expect(RelayBench.asked(bench.ask("w.example")).count == 1)
     }
 
+    /// It is asked of others, and so is no loop, not even where the alias covers it.
+    @Test(arguments: [
+        ("example.com=dyn.example.com", "example.com"), ("*.example.com=dyn.example.com", "a.example.com"),
+    ])
+    func `a target may be below its alias`(_ setting: String, _ name: String) throws {
+        var bench = try Self.bench(setting)
+        let question = bench.ask(name)
+        #expect(RelayBench.asked(question).first?.message.question?.description == "dyn.example.com. IN A")
+        let told = RelayBench.told(try bench.answer(question, ["dyn.example.com. 60 A 192.0.2.1"]))
+        #expect(told.first?.answers.map(\.description) == ["\(name). 60 IN A 192.0.2.1"])
+    }
+
     /// The states of the table of AliasTable.swift.
     @Test func `old addresses are given to the limit, and said to be old`() throws {
         var bench = try Self.bench("c.example=dyn.test stale=2m ttl-max=45s")
@@ -188,7 +200,8 @@ struct RelayAliasTests {
         ("c.example", "'c.example' is not of the form \(form)"), ("=a", "'=a' is not of the form \(form)"),
         ("c.example dyn.test", "'c.example dyn.test' is not of the form \(form)"),
         ("a=192.0.2.1", "'192.0.2.1' is an address, where a domain name is wanted"),
-        ("c.example=x.c.example", "'c.example' would be an alias of itself"),
+        ("c.example=C.example", "'c.example' would be an alias of itself"),
+        (".=c.example", "'.' is the root, which cannot be an alias"),
         ("a..b=c", "'a..b' is not a domain name"),
         ("a=b ask=x", "'x' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"),
         ("a=b ttl-max=0", "ttl-max is 1s to 1440m, not '0s'"),

@@ -197,9 +197,9 @@ extension Alias {
         let sides = try SettingWords.sides(of: text, "NAME=TARGET, as in 'cloud.example.com=cloudns.example.com'")
         var words = try SettingWords(text)
         self.init(try DomainName(setting: sides.left), target: try DomainName(setting: sides.right))
-        guard !target.isWithin(name), !name.isRoot else {
-            throw SettingError("'\(sides.left)' would be an alias of itself")
-        }
+        // The target may well be below the name: a zone's own name often has the addresses of one in the zone.
+        guard target != name else { throw SettingError("'\(sides.left)' would be an alias of itself") }
+        guard !name.isRoot else { throw SettingError("'\(sides.left)' is the root, which cannot be an alias") }
         if let ask = words.take("ask") { servers = try DNSEndpoint.list(setting: ask) }
         if let limit = try words.takeDuration("ttl-max") {
             let seconds = limit.nanoseconds / 1_000_000_000
