@@ -140,11 +140,7 @@ struct ProxyOptions: ParsableArguments {
         if let minTtl, let maxTtl, minTtl > maxTtl {
             throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
         }
-        if !upstream.isEmpty, allowRecursion.contains(where: { $0.network.length == 0 }) {
-            throw ValidationError(
-                "allow-recursion with every address and an upstream would be an open resolver, which others abuse: "
-                    + "name your networks, or leave 'upstream' out and 'forward' your domains")
-        }
+        try refuseOpenResolver()
         try refuseOwnAddresses()
         if let name = record.first(where: isAliasItself)?.name {
             throw ValidationError("'\(name)' is an alias, and has a record of its own: leave one out")
@@ -164,6 +160,25 @@ struct ProxyOptions: ParsableArguments {
         if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
             throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
         }
+    }
+
+    /// Whether everything is found for everybody who asks.
+    var isForAll: Bool { Prefix.areEverything(allowRecursion) }
+
+    /// Who asks about the root asks about everything, and is an upstream by another name.
+    private func refuseOpenResolver() throws {
+        guard isForAll else { return }
+        let (what, remedy): (String, String)
+        if !upstream.isEmpty {
+            (what, remedy) = ("an upstream", "leave 'upstream' out and 'forward' your domains")
+        } else if forward.contains(where: \.domain.isRoot) {
+            (what, remedy) = ("a 'forward' of the root", "'forward' your domains instead")
+        } else {
+            return
+        }
+        throw ValidationError(
+            "allow-recursion with every address and \(what) would be an open resolver, which others abuse: "
+                + "name your networks, or \(remedy)")
     }
 
     /// Who asks himself waits for his own answer. What is wrong on every host is refused here; for what is so on this

@@ -28,7 +28,6 @@ extension ProxyOptions {
                     + "as long as that is so")
         }
         // Meant for the world, but resolvers ask without RD.
-        let isForAll = allowRecursion.contains { $0.network.length == 0 }
         if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
             warnings.append(
                 "allow-recursion for every address does not serve '\(domain)' to resolvers, which ask an authority "

@@ -145,6 +145,16 @@ import Testing
 
 @Suite struct PrefixTests {
     @Test(arguments: [
+        (["::/0"], true), (["192.0.2.0/24", "10.1.2.3/0"], true), (["128.0.0.0/1", "0.0.0.0/1"], true),
+        (["8000::/1", "10.0.0.0/8", "::/1", "::1"], true), (["128.0.0.0/1", "1.0.0.0/8", "0.0.0.0/1"], true),
+        ([], false), (["0.0.0.0/1", "8000::/1"], false), (["0.0.0.0/1", "128.0.0.0/2", "193.0.0.0/8"], false),
+        (["128.0.0.0/1", "0.0.0.0/2"], false), (["::1/128", "8000::/1"], false), (["128.0.0.0/1"], false),
+    ])
+    func `networks that are everything together are told`(_ networks: [String], _ areEverything: Bool) {
+        #expect(Prefix.areEverything(networks.compactMap { Prefix($0) }) == areEverything)
+    }
+
+    @Test(arguments: [
         // text, network, last address
         ("192.168.1.11/24", "192.168.1.0/24", "192.168.1.255"), ("192.168.1.11", "192.168.1.11/32", "192.168.1.11"),
         ("192.168.1.11/0", "0.0.0.0/0", "255.255.255.255"), ("10.1.2.3/9", "10.0.0.0/9", "10.127.255.255"),

@@ -147,6 +147,20 @@ package struct Prefix: Hashable, Sendable, LosslessStringConvertible {
         other.bitWidth == address.bitWidth && other.number & ~hostMask == address.number & ~hostMask
     }
 
+    /// Whether these networks together are all addresses of a family.
+    package static func areEverything(_ networks: [Prefix]) -> Bool {
+        [32, 128].contains { bits in
+            let some = networks.map(\.network).filter { $0.address.bitWidth == bits }
+            // The first address that is in none of those seen so far.
+            var next: UInt128 = 0
+            for network in some.sorted(by: { $0.address < $1.address }) where network.address.number <= next {
+                guard network.last.number < (bits == 128 ? .max : UInt128(UInt32.max)) else { return true }
+                next = max(next, network.last.number + 1)
+            }
+            return false
+        }
+    }
+
     /// The address in this IPv6 network with this host part; nil where that reaches into the network's bits.
     package func address(withHostPart part: IPv6Address) -> IPAddress? {
         guard address.bitWidth == 128, part.rawValue & ~hostMask == 0 else { return nil }
