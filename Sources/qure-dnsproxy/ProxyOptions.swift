@@ -140,6 +140,9 @@ struct ProxyOptions: ParsableArguments {
         if let minTtl, let maxTtl, minTtl > maxTtl {
             throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
         }
+        if let twice = Self.twice(listen) {
+            throw ValidationError("listen: \(twice) stands there twice: leave one out")
+        }
         try refuseOpenResolver()
         try refuseOwnAddresses()
         if let name = record.first(where: isAliasItself)?.name {
@@ -210,10 +213,10 @@ struct ProxyOptions: ParsableArguments {
         return listen.contains(DNSEndpoint(every, port: server.port))
     }
 
-    /// The first name that is there twice.
-    private static func twice(_ names: [DomainName]) -> DomainName? {
-        var seen: Set<DomainName> = []
-        return names.first { !seen.insert($0).inserted }
+    /// The first value that is there twice.
+    private static func twice<Value: Hashable>(_ values: [Value]) -> Value? {
+        var seen: Set<Value> = []
+        return values.first { !seen.insert($0).inserted }
     }
 
     /// Where to listen.

@@ -65,6 +65,7 @@ struct DNSProxyConfigurationTests {
         Row("zone a.test FOLDER/plain.zone\nauthority a.test ns=ns.b.test", 2, "zone twice"),
         Row("authority a.test", 1, "ns=NAME"), Row("authority a.test ns=ns.b.test ttl=0", 1, "ttl"),
         Row("allow-recursion everybody", 1, "everybody"), Row("allow-notify 192.0.2.0/99", 1, "192.0.2.0/99"),
+        Row("listen 127.0.0.1\nlisten ::1\nlisten 127.0.0.1:53", 3, "listen: 127.0.0.1#53 stands there twice"),
         Row("upstream 192.0.2.1\nallow-recursion 0.0.0.0/0", 2, "an upstream would be an open resolver"),
         Row("allow-recursion ::/0\nforward .=192.0.2.1", 2, "a 'forward' of the root would be an open resolver"),
         Row("upstream 192.0.2.1\nallow-recursion 128.0.0.0/1\nallow-recursion 0.0.0.0/1", 3, "open resolver"),
