@@ -9,7 +9,8 @@
 // less. So the turns are short and many, the ratios are those of turns side by side, with how sure they are
 // (PairedRatios), and the proxy stands beside itself: what that ratio says is the noise. There are more turns until the
 // noise is small, whatever the ratio to the peers is by then. All servers have their turn in one capture, for tcpdump
-// takes a while to start.
+// takes a while to start. How sure a ratio is holds for the servers that were started for it: from one run of the bench
+// to the next it has been seen to differ by more than that.
 //
 // The target is met where it is not sure that the proxy takes longer than the best of its peers, and sure that it does
 // not take a tenth longer: on a machine that is too noisy to tell it is missed. Nor may it be sure that it takes longer
