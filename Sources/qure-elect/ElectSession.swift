@@ -22,7 +22,7 @@ final class ElectSession {
     private(set) var poller: Poller
     /// What has ended the wait.
     private var arrived: [Poller.Event] = []
-    private var sender: Sender
+    private var channel: ClusterChannel
     private var changes: NetlinkMonitor
     private var netlink: Netlink
     private var linkWatch: LinkWatch
@@ -71,7 +71,7 @@ final class ElectSession {
         let configuration = Self.configuration(
             options, kept, session: random.next(), name: name, mac: link.mac, gateways: gateways)
         election = Election(configuration)
-        sender = Sender(
+        channel = ClusterChannel(
             try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name), keys,
             peers: options.peer, repeats: !diagnostics.shows(.debug))
         changes = try NetlinkMonitor()
@@ -91,7 +91,7 @@ final class ElectSession {
         self.netlink = netlink
         self.diagnostics = diagnostics
         notices = try SystemNotices(poller, diagnostics)
-        for descriptor in sender.cluster.descriptors { try poller.add(descriptor, token: Token.cluster) }
+        for descriptor in channel.descriptors { try poller.add(descriptor, token: Token.cluster) }
         for descriptor in linkWatch.descriptors { try poller.add(descriptor, token: Token.link) }
         try poller.add(changes.descriptor, token: Token.changes)
         try poller.add(control.descriptor, token: Token.control)
@@ -161,12 +161,12 @@ final class ElectSession {
     private func repeatHeartbeat() throws -> Bool {
         let late = lateness, now = Clock.now
         guard arrived.first == .deadline, late <= Self.punctual, otherDue.map({ now < $0 }) ?? true,
-            sender.canRepeat, !events.isReaderStalled(for: .zero, at: now)
+            channel.canRepeat, !events.isReaderStalled(for: .zero, at: now)
         else { return false }
         if linkWatch.isAnswerAwaited { try hearLink() }
         guard let repetition = election.repeatHeartbeat(at: now) else { return false }
         // A link that is down loses it: the lease is renewed by a line then.
-        if (try? sender.sayAgain(repetition)) != nil { renewals.noteHeartbeat() }
+        if (try? channel.sayAgain(repetition)) != nil { renewals.noteHeartbeat() }
         // This machine may have stood still since `now`.
         if renewals.mustWrite(election.configuration.session, at: Clock.now) { tell(election.renewal(at: now)) }
         counters.noteRepetition(late: late)
@@ -209,7 +209,7 @@ final class ElectSession {
 
     private func readKeysAgain() {
         do {
-            sender.keys = try options.readKeys()
+            channel.keys = try options.readKeys()
             diagnostics.say(.notice, "the keys are read anew")
         } catch {
             diagnostics.say(.warning, "\(error); the keys stay as they were")
@@ -217,9 +217,9 @@ final class ElectSession {
     }
 
     /// The address that this member speaks from.
-    var ownAddress: IPAddress { sender.cluster.own.address }
+    var ownAddress: IPAddress { channel.ownAddress }
     /// Datagrams that may have come from beyond the link.
-    var strayed: Int { sender.cluster.strayed }
+    var strayed: Int { channel.strayed }
     /// Why this member could not hold the address; nil: it could.
     var illness: String? { if case .healthy(false, let reason) = health.input { reason } else { nil } }
     /// Where a member was last heard from.
@@ -284,10 +284,10 @@ final class ElectSession {
         do {
             switch destination {
             case .group:
-                try sender.say(message)
+                try channel.say(message)
                 if message.kind == .heartbeat, message.role == .master { renewals.noteHeartbeat() }
-            case .member(let node): if let place = places[node] { try sender.say(message, to: place) }
-            case .sender: if let source { try sender.say(message, to: source) }
+            case .member(let node): if let place = places[node] { try channel.say(message, to: place) }
+            case .sender: if let source { try channel.say(message, to: source) }
             }
         } catch {
             // The link is down, or its queue is full: the network would have lost it as well.
@@ -299,7 +299,7 @@ final class ElectSession {
 
     private func hearCluster() throws {
         do {
-            for datagram in try sender.cluster.receive() { hear(datagram) }
+            for datagram in try channel.receive() { hear(datagram) }
         } catch {
             guard error.errno == .networkDown else { throw error }
         }
@@ -312,7 +312,7 @@ final class ElectSession {
         guard ElectionMessage.cluster(of: datagram.bytes) == election.configuration.cluster else {
             return counters.otherCluster += 1
         }
-        guard let bytes = sender.keys.open(datagram.bytes, key: key) else {
+        guard let bytes = channel.keys.open(datagram.bytes, key: key) else {
             counters.unauthenticated += 1
             return warnOfOtherKey(datagram.source.address)
         }

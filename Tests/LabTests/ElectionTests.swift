@@ -18,15 +18,16 @@ final class ElectedSite {
     let address: IPAddress
 
     init(
-        hosts: Int, ipv6: Bool = false, environment: @escaping (Int) -> [String: String] = { _ in [:] }
+        hosts: Int, ipv6: Bool = false, lines: [String] = [],
+        environment: @escaping (Int) -> [String: String] = { _ in [:] }
     ) throws {
         lab = try Lab(hosts: hosts)
         address = ipv6 ? Lab.Plan.address6 : Lab.Plan.address
         meter = try lab.startMeter(ipv6: ipv6)
         witness = try lab.startWitness(of: address)
         cluster = try Cluster(
-            lab, addresses: ipv6 ? [Lab.Plan.shared6] : [Lab.Plan.shared], lines: ipv6 ? ["group ff02::7b"] : [],
-            environment: environment)
+            lab, addresses: ipv6 ? [Lab.Plan.shared6] : [Lab.Plan.shared],
+            lines: lines + (ipv6 ? ["group ff02::7b"] : []), environment: environment)
         for number in 1...hosts { try cluster.start(number) }
         try #require(meter.waitForAnswer(byOtherThan: 0) != nil, "no host takes the address: \(said)")
     }
@@ -66,6 +67,26 @@ extension InTheLab {
                 #expect(eventually { cluster.ask(number, "members").output.split(separator: "\n").count == 3 })
             }
             #expect(cluster.ask(master % 3 + 1, "resign").status == 1)
+        }
+
+        @Test func `peers are told by name, and one who cannot be told keeps nothing from the others`() throws {
+            let peers = (1...3).map { "peer 192.168.1.2\($0)" }
+            let site = try ElectedSite(hosts: 3, lines: peers)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            for number in 1...3 { #expect(eventually { site.cluster.members(knownTo: number) == 3 }, "\(site.said)") }
+            // What the firewall drops on the way out is an error to who sends it.
+            let others = [1, 2, 3].filter { $0 != master }, host = site.lab.host(master)
+            try host.must("nft add table ip cut")
+            try host.must("nft add chain ip cut out { type filter hook output priority 0 ; }")
+            try host.must("nft add rule ip cut out ip daddr 192.168.1.2\(others[0]) udp dport 7784 drop")
+            func isMastered(_ number: Int) -> Bool { site.ask(number, "status").output.contains("master=h\(master) ") }
+            let isLost = eventually(within: .seconds(2)) { !site.isMaster(master) || !isMastered(others[1]) }
+            #expect(!isLost, "\(site.said)")
+            try host.must("nft delete table ip cut")
+            #expect(eventually { others.allSatisfy(isMastered) }, "\(site.said)")
+            for process in host.processes(named: "qure-elect") { kill(process, SIGKILL) }
+            let next = try #require(site.meter.waitForAnswer(byOtherThan: master), "\(site.said)")
+            #expect(site.isHeldOnly(by: next))
         }
 
         @Test(arguments: ["qure-elect", "qure-claim"])

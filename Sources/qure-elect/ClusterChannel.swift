@@ -1,12 +1,11 @@
-// Sender: what a member says to its cluster, sealed: to the group or to the peers that are told in its place, or to one
-// member. A master says nearly the same ten times a second: of a heartbeat that only repeats the last one, what differs
-// is changed in that.
+// ClusterChannel: the cluster's socket and the keys: what a member says is sealed, to the group or to the peers that
+// are told in its place, or to one member; what it hears is opened with them. A master says nearly the same ten times a
+// second: of a heartbeat that only repeats the last one, what differs is changed in that.
 
 import QureCore
 
-struct Sender: ~Copyable {
-    /// The socket, which hears as well.
-    var cluster: ClusterSocket
+struct ClusterChannel: ~Copyable {
+    private var socket: ClusterSocket
     /// What is said from now on is sealed with the first of them.
     var keys: KeyRing { didSet { lastHeartbeat = nil } }
     /// Who is told by name what the group would be told; empty: the group is.
@@ -15,13 +14,22 @@ struct Sender: ~Copyable {
     private var lastHeartbeat: SealedDatagram?
 
     /// `repeats`: whether heartbeats may be repeated, which are shown nowhere.
-    init(_ cluster: consuming ClusterSocket, _ keys: KeyRing, peers: [IPAddress], repeats: Bool) {
-        let own = cluster.own
-        self.cluster = cluster
+    init(_ socket: consuming ClusterSocket, _ keys: KeyRing, peers: [IPAddress], repeats: Bool) {
+        let own = socket.own
+        self.socket = socket
         self.keys = keys
         self.peers = peers.map { own.with($0) }
         self.repeats = repeats
     }
+
+    var descriptors: [CInt] { socket.descriptors }
+    /// The address that this member speaks from.
+    var ownAddress: IPAddress { socket.own.address }
+    /// Datagrams that may have come from beyond the link.
+    var strayed: Int { socket.strayed }
+
+    /// What has arrived until now, still sealed.
+    mutating func receive() throws(SystemError) -> [ClusterSocket.Datagram] { try socket.receive() }
 
     /// Whether there is a heartbeat to repeat.
     var canRepeat: Bool { lastHeartbeat != nil }
@@ -33,7 +41,7 @@ struct Sender: ~Copyable {
         var output = WireWriter()
         message.write(to: &output)
         let datagram = keys.seal(output.bytes)
-        if let place { return try cluster.send(datagram, to: place) }
+        if let place { return try socket.send(datagram, to: place) }
         if message.kind == .heartbeat, repeats { lastHeartbeat = SealedDatagram(datagram, keys) }
         try sendToAll(datagram)
     }
@@ -46,8 +54,13 @@ struct Sender: ~Copyable {
         if let datagram = lastHeartbeat?.octets { try sendToAll(datagram) }
     }
 
+    /// A peer who cannot be reached keeps nothing from the others.
     private func sendToAll(_ datagram: [UInt8]) throws(SystemError) {
-        if peers.isEmpty { return try cluster.send(datagram) }
-        for peer in peers { try cluster.send(datagram, to: peer) }
+        if peers.isEmpty { return try socket.send(datagram) }
+        var failure: SystemError?
+        for peer in peers {
+            do throws(SystemError) { try socket.send(datagram, to: peer) } catch { failure = error }
+        }
+        if let failure { throw failure }
     }
 }
