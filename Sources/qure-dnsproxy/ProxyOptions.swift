@@ -235,12 +235,10 @@ extension ProxyOptions {
         relay.aliases = alias
         relay.upstreams = upstream
         relay.forwards = forward
-        relay.audiences = Audiences(recursion: try recursionNetworks())
+        relay.audiences = Audiences(recursion: try recursionNetworks(), views: view)
         relay.notify.sources = allowNotify.map(\.network)
         relay.notify.key = notifyKey
         relay.updates = forwardUpdatesTo
-        for view in view { relay.audiences.add(view) }
-        relay.audiences.settle()
         for zone in authority { _ = relay.local.addZone(zone.records) }
         relay.strangerRate = rateLimit
         relay.cookie = Self.cookie

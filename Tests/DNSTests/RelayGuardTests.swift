@@ -295,7 +295,7 @@ struct RelayGuardTests {
         let view = try Audiences.View(setting: "10.1.0.0/16 cloud.example A 10.1.0.5")
         var bench = RelayBench {
             $0.aliases = [alias]
-            $0.audiences.add(view)
+            $0.audiences = Audiences(recursion: $0.audiences.recursion, views: [view])
         }
         var inside = RelayBench.client
         inside.address = try #require(IPAddress("10.1.2.3"))
@@ -313,9 +313,7 @@ struct RelayGuardTests {
             "10.1.2.0/24 www.example A 10.1.2.8", "192.168.0.0/16 cloud.example A 192.168.0.5",
         ]
         for order in [lines, lines.reversed()] {
-            var audiences = Audiences(recursion: [])
-            for line in order { audiences.add(try Audiences.View(setting: line)) }
-            audiences.settle()
+            let audiences = Audiences(recursion: [], views: try order.map { try Audiences.View(setting: $0) })
             func told(_ client: String, _ name: String) throws -> [String] {
                 let audience = audiences.audience(of: try #require(IPAddress(client)))
                 let name = try #require(DomainName("\(name).example"))

@@ -26,12 +26,27 @@ package struct Audiences: Equatable, Sendable {
     package static let maximumViews = 64
 
     /// Networks that recursion is for.
-    package var recursion: [Prefix]
-    /// The views, the first that fits counts (`settle`); each is local or not as its clients are.
-    package var views: [View]
+    package let recursion: [Prefix]
+    /// The views, the narrowest first, for the first that fits counts; each is local or not as its clients are.
+    package let views: [View]
 
-    /// Audiences of these networks and views.
-    package init(recursion: [Prefix], views: [View] = []) {
+    /// Audiences of these networks, and of views as they are given, in any order: several of one network are one. Each
+    /// has what the wider ones around it say of names that it says nothing of itself.
+    package init(recursion: [Prefix], views lines: [View] = []) {
+        var views: [View] = []
+        for line in lines {
+            if let index = views.firstIndex(where: { $0.network == line.network }) {
+                views[index].records.add(line.records)
+            } else {
+                views.append(line)
+            }
+        }
+        views.sort { $0.network.length > $1.network.length }
+        for index in views.indices.reversed() {
+            for wider in views[(index + 1)...] where wider.network.contains(views[index].network.address) {
+                views[index].records.addMissingNames(of: wider.records)
+            }
+        }
         self.recursion = recursion
         self.views = views
     }

@@ -295,25 +295,3 @@ extension Audiences.View {
         self.init(network.network, records)
     }
 }
-
-extension Audiences {
-    /// Adds what one more line says of a view.
-    package mutating func add(_ view: View) {
-        if let index = views.firstIndex(where: { $0.network == view.network }) {
-            views[index].records.add(view.records)
-        } else {
-            views.append(view)
-        }
-    }
-
-    /// To be called when all lines are added: the narrowest network that a client is in counts, and has what the wider
-    /// ones around it say of names that it says nothing of.
-    package mutating func settle() {
-        views.sort { $0.network.length > $1.network.length }
-        for index in views.indices.reversed() {
-            for wider in views[(index + 1)...] where wider.network.contains(views[index].network.address) {
-                views[index].records.addMissingNames(of: wider.records)
-            }
-        }
-    }
-}
