@@ -376,6 +376,7 @@ package struct Election: Sendable {
         }
     }
 
+    /// Whether a timer is later than machines that run are.
     func isLate(_ late: Duration) -> Bool { late > configuration.interval / 4 }
 
     /// Timers that come late make this member patient for a while; the memory halves with each review.
