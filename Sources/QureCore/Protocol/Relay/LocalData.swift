@@ -16,7 +16,7 @@ package struct LocalData: Equatable, Sendable {
         package var additionals: [DNSRecord] = []
         /// Whether we have the authority for it.
         package var isAuthoritative = false
-        /// An alias that leads to a name that is not known here.
+        /// The name that the aliases lead to, if it is not known here.
         package var unresolved: DomainName?
     }
 
@@ -103,7 +103,7 @@ package struct LocalData: Equatable, Sendable {
             result.additionals = step.additionals
             if result.answers.count == step.answers.count { result.isAuthoritative = step.isAuthoritative }
             guard let alias = step.answers.last, alias.type == .cname, question.type != .cname,
-                let target = alias.data.target
+                let target = alias.data.target, !result.answers.contains(where: { $0.name == target })
             else { return result }
             name = target
         }

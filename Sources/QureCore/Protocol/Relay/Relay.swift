@@ -14,8 +14,9 @@
 //   any other                      | when the upstreams have been asked
 //
 // Relay.swift has the door, RelayWork.swift what is under way, RelayQueries.swift what is known at once,
-// RelayForwarding.swift what is asked for, RelayAuthority.swift what is public, RelayLoops.swift what comes back,
-// RelayChanges.swift what happens when a zone changes.
+// RelayForwarding.swift what is asked for, RelayFollowing.swift where aliases lead to other parts of this,
+// RelayAuthority.swift what is public, RelayLoops.swift what comes back, RelayChanges.swift what happens when a zone
+// changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -327,7 +328,7 @@ package struct Relay: Sendable {
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         switch work.purpose {
-        case .forward(let key): finishForward(work, key, answer, at: now)
+        case .forward(let key): finishForward(work, key, answer, at: now, time: time, using: &random)
         case .alias(let key): finishAlias(work, key, answer, at: now, time: time, using: &random)
         case .serial(let alias, let round, let server):
             finishSerial(alias, round, server, answer, at: now, time: time, using: &random)

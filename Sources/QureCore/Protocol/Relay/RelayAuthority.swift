@@ -55,7 +55,7 @@ extension Relay {
     private func layOwnNames(over response: inout DNSMessage, _ question: DNSQuestion, at now: Instant) {
         let chain = response.chain(of: question)
         let end = chain.last?.data.target ?? question.name
-        if !chain.isEmpty, isOwn(DNSQuestion(end, question.type)) {
+        if !chain.isEmpty, isOwn(DNSQuestion(end, question.type), for: Audiences.stranger) {
             // The proofs and signatures of the rest are those of another answer.
             let owners = Set(chain.map(\.name))
             response.answers.removeAll { record in
@@ -69,11 +69,6 @@ extension Relay {
         } else if response.responseCode == .nameError, isOwnOrAboveOwn(end) {
             response.responseCode = .noError
         }
-    }
-
-    /// Whether we answer this ourselves.
-    private func isOwn(_ question: DNSQuestion) -> Bool {
-        aliases.alias(of: question.name) != nil || configuration.local.answer(question) != nil
     }
 
     /// Whether a name, or one below it, is an alias or a zone of ours.
@@ -132,7 +127,7 @@ extension Relay.Waiter {
 
 extension DNSMessage {
     /// The aliases that lead away from a question's name, one after the other.
-    fileprivate func chain(of question: DNSQuestion) -> [DNSRecord] {
+    func chain(of question: DNSQuestion) -> [DNSRecord] {
         guard question.type != .cname, question.type != .any else { return [] }
         var chain: [DNSRecord] = []
         var name = question.name

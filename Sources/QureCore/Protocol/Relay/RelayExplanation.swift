@@ -6,6 +6,14 @@ extension Relay {
     package func explain(
         _ question: DNSQuestion, for client: IPAddress, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [String] {
+        explain(question, after: 0, for: client, at: now, using: &random)
+    }
+
+    /// `count`: how many aliases have led to the question.
+    private func explain(
+        _ question: DNSQuestion, after count: Int, for client: IPAddress, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [String] {
         let audience = configuration.audiences.audience(of: client)
         let isLocal = Audiences.isLocal(audience)
         let domain = configuration.publicDomain(of: question.name)
@@ -13,9 +21,9 @@ extension Relay {
             isLocal ? "may ask for everything" : "is a stranger, who is told of our own names and public domains"
         var steps = ["client \(client): \(rights)"]
         if let view = configuration.audiences.view(of: audience) {
-            if view.records.answer(question) != nil {
+            if let local = view.records.answer(question) {
                 steps.append("view of \(view.network): has the name")
-                return steps + answerAtOnce(question, client, audience, at: now, using: &random)
+                return steps + explain(local, of: question, after: count, client, at: now, using: &random)
             }
             steps.append("view of \(view.network): does not have the name")
         }
@@ -30,10 +38,10 @@ extension Relay {
                 return steps + answerAtOnce(question, client, audience, at: now, using: &random)
             }
         }
-        if configuration.local.answer(question) != nil {
+        if let local = configuration.local.answer(question) {
             let zone = configuration.local.zone(of: question.name)
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
-            return steps + answerAtOnce(question, client, audience, at: now, using: &random)
+            return steps + explain(local, of: question, after: count, client, at: now, using: &random)
         }
         guard isLocal || domain != nil else {
             return steps + ["verdict: REFUSED, for it is neither one of our names nor in a public domain"]
@@ -58,6 +66,25 @@ extension Relay {
         guard failures.isFailing(question, at: now) else { return steps + ["verdict: what they answer"] }
         steps.append("failure: nobody answered a moment ago; they are asked again soon")
         return steps + answerAtOnce(question, client, audience, cache, at: now, using: &random)
+    }
+
+    /// What is known here, and what others know of the name that it leads to.
+    private func explain(
+        _ local: LocalData.Answer, of question: DNSQuestion, after count: Int, _ client: IPAddress, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [String] {
+        let audience = configuration.audiences.audience(of: client)
+        guard let target = local.unresolved, Audiences.isLocal(audience) else {
+            return answerAtOnce(question, client, audience, at: now, using: &random)
+        }
+        let count = count + local.answers.count
+        let steps = local.answers.map { "record: \($0)" }
+        guard count <= LocalData.maximumAliases else {
+            return steps + ["verdict: SERVFAIL, for aliases lead in a circle, or too far"]
+        }
+        let question = DNSQuestion(target, question.type, question.recordClass)
+        // Who asks has been told.
+        return steps + explain(question, after: count, for: client, at: now, using: &random).dropFirst()
     }
 
     private func explain(_ key: AliasTable.Key, at now: Instant) -> [String] {

@@ -76,7 +76,8 @@ extension Relay {
     }
 
     mutating func finishForward(
-        _ work: Work, _ key: ForwardKey, _ answer: DNSExchange.Answer?, at now: Instant
+        _ work: Work, _ key: ForwardKey, _ answer: DNSExchange.Answer?, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard let answer else {
             failures.fail(key.question, at: now)
@@ -86,9 +87,17 @@ extension Relay {
         }
         failures.succeed(key.question)
         let isPublic = configuration.publicDomain(of: key.question.name) != nil
-        return work.waiters.flatMap { waiter in
-            isPublic ? giveWhole(answer.message, to: waiter, at: now) : give(answer.message, to: waiter, at: now)
+        var outputs: [Output] = []
+        for waiter in work.waiters {
+            if waiter.wantsRecursion, let chain = chainToOwnName(in: answer.message, for: waiter) {
+                outputs += follow(chain.records, to: chain.target, waiter, at: now, time: time, using: &random)
+            } else if isPublic {
+                outputs += giveWhole(answer.message, to: waiter, at: now)
+            } else {
+                outputs += give(answer.message, to: waiter, at: now)
+            }
         }
+        return outputs
     }
 
     /// An upstream's answer, made ours.

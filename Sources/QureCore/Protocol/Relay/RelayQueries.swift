@@ -37,12 +37,14 @@ extension Relay {
     ) -> [Output] {
         let question = waiter.question
         if let view = configuration.audiences.view(of: waiter.audience), let local = view.records.answer(question) {
-            return give(local, to: waiter, at: now)
+            return giveOrFollow(local, waiter, at: now, time: time, using: &random)
         }
         if let index = aliases.alias(of: question.name), question.isForAddress || !passesOthers(index, question.name) {
             return resolveAlias(index, waiter, at: now, time: time, using: &random)
         }
-        if let local = configuration.local.answer(question) { return give(local, to: waiter, at: now) }
+        if let local = configuration.local.answer(question) {
+            return giveOrFollow(local, waiter, at: now, time: time, using: &random)
+        }
         if !waiter.wantsRecursion {
             guard configuration.publicDomain(of: question.name) != nil else { return refuse(waiter) }
             if let short = askToComeByStream(waiter) { return short }
@@ -100,7 +102,8 @@ extension Relay {
         if let reason { explain(&response, waiter.request, reason) }
         let isStale = reason == .staleAnswer
         if isStale { counters.stale += 1 }
-        return answer(response, to: waiter, ttl: isStale ? 0 : ttl, at: now)
+        // The way to an alias is kept by nobody: where it is forgotten when the alias changes, is by the alias's name.
+        return answer(response, to: waiter, ttl: isStale || !waiter.path.isEmpty ? 0 : ttl, at: now)
     }
 
     /// What an alias says of types that are no addresses: it has none of them, but what a zone of ours has at its apex.
@@ -140,11 +143,20 @@ extension Relay {
     func start(_ waiter: Waiter, _ code: DNSResponseCode = .noError) -> DNSMessage {
         var response = waiter.request.response(code)
         if Audiences.isLocal(waiter.audience) { response.flags.insert(.recursionAvailable) }
-        let name = waiter.question.name
+        let name = waiter.askedName
         if configuration.local.zone(of: name) != nil || configuration.publicDomain(of: name) != nil {
             response.flags.insert(.authoritative)
         }
         return response
+    }
+
+    /// What is known here may lead to a name that others know.
+    private mutating func giveOrFollow(
+        _ local: LocalData.Answer, _ waiter: Waiter, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard waiter.wantsRecursion, let target = local.unresolved else { return give(local, to: waiter, at: now) }
+        return follow(local.answers, to: target, waiter, at: now, time: time, using: &random)
     }
 
     private mutating func give(_ local: LocalData.Answer, to waiter: Waiter, at now: Instant) -> [Output] {
@@ -197,7 +209,8 @@ extension Relay {
     mutating func answer(
         _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
     ) -> [Output] {
-        var response = response
+        var response = waiter.withPath(response)
+        let ttl = waiter.path.reduce(ttl) { min($0, $1.ttl) }
         if let edns = waiter.request.edns {
             response.edns = response.edns ?? EDNS()
             response.edns?.wantsSecurity = edns.wantsSecurity

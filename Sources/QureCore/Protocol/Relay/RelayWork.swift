@@ -10,6 +10,8 @@ extension Relay {
         var audience: UInt8
         /// Since when it waits.
         var since: Instant
+        /// The aliases that have led to `question` from the one that the client has put.
+        var path: [DNSRecord] = []
 
         /// Whether the other one is the same message, sent again.
         func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }

@@ -1,0 +1,57 @@
+// What a relay does where an alias (CNAME) leads from a name of ours to one that others know, or from one that others
+// know to one of ours: a view, an alias of the configuration, a local record. Who may ask for everything is told where
+// the chain ends, whoever knows of its parts; the last part is a question like any other, and the way to it stands
+// before its answer. Strangers are told of a public domain what its authority would say (RelayAuthority.swift).
+
+extension Relay {
+    /// Goes on with the name that a chain of aliases leads to.
+    mutating func follow(
+        _ chain: [DNSRecord], to target: DomainName, _ waiter: Waiter, at now: Instant, time: UInt64,
+        using random: inout some RandomNumberGenerator
+    ) -> [Output] {
+        guard waiter.path.count + chain.count <= LocalData.maximumAliases else { return fail(waiter, .longChain) }
+        var next = waiter
+        next.path += chain
+        next.question.name = target
+        return resolve(next, at: now, time: time, using: &random)
+    }
+
+    /// What others have said of a question as far as it leads to a name of ours; nil: it does not.
+    func chainToOwnName(in found: DNSMessage, for waiter: Waiter) -> (records: [DNSRecord], target: DomainName)? {
+        var records: [DNSRecord] = []
+        for alias in found.chain(of: waiter.question) {
+            records.append(alias)
+            guard let target = alias.data.target else { return nil }
+            if isOwn(DNSQuestion(target, waiter.question.type), for: waiter.audience) { return (records, target) }
+        }
+        return nil
+    }
+
+    /// Whether we answer this ourselves.
+    func isOwn(_ question: DNSQuestion, for audience: UInt8) -> Bool {
+        aliases.alias(of: question.name) != nil || configuration.local.answer(question) != nil
+            || configuration.audiences.view(of: audience)?.records.answer(question) != nil
+    }
+}
+
+extension Relay.Waiter {
+    /// The name that the client asked for.
+    var askedName: DomainName { path.first?.name ?? question.name }
+
+    /// An answer with the way to it before it. What was kept of an earlier one has it already.
+    func withPath(_ response: DNSMessage) -> DNSMessage {
+        guard let first = path.first, response.answers.first?.name != first.name,
+            response.responseCode == .noError || response.responseCode == .nameError
+        else { return response }
+        var response = response
+        response.answers = path + response.answers
+        // As the client wrote it.
+        response.answers[0].name = request.question?.name ?? first.name
+        return response
+    }
+}
+
+extension ExtendedError {
+    /// Aliases that lead in a circle, or too far.
+    static let longChain = ExtendedError(0, "aliases that lead in a circle, or too far")
+}

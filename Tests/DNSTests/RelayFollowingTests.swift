@@ -1,0 +1,139 @@
+// Aliases (CNAME) that lead from what is known here to what others know, and back: the whole chain is told to clients
+// of our networks, whose resolvers follow none; strangers are told what an authority tells.
+
+@testable import QureCore
+import Testing
+
+@Suite struct RelayFollowingTests {
+    private static func bench(
+        _ records: [String] = [], views: [String] = [], aliases: [String] = [], forwards: [String] = [],
+        _ change: (inout RelayConfiguration) -> Void = { _ in }
+    ) throws -> RelayBench {
+        let local = try records.map { try ZoneFile.record($0, ttl: 300) }
+        let views = try views.map { try Audiences.View(setting: $0) }
+        let aliases = try aliases.map { try Alias(setting: $0) }
+        let forwards = try forwards.map { try RelayConfiguration.Forward(setting: $0) }
+        return RelayBench {
+            for record in local { $0.local.add(record) }
+            $0.audiences = Audiences(recursion: $0.audiences.recursion, views: views)
+            $0.aliases = aliases
+            $0.forwards = forwards
+            change(&$0)
+        }
+    }
+
+    private func asked(_ outputs: [Relay.Output]) -> [String] {
+        RelayBench.asked(outputs).compactMap { $0.message.question?.description }
+    }
+
+    private func answers(_ outputs: [Relay.Output]) -> [String]? {
+        RelayBench.told(outputs).first?.answers.map(\.description)
+    }
+
+    /// Of what others are asked, what is about a name: an alias's target is asked for without a client.
+    private func about(_ name: String, _ outputs: [Relay.Output]) -> [Relay.Output] {
+        outputs.filter { RelayBench.asked([$0]).first?.message.question?.name == DomainName(name) }
+    }
+
+    /// Whoever is asked fails, until the client is told something.
+    private func fail(_ outputs: [Relay.Output], _ bench: inout RelayBench) throws -> DNSMessage? {
+        var outputs = outputs
+        while RelayBench.told(outputs).isEmpty, !asked(outputs).isEmpty {
+            outputs = try bench.answer(outputs, code: .serverFailure)
+        }
+        return RelayBench.told(outputs).first
+    }
+
+    @Test func `a record's alias leads to a name that others know`() throws {
+        var bench = try Self.bench(["Blog.lan. 60 CNAME www.foo.", "deep.lan. 60 CNAME blog.lan."])
+        let question = bench.ask("blog.LAN")
+        #expect(asked(question) == ["www.foo. IN A"])
+        let told = try bench.answer(question, ["www.foo. 50 CNAME w.foo.", "w.foo. 40 A 192.0.2.1"])
+        let whole = ["blog.LAN. 60 IN CNAME www.foo.", "www.foo. 50 IN CNAME w.foo.", "w.foo. 40 IN A 192.0.2.1"]
+        #expect(answers(told) == whole)
+        let message = try #require(RelayBench.told(told).first)
+        #expect(message.question?.description == "blog.LAN. IN A" && message.flags.contains(.recursionAvailable))
+        #expect(message.responseCode == .noError && message.edns?.extendedError == nil)
+        // From a second one of ours.
+        let deep = try bench.answer(bench.ask("deep.lan"), ["www.foo. 50 A 192.0.2.1"])
+        #expect(answers(deep)?.count == 3 && answers(deep)?.first == "deep.lan. 60 IN CNAME blog.lan.")
+        // The alias itself is known.
+        #expect(answers(bench.ask("blog.lan", .cname)) == ["blog.lan. 60 IN CNAME www.foo."])
+        let stranger = bench.ask("blog.lan", by: RelayBench.stranger, flags: [])
+        #expect(answers(stranger) == ["blog.lan. 60 IN CNAME www.foo."])
+    }
+
+    @Test func `what the target is not, the alias is not`() throws {
+        var bench = try Self.bench(["blog.lan. 60 CNAME www.foo."])
+        let told = try bench.answer(
+            bench.ask("blog.lan"), authority: ["foo. 300 SOA a.foo. b.foo. 1 2 3 4 5"], code: .nameError)
+        #expect(RelayBench.told(told).first?.responseCode == .nameError)
+        #expect(answers(told) == ["blog.lan. 60 IN CNAME www.foo."])
+        let last = try fail(bench.ask("blog.lan", .aaaa), &bench)
+        #expect(last?.responseCode == .serverFailure && last?.answers == [])
+    }
+
+    @Test func `a record's alias leads to an alias of the configuration`() throws {
+        var bench = try Self.bench(["blog.lan. 60 CNAME cloud.example."], aliases: ["cloud.example=dyn.test"])
+        let question = bench.ask("blog.lan")
+        #expect(asked(question).first == "dyn.test. IN A")
+        let told = try bench.answer(question, ["dyn.test. 30 A 192.0.2.1"])
+        #expect(answers(told) == ["blog.lan. 60 IN CNAME cloud.example.", "cloud.example. 30 IN A 192.0.2.1"])
+        #expect(answers(bench.ask("blog.lan"))?.last == "cloud.example. 30 IN A 192.0.2.1", "known by now")
+    }
+
+    /// A primary whose zone leads to a name that it does not know, or knows from outside.
+    @Test(arguments: ["example=192.0.2.54", "example=192.0.2.54 public=yes", "other=192.0.2.54"])
+    func `an alias of others leads to one of ours`(_ forward: String) throws {
+        var bench = try Self.bench(
+            views: ["10.1.0.0/16 cloud.example A 10.1.0.5"], aliases: ["cloud.example=dyn.test"], forwards: [forward])
+        var inside = RelayBench.client
+        inside.address = try #require(IPAddress("10.1.2.3"))
+        let chain = ["to.example. 60 CNAME cloud.example.", "cloud.example. 60 A 203.0.113.9"]
+        let target = bench.ask("to.example", by: inside)
+        let viewed = try bench.answer(about("to.example", target), chain)
+        #expect(answers(viewed) == ["to.example. 60 IN CNAME cloud.example.", "cloud.example. 60 IN A 10.1.0.5"])
+
+        let waits = try bench.answer(
+            about("to.example", bench.ask("to.example")), Array(chain.prefix(1)), code: .nameError)
+        #expect(RelayBench.told(waits).isEmpty, "the target is not known yet")
+        let told = try bench.answer(about("dyn.test", target), ["dyn.test. 30 A 192.0.2.1"])
+        #expect(answers(told) == ["to.example. 60 IN CNAME cloud.example.", "cloud.example. 30 IN A 192.0.2.1"])
+        #expect(RelayBench.told(told).first?.responseCode == .noError)
+    }
+
+    @Test func `aliases that lead in a circle end`() throws {
+        var bench = try Self.bench(
+            ["la.lan. 60 CNAME lb.lan.", "lb.lan. 60 CNAME la.lan.", "b.test. 60 CNAME a.test."],
+            views: ["10.0.0.0/8 a.test CNAME b.test"])
+        #expect(answers(bench.ask("la.lan")) == ["la.lan. 60 IN CNAME lb.lan.", "lb.lan. 60 IN CNAME la.lan."])
+        let told = RelayBench.told(bench.ask("a.test")).first
+        #expect(told?.responseCode == .serverFailure && told?.answers == [])
+        #expect(told?.edns?.extendedError == .longChain)
+    }
+
+    @Test func `what is old is told with the way to it, once`() throws {
+        var bench = try Self.bench(["blog.lan. 600 CNAME www.foo."]) { $0.staleLimit = .seconds(3600) }
+        _ = try bench.answer(bench.ask("blog.lan"), ["www.foo. 60 A 192.0.2.1"])
+        bench.now += .seconds(100)
+        let outputs = bench.ask("blog.lan")
+        #expect(asked(outputs) == ["www.foo. IN A"])
+        let told = try fail(outputs, &bench)
+        #expect(told?.answers.map { "\($0.name) \($0.type)" } == ["blog.lan. CNAME", "www.foo. A"])
+        #expect(told?.edns?.extendedError == .staleAnswer)
+    }
+
+    @Test func `explain names every part of the way`() throws {
+        let bench = try Self.bench(["blog.lan. 60 CNAME www.foo."])
+        var random = bench.random
+        let question = DNSQuestion(try #require(DomainName("blog.lan")), .a)
+        let local = bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &random)
+        #expect(
+            local.dropFirst() == [
+                "name: is among the local records", "record: blog.lan. 60 IN CNAME www.foo.",
+                "upstreams: asks 192.0.2.53#53", "verdict: what they answer",
+            ])
+        let stranger = bench.relay.explain(question, for: RelayBench.stranger.address, at: bench.now, using: &random)
+        #expect(stranger.last == "verdict: NOERROR with 1 record")
+    }
+}
