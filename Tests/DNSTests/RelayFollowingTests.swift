@@ -112,6 +112,21 @@ import Testing
         #expect(told?.edns?.extendedError == .longChain)
     }
 
+    @Test func `a view's name is its clients' alone, at the end of an alias and when its time is nearly over`() throws {
+        var bench = try Self.bench(views: ["10.1.0.0/16 www.foo A 10.1.0.5"])
+        var inside = RelayBench.client
+        inside.address = try #require(IPAddress("10.1.2.3"))
+        let records = ["to.foo. 60 CNAME www.foo.", "www.foo. 60 A 192.0.2.1"]
+        let viewed = try bench.answer(bench.ask("to.foo", by: inside), records)
+        #expect(answers(viewed)?.last == "www.foo. 60 IN A 10.1.0.5")
+        let other = try bench.answer(bench.ask("to.foo"), records)
+        #expect(answers(other)?.last == "www.foo. 60 IN A 192.0.2.1")
+        let question = DNSQuestion(try #require(DomainName("www.foo")), .a)
+        let query = DNSMessage(id: 1, flags: .recursionDesired, questions: [question], edns: EDNS()).encoded()
+        #expect(bench.step(.refresh(query, inside)).isEmpty)
+        #expect(asked(bench.step(.refresh(query, RelayBench.client))) == ["www.foo. IN A"])
+    }
+
     @Test func `what is old is told with the way to it, once`() throws {
         var bench = try Self.bench(["blog.lan. 600 CNAME www.foo."]) { $0.staleLimit = .seconds(3600) }
         _ = try bench.answer(bench.ask("blog.lan"), ["www.foo. 60 A 192.0.2.1"])

@@ -29,12 +29,12 @@ extension Relay {
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard case .query(let request, let question) = RequestTriage(octets, isStream: true),
-            aliases.alias(of: question.name) == nil, works.count < Self.maximumWork / 2
+            works.count < Self.maximumWork / 2
         else { return [] }
         let waiter = Waiter(
             octets: octets, request: request, question: question, client: nil,
             audience: configuration.audiences.audience(of: client.address), since: now)
-        guard configuration.local.answer(question) == nil, Audiences.isLocal(waiter.audience) else { return [] }
+        guard Audiences.isLocal(waiter.audience), !isOwn(question, for: waiter.audience) else { return [] }
         return forward(waiter, at: now, time: time, using: &random)
     }
 
