@@ -112,6 +112,36 @@ import Testing
         #expect(told?.edns?.extendedError == .longChain)
     }
 
+    @Test(arguments: [8, 9])
+    func `eight aliases are followed, whoever knows them, and not one more`(_ count: Int) throws {
+        let names = (0..<count).map { "n\($0).lan" } + ["www.foo"]
+        // Half of them are known by others.
+        let mixed = stride(from: 0, to: count, by: 2).map { "m\($0).lan. 60 CNAME m\($0 + 1).foo." }
+        var bench = try Self.bench((0..<count).map { "\(names[$0]). 60 CNAME \(names[$0 + 1])." } + mixed)
+        func isTooLong(_ outputs: [Relay.Output]) -> Bool {
+            RelayBench.told(outputs).first?.edns?.extendedError == .longChain && asked(outputs).isEmpty
+        }
+        let local = bench.ask("n0.lan")
+        #expect(isTooLong(local) == (count > 8) && asked(local) == (count > 8 ? [] : ["www.foo. IN A"]))
+        var random = bench.random
+        let question = DNSQuestion(try #require(DomainName("n0.lan")), .a)
+        let verdict = bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &random).last
+        let tooLong = "verdict: SERVFAIL, for aliases lead in a circle, or too far"
+        #expect(verdict == (count > 8 ? tooLong : "verdict: what they answer"))
+
+        var outputs = bench.ask("m0.lan")
+        for step in [1, 3, 5, 7] {
+            #expect(asked(outputs) == ["m\(step).foo. IN A"])
+            outputs = try bench.answer(outputs, ["m\(step).foo. 60 CNAME m\(step + 1).lan.", "m8.lan. 60 A 192.0.2.1"])
+        }
+        #expect(isTooLong(outputs) == (count > 8) && answers(outputs)?.count == (count > 8 ? 0 : 9))
+    }
+
+    @Test func `who asks for anything is told of the alias alone`() throws {
+        var bench = try Self.bench(["blog.lan. 60 CNAME www.foo."])
+        #expect(answers(bench.ask("blog.lan", .any)) == ["blog.lan. 60 IN CNAME www.foo."])
+    }
+
     @Test func `a view's name is its clients' alone, at the end of an alias and when its time is nearly over`() throws {
         var bench = try Self.bench(views: ["10.1.0.0/16 www.foo A 10.1.0.5"])
         var inside = RelayBench.client

@@ -16,7 +16,7 @@ package struct LocalData: Equatable, Sendable {
         package var additionals: [DNSRecord] = []
         /// Whether we have the authority for it.
         package var isAuthoritative = false
-        /// The name that the aliases lead to, if it is not known here.
+        /// The name that the aliases lead to, if it is not known here, or further than they are followed.
         package var unresolved: DomainName?
     }
 
@@ -102,11 +102,13 @@ package struct LocalData: Equatable, Sendable {
             result.authorities = step.authorities
             result.additionals = step.additionals
             if result.answers.count == step.answers.count { result.isAuthoritative = step.isAuthoritative }
-            guard let alias = step.answers.last, alias.type == .cname, question.type != .cname,
+            // Who asks for aliases, or for anything, has been told (RFC 1034 section 3.6.2).
+            guard let alias = step.answers.last, alias.type == .cname, ![.cname, .any].contains(question.type),
                 let target = alias.data.target, !result.answers.contains(where: { $0.name == target })
             else { return result }
             name = target
         }
+        result.unresolved = name
         return result
     }
 
