@@ -142,6 +142,50 @@ import Testing
         #expect(answers(bench.ask("blog.lan", .any)) == ["blog.lan. 60 IN CNAME www.foo."])
     }
 
+    @Test(arguments: ["example=192.0.2.54 public=yes", "other=192.0.2.54"])
+    func `signatures of the way are told to who wants them, and nothing of it counts as proven`(
+        _ forward: String
+    ) throws {
+        var bench = try Self.bench(
+            ["own.lan. 60 CNAME end.lan.", "end.lan. 60 CNAME www.foo."], forwards: [forward])
+        let signature = "13 1 60 20300101000000 20200101000000 1 example. AAAA"
+        let records = [
+            "sub.example. 60 DNAME own.", "sub.example. 60 RRSIG DNAME \(signature)",
+            "sub.example. 60 RRSIG DNAME 1\(signature)", "lan.sub.example. 60 CNAME lan.own.",
+            "lan.sub.example. 60 RRSIG CNAME \(signature)", "lan.own. 60 CNAME own.lan.",
+            "lan.own. 60 RRSIG CNAME \(signature)", "lan.own. 60 RRSIG A \(signature)",
+        ]
+        func told(_ edns: EDNS) throws -> DNSMessage? {
+            let more = try bench.answer(bench.ask("Lan.sub.example", edns: edns), records)
+            let last = try bench.answer(more, ["www.foo. 60 A 192.0.2.1"]) { $0.flags.insert(.authenticated) }
+            return RelayBench.told(last).first
+        }
+        let signed = try #require(try told(EDNS(wantsSecurity: true)))
+        // Signatures count for no aliases.
+        let types: [RecordType] = [.dname, .rrsig, .rrsig, .cname, .rrsig, .cname, .rrsig, .cname, .cname, .a]
+        #expect(signed.answers.map(\.type) == types && !signed.flags.contains(.authenticated))
+        #expect(signed.answers.map(\.name.description).contains("Lan.sub.example."))
+        #expect(try told(EDNS())?.answers.map(\.type) == [.dname, .cname, .cname, .cname, .cname, .a])
+    }
+
+    @Test func `each is told the way in its own letters`() throws {
+        var bench = try Self.bench(["own.lan. 60 A 192.0.2.7"])
+        let first = bench.ask("To.example")
+        #expect(bench.ask("tO.example").isEmpty)
+        let told = RelayBench.told(try bench.answer(first, ["to.example. 60 CNAME own.lan."]))
+        #expect(told.map { $0.answers.first?.name.description } == ["To.example.", "tO.example."])
+    }
+
+    @Test func `authority goes by the name that was asked for`() throws {
+        var bench = try Self.bench(
+            ["own.lan. 60 CNAME cloud.pub."], aliases: ["cloud.pub=dyn.test"], forwards: ["pub=192.0.2.54 public=yes"])
+        _ = try bench.answer(about("dyn.test", bench.ask("cloud.pub")), ["dyn.test. 60 A 192.0.2.1"])
+        #expect(RelayBench.told(bench.ask("own.lan")).first?.flags.contains(.authoritative) == false)
+        #expect(RelayBench.told(bench.ask("cloud.pub")).first?.flags.contains(.authoritative) == true)
+        let told = try bench.answer(bench.ask("to.pub"), ["to.pub. 60 CNAME own.lan."])
+        #expect(RelayBench.told(told).first?.flags.contains(.authoritative) == true)
+    }
+
     @Test func `a view's name is its clients' alone, at the end of an alias and when its time is nearly over`() throws {
         var bench = try Self.bench(views: ["10.1.0.0/16 www.foo A 10.1.0.5"])
         var inside = RelayBench.client

@@ -9,22 +9,29 @@ extension Relay {
         _ chain: [DNSRecord], to target: DomainName, _ waiter: Waiter, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard waiter.path.count + chain.count <= LocalData.maximumAliases else { return fail(waiter, .longChain) }
         var next = waiter
         next.path += chain
+        let count = next.path.count { $0.type == .cname }
+        guard count <= LocalData.maximumAliases else { return fail(waiter, .longChain) }
         next.question.name = target
         return resolve(next, at: now, time: time, using: &random)
     }
 
-    /// What others have said of a question as far as it leads to a name of ours; nil: it does not.
+    /// What others have said of a question as far as it leads to a name of ours, with signatures for who wants them;
+    /// nil: it does not.
     func chainToOwnName(in found: DNSMessage, for waiter: Waiter) -> (records: [DNSRecord], target: DomainName)? {
-        var records: [DNSRecord] = []
-        for alias in found.chain(of: waiter.question) {
-            records.append(alias)
-            guard let target = alias.data.target else { return nil }
-            if isOwn(DNSQuestion(target, waiter.question.type), for: waiter.audience) { return (records, target) }
+        let question = waiter.question
+        let alias = found.chain(of: question).first { alias in
+            alias.data.target.map { isOwn(DNSQuestion($0, question.type), for: waiter.audience) } ?? false
         }
-        return nil
+        guard let alias, let target = alias.data.target else { return nil }
+        let wantsSecurity = waiter.request.edns?.wantsSecurity ?? false
+        var records = found.onlyAbout(question, wantsSecurity: wantsSecurity).answers
+        guard let index = records.firstIndex(where: { $0.type == .cname && $0.name == alias.name }) else { return nil }
+        // Its signatures stand behind it.
+        let rest = records[(index + 1)...].firstIndex { $0.type != .rrsig || $0.name != alias.name }
+        records.removeSubrange((rest ?? records.endIndex)...)
+        return (records, target)
     }
 
     /// Whether we answer this ourselves.
@@ -36,7 +43,7 @@ extension Relay {
 
 extension Relay.Waiter {
     /// The name that the client asked for.
-    var askedName: DomainName { path.first?.name ?? question.name }
+    var askedName: DomainName { request.question?.name ?? question.name }
 
     /// An answer with the way to it before it. What was kept of an earlier one has it already.
     func withPath(_ response: DNSMessage) -> DNSMessage {
@@ -45,8 +52,6 @@ extension Relay.Waiter {
         else { return response }
         var response = response
         response.answers = path + response.answers
-        // As the client wrote it.
-        response.answers[0].name = request.question?.name ?? first.name
         return response
     }
 }

@@ -117,7 +117,10 @@ extension Relay {
         }
         var response = start(waiter, found.responseCode)
         response.flags.remove(.authoritative)
-        if found.flags.contains(.authenticated), wantsSecurity || waiter.request.flags.contains(.authenticated) {
+        // The way to it is not signed.
+        if found.flags.contains(.authenticated), waiter.path.isEmpty,
+            wantsSecurity || waiter.request.flags.contains(.authenticated)
+        {
             response.flags.insert(.authenticated)
         }
         response.answers = kept.answers
