@@ -142,6 +142,43 @@ import Testing
         #expect(answers(bench.ask("blog.lan", .any)) == ["blog.lan. 60 IN CNAME www.foo."])
     }
 
+    private func age(_ name: String, _ bench: RelayBench) throws -> Duration? {
+        let question = DNSQuestion(try #require(DomainName(name)), .a)
+        let query = DNSMessage(id: 1, flags: .recursionDesired, questions: [question], edns: EDNS())
+        let audience = bench.relay.configuration.audiences.audience(of: RelayBench.client.address)
+        return bench.relay.cache.age(query.encoded(), audience: audience, at: bench.now)
+    }
+
+    @Test func `an answer is kept as long as each part of the way allows`() throws {
+        var bench = try Self.bench(
+            ["blog.lan. 20 CNAME www.foo.", "to.lan. 600 CNAME cloud.example.", "own.lan. 600 A 192.0.2.7"],
+            aliases: ["cloud.example=dyn.test"], forwards: ["pub=192.0.2.54 public=yes"]
+        ) { $0.maximumTTL = 300 }
+        _ = try bench.answer(bench.ask("blog.lan"), ["www.foo. 60 A 192.0.2.1"])
+        _ = try bench.answer(about("dyn.test", bench.ask("to.lan")), ["dyn.test. 60 A 192.0.2.1"])
+        let others = try bench.answer(bench.ask("a.foo"), ["a.foo. 9999 CNAME own.lan."])
+        #expect(answers(others)?.first == "a.foo. 300 IN CNAME own.lan.")
+        _ = try bench.answer(bench.ask("b.pub"), ["b.pub. 600 CNAME own.lan."])
+        // By this name it is forgotten when the alias changes, or the zone: by another it would not be.
+        #expect(try age("to.lan", bench) == nil)
+        #expect(try age("blog.lan", bench) != nil && age("a.foo", bench) != nil && age("b.pub", bench) != nil)
+        bench.now += .seconds(4)
+        #expect(try age("b.pub", bench) != nil)
+        bench.now += .seconds(2)
+        #expect(try age("b.pub", bench) == nil && age("blog.lan", bench) != nil)
+        bench.now += .seconds(14)
+        #expect(try age("blog.lan", bench) == nil && age("a.foo", bench) != nil)
+    }
+
+    @Test func `what leads from elsewhere to a domain that is served to everybody is not kept`() throws {
+        var bench = try Self.bench(
+            ["blog.lan. 60 CNAME www.pub.", "own.lan. 60 A 192.0.2.7"], forwards: ["pub=192.0.2.54 public=yes"])
+        let whole = try bench.answer(bench.ask("blog.lan"), ["www.pub. 60 A 192.0.2.1"])
+        #expect(try answers(whole)?.count == 2 && age("blog.lan", bench) == nil)
+        let back = try bench.answer(bench.ask("blog.lan"), ["www.pub. 60 CNAME own.lan."])
+        #expect(try answers(back)?.count == 3 && age("blog.lan", bench) == nil)
+    }
+
     @Test(arguments: ["example=192.0.2.54 public=yes", "other=192.0.2.54"])
     func `signatures of the way are told to who wants them, and nothing of it counts as proven`(
         _ forward: String

@@ -48,7 +48,9 @@ extension Relay {
         if response.responseCode.rawValue > 15, waiter.request.edns == nil { response.responseCode = .serverFailure }
         let isKept = response.responseCode == .noError || response.responseCode == .nameError
         let shortest = (response.answers + response.authorities + response.additionals).map(\.ttl).min() ?? 0
-        return answer(response, to: waiter, ttl: isKept ? min(shortest, Self.publicMemory) : 0, at: now)
+        // By a name that leads here from elsewhere it would not be forgotten when the zone changes.
+        let memory = waiter.path.isEmpty ? Self.publicMemory : 0
+        return answer(response, to: waiter, ttl: isKept ? min(shortest, memory) : 0, at: now)
     }
 
     /// Corrects what the primary says of names that it does not know and we do.

@@ -31,6 +31,7 @@ extension Relay {
         // Its signatures stand behind it.
         let rest = records[(index + 1)...].firstIndex { $0.type != .rrsig || $0.name != alias.name }
         records.removeSubrange((rest ?? records.endIndex)...)
+        if configuration.publicDomain(of: question.name) == nil { boundTTL(of: &records) }
         return (records, target)
     }
 
@@ -44,6 +45,14 @@ extension Relay {
 extension Relay.Waiter {
     /// The name that the client asked for.
     var askedName: DomainName { request.question?.name ?? question.name }
+
+    /// The same, led on by the primary of a public domain. By a name that leads there from elsewhere it would not be
+    /// forgotten when the zone changes.
+    var ledByPrimary: Self {
+        var next = self
+        next.memory = path.isEmpty ? Relay.publicMemory : 0
+        return next
+    }
 
     /// An answer with the way to it before it. What was kept of an earlier one has it already.
     func withPath(_ response: DNSMessage) -> DNSMessage {

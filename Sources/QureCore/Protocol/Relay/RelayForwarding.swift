@@ -90,7 +90,8 @@ extension Relay {
         var outputs: [Output] = []
         for waiter in work.waiters {
             if waiter.wantsRecursion, let chain = chainToOwnName(in: answer.message, for: waiter) {
-                outputs += follow(chain.records, to: chain.target, waiter, at: now, time: time, using: &random)
+                let next = isPublic ? waiter.ledByPrimary : waiter
+                outputs += follow(chain.records, to: chain.target, next, at: now, time: time, using: &random)
             } else if isPublic {
                 outputs += giveWhole(answer.message, to: waiter, at: now)
             } else {
@@ -107,10 +108,7 @@ extension Relay {
         if configuration.refusesPrivateAddresses, kept.answers.contains(where: { $0.data.address?.isPrivate == true }) {
             return fail(waiter, .filtered)
         }
-        let bounds = min(configuration.minimumTTL, configuration.maximumTTL)...configuration.maximumTTL
-        for index in kept.answers.indices {
-            kept.answers[index].ttl = min(max(kept.answers[index].ttl, bounds.lowerBound), bounds.upperBound)
-        }
+        boundTTL(of: &kept.answers)
         let lifetime = kept.lifetime(maximumNegative: configuration.maximumNegativeTTL)
         for index in kept.authorities.indices {
             kept.authorities[index].ttl = min(kept.authorities[index].ttl, max(lifetime, 1))
@@ -129,6 +127,14 @@ extension Relay {
         if response.responseCode.rawValue > 15, waiter.request.edns == nil { response.responseCode = .serverFailure }
         let isKept = response.responseCode == .noError || response.responseCode == .nameError
         return self.answer(response, to: waiter, ttl: isKept ? lifetime : 0, at: now)
+    }
+
+    /// Keeps times to live within what is configured.
+    func boundTTL(of records: inout [DNSRecord]) {
+        let bounds = min(configuration.minimumTTL, configuration.maximumTTL)...configuration.maximumTTL
+        for index in records.indices {
+            records[index].ttl = min(max(records[index].ttl, bounds.lowerBound), bounds.upperBound)
+        }
     }
 
     /// What was known before, if that is allowed, else SERVFAIL.

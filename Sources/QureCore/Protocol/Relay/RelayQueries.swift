@@ -210,7 +210,7 @@ extension Relay {
         _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
     ) -> [Output] {
         var response = waiter.withPath(response)
-        let ttl = waiter.path.reduce(ttl) { min($0, $1.ttl) }
+        let ttl = waiter.path.reduce(min(ttl, waiter.memory)) { min($0, $1.ttl) }
         if let edns = waiter.request.edns {
             response.edns = response.edns ?? EDNS()
             response.edns?.wantsSecurity = edns.wantsSecurity

@@ -12,6 +12,8 @@ extension Relay {
         var since: Instant
         /// The aliases that have led to `question` from the one that the client has put.
         var path: [DNSRecord] = []
+        /// Seconds that the answer is kept at most, for the sake of the way to it.
+        var memory = UInt32.max
 
         /// Whether the other one is the same message, sent again.
         func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
