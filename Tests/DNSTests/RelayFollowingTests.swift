@@ -223,6 +223,18 @@ import Testing
         #expect(RelayBench.told(told).first?.flags.contains(.authoritative) == true)
     }
 
+    @Test func `an upstream's alias leads to no private address of ours where that is refused`() throws {
+        let records = ["router.lan. 60 A 192.168.1.1", "in.lan. 60 CNAME router.lan."]
+        var bench = try Self.bench(records, forwards: ["pub=192.0.2.54 public=yes"]) {
+            $0.refusesPrivateAddresses = true
+        }
+        let evil = RelayBench.told(try bench.answer(bench.ask("evil.foo"), ["evil.foo. 60 CNAME in.lan."])).first
+        #expect(evil?.responseCode == .serverFailure && evil?.answers == [] && evil?.edns?.extendedError == .filtered)
+        #expect(answers(bench.ask("in.lan"))?.count == 2)
+        let own = try bench.answer(bench.ask("in.pub"), ["in.pub. 60 CNAME in.lan."])
+        #expect(answers(own)?.count == 3)
+    }
+
     @Test func `a view's name is its clients' alone, at the end of an alias and when its time is nearly over`() throws {
         var bench = try Self.bench(views: ["10.1.0.0/16 www.foo A 10.1.0.5"])
         var inside = RelayBench.client

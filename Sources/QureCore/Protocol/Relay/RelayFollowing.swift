@@ -54,6 +54,13 @@ extension Relay.Waiter {
         return next
     }
 
+    /// The same, led on by an upstream.
+    var ledByUpstream: Self {
+        var next = self
+        next.isLedByUpstream = true
+        return next
+    }
+
     /// An answer with the way to it before it. What was kept of an earlier one has it already.
     func withPath(_ response: DNSMessage) -> DNSMessage {
         guard let first = path.first, response.answers.first?.name != first.name,

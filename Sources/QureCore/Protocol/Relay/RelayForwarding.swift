@@ -90,7 +90,7 @@ extension Relay {
         var outputs: [Output] = []
         for waiter in work.waiters {
             if waiter.wantsRecursion, let chain = chainToOwnName(in: answer.message, for: waiter) {
-                let next = isPublic ? waiter.ledByPrimary : waiter
+                let next = isPublic ? waiter.ledByPrimary : waiter.ledByUpstream
                 outputs += follow(chain.records, to: chain.target, next, at: now, time: time, using: &random)
             } else if isPublic {
                 outputs += giveWhole(answer.message, to: waiter, at: now)

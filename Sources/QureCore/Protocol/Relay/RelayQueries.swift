@@ -209,6 +209,11 @@ extension Relay {
     mutating func answer(
         _ response: DNSMessage, to waiter: Waiter, ttl: UInt32, at now: Instant = Instant(nanoseconds: 0)
     ) -> [Output] {
+        if waiter.isLedByUpstream, configuration.refusesPrivateAddresses,
+            response.answers.contains(where: { $0.data.address?.isPrivate == true })
+        {
+            return fail(waiter, .filtered)
+        }
         var response = waiter.withPath(response)
         let ttl = waiter.path.reduce(min(ttl, waiter.memory)) { min($0, $1.ttl) }
         if let edns = waiter.request.edns {

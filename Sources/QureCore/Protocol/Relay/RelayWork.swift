@@ -14,6 +14,8 @@ extension Relay {
         var path: [DNSRecord] = []
         /// Seconds that the answer is kept at most, for the sake of the way to it.
         var memory = UInt32.max
+        /// Whether an upstream, which may be anybody's word, has led to it.
+        var isLedByUpstream = false
 
         /// Whether the other one is the same message, sent again.
         func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
