@@ -250,6 +250,33 @@ import Testing
         #expect(asked(bench.step(.refresh(query, RelayBench.client))) == ["www.foo. IN A"])
     }
 
+    @Test func `who waits while the configuration is read anew is told what the new one says`() throws {
+        var bench = try Self.bench(
+            ["blog.lan. 60 CNAME www.foo."], views: ["10.1.0.0/16 cloud.example A 10.1.0.5"],
+            aliases: ["c.example=dyn.test"])
+        var inside = RelayBench.client
+        inside.address = try #require(IPAddress("10.1.2.3"))
+        let blog = bench.ask("blog.lan"), viewed = bench.ask("to.foo", by: inside)
+        let alias = about("dyn.test", bench.ask("c.example"))
+        var configuration = bench.relay.configuration
+        configuration.local = LocalData()
+        configuration.local.add(try ZoneFile.record("blog.lan. A 192.0.2.7", ttl: 60))
+        configuration.audiences = Audiences(recursion: configuration.audiences.recursion)
+        bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now)
+        let next = try bench.answer(blog, ["www.foo. 60 A 192.0.2.1"])
+        #expect(answers(next) == ["blog.lan. 60 IN A 192.0.2.7"])
+        let records = ["to.foo. 60 CNAME cloud.example.", "cloud.example. 60 A 192.0.2.1"]
+        let again = try bench.answer(viewed, records)
+        #expect(asked(again).contains("to.foo. IN A"))
+        #expect(answers(try bench.answer(about("to.foo", again), records)) == records.map {
+            $0.replacing(" 60 ", with: " 60 IN ")
+        })
+        #expect(try RelayBench.told(bench.answer(alias, ["dyn.test. 60 A 192.0.2.1"])).isEmpty)
+        // The new table of aliases has begun to ask by itself.
+        let target = try bench.answer(about("dyn.test", next), ["dyn.test. 60 A 192.0.2.1"])
+        #expect(answers(target) == ["c.example. 60 IN A 192.0.2.1"])
+    }
+
     @Test func `what is old is told with the way to it, once`() throws {
         var bench = try Self.bench(["blog.lan. 600 CNAME www.foo."]) { $0.staleLimit = .seconds(3600) }
         _ = try bench.answer(bench.ask("blog.lan"), ["www.foo. 60 A 192.0.2.1"])

@@ -194,11 +194,11 @@ package struct Relay: Sendable {
         configuration = new
         cache = AnswerCache(capacity: new.cacheSize, key: cacheKey)
         failures = FailureCache()
+        numbers = [:]
         for (number, work) in works {
-            // The numbers of aliases are others now; whoever waits is answered when the new ones are known.
-            if case .forward = work.purpose { continue }
+            // Names, views and servers may be others now; whoever waits begins anew when this one has come to its end.
             works[number]?.purpose = .forward(ForwardKey(abandoned: number))
-            numbers[work.purpose] = nil
+            works[number]?.waiters = work.waiters.compactMap { $0.anew(new.audiences) }
         }
         for waiter in rounds.values.flatMap({ $0.waiters.values.joined() }) { count(waiter, -1) }
         rounds = [:]
@@ -338,6 +338,9 @@ package struct Relay: Sendable {
 }
 
 extension Relay.ForwardKey {
+    /// Whether the answer is of no use any more.
+    var isAbandoned: Bool { question.type.rawValue == 0 }
+
     /// The key of a question whose answer is of no use any more; no other question has it.
     init(abandoned number: Int) {
         self.init(

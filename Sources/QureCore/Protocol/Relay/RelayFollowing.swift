@@ -61,6 +61,14 @@ extension Relay.Waiter {
         return next
     }
 
+    /// The same under another configuration, from the beginning; nil: nobody waits.
+    func anew(_ audiences: Audiences) -> Self? {
+        guard let client, let question = request.question else { return nil }
+        return Self(
+            octets: octets, request: request, question: question, client: client,
+            audience: audiences.audience(of: client.address), since: since)
+    }
+
     /// An answer with the way to it before it. What was kept of an earlier one has it already.
     func withPath(_ response: DNSMessage) -> DNSMessage {
         guard let first = path.first, response.answers.first?.name != first.name,

@@ -79,6 +79,7 @@ extension Relay {
         _ work: Work, _ key: ForwardKey, _ answer: DNSExchange.Answer?, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
+        if key.isAbandoned { return answerAgain(work.waiters, at: now, time: time, using: &random) }
         guard let answer else {
             failures.fail(key.question, at: now)
             let isElsewhere = configuration.forward(for: key.question.name) != nil
