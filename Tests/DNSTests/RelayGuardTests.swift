@@ -311,6 +311,7 @@ struct RelayGuardTests {
             "10.0.0.0/8 cloud.example A 10.0.0.5", "10.1.2.0/24 nas.example A 10.1.2.9",
             "10.0.0.0/8 nas.example A 10.0.0.9", "10.1.2.3/32 www.example A 10.1.2.7",
             "10.1.2.0/24 www.example A 10.1.2.8", "192.168.0.0/16 cloud.example A 192.168.0.5",
+            "192.168.0.0/16 cloud.example A 192.168.0.6",
         ]
         for order in [lines, lines.reversed()] {
             let audiences = Audiences(recursion: [], views: try order.map { try Audiences.View(setting: $0) })
@@ -322,7 +323,8 @@ struct RelayGuardTests {
             }
             #expect(try told("10.1.2.3", "www") == ["10.1.2.7"] && told("10.1.2.4", "www") == ["10.1.2.8"])
             #expect(try told("10.1.2.3", "nas") == ["10.1.2.9"] && told("10.9.9.9", "nas") == ["10.0.0.9"])
-            #expect(try told("10.1.2.3", "cloud") == ["10.0.0.5"] && told("192.168.3.3", "cloud") == ["192.168.0.5"])
+            #expect(try told("10.1.2.3", "cloud") == ["10.0.0.5"])
+            #expect(try Set(told("192.168.3.3", "cloud")) == ["192.168.0.5", "192.168.0.6"])
             #expect(try told("10.9.9.9", "www") == [] && told("172.16.0.1", "cloud") == [])
         }
     }

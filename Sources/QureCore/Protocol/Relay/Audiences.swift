@@ -42,7 +42,7 @@ package struct Audiences: Equatable, Sendable {
             }
         }
         views.sort { $0.network.length > $1.network.length }
-        for index in views.indices.reversed() {
+        for index in views.indices {
             for wider in views[(index + 1)...] where wider.network.contains(views[index].network.address) {
                 views[index].records.addMissingNames(of: wider.records)
             }
