@@ -80,8 +80,15 @@ extension InTheLab {
             try host.must("nft add chain ip cut out { type filter hook output priority 0 ; }")
             try host.must("nft add rule ip cut out ip daddr 192.168.1.2\(others[0]) udp dport 7784 drop")
             func isMastered(_ number: Int) -> Bool { site.ask(number, "status").output.contains("master=h\(master) ") }
+            // Who hears nothing asks whether anybody does, and would hear the answer.
+            func questions() -> Double {
+                let metrics = Metrics(site.ask(others[1], "status --metrics").output, of: "home")
+                return metrics["messages_sent_total", "kind=\"suspect\""] ?? 0
+            }
+            let before = questions()
             let isLost = eventually(within: .seconds(2)) { !site.isMaster(master) || !isMastered(others[1]) }
             #expect(!isLost, "\(site.said)")
+            #expect(questions() <= before + 10)
             try host.must("nft delete table ip cut")
             #expect(eventually { others.allSatisfy(isMastered) }, "\(site.said)")
             for process in host.processes(named: "qure-elect") { kill(process, SIGKILL) }

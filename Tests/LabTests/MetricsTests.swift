@@ -7,7 +7,7 @@ import QureCore
 import Testing
 
 /// Metrics as a scraper sees them.
-private struct Metrics {
+struct Metrics {
     private(set) var values: [String: Double] = [:]
     private(set) var problems: [String] = []
 
