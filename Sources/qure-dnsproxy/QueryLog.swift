@@ -10,10 +10,11 @@ struct QueryLog: Sendable {
 
     init(json: Bool) { writer = RecordWriter(json: json) }
 
-    /// Writes what was asked, by whom, and whether the answer was known.
+    /// Writes what was asked, by whom, and whether the answer was known. What is no query is passed over.
     mutating func write(_ query: [UInt8], _ client: IPAddress, isStream: Bool, isKnown: Bool) {
         var input = WireReader(query)
-        guard (try? DNSHeader(parsing: &input)) != nil, let name = try? input.readName(),
+        guard let header = try? DNSHeader(parsing: &input), header.opcode == .query,
+            !header.flags.contains(.response), let name = try? input.readName(),
             let type = try? input.read(UInt16.self, field: "dns.question.type")
         else { return }
         let transport = isStream ? "tcp" : "udp", way = isKnown ? "known" : "asked"

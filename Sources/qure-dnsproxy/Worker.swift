@@ -156,11 +156,16 @@ final class Worker {
     private func askRelay(_ index: Int, _ entrance: Int) {
         let query = batch.query(index)
         guard !query.isEmpty, let origin = batch.origin(index) else { return }
-        log?.write(query, origin.source.address, isStream: false, isKnown: false)
         let client = RelayClient(
             origin.source.address, port: origin.source.port, scope: origin.source.scope, local: origin.local,
             entrance: entrance)
-        step(.request(query, client))
+        askRelay(query, client)
+    }
+
+    private func askRelay(_ query: [UInt8], _ client: RelayClient) {
+        let outputs = step(.request(query, client))
+        let isKnown = outputs.contains { if case .answer(_, client) = $0 { true } else { false } }
+        log?.write(query, client.address, isStream: client.stream != nil, isKnown: isKnown)
     }
 
     private func acceptStreams(_ entrance: Int) throws {
@@ -197,11 +202,11 @@ final class Worker {
         let audience = relay.configuration.audiences.audience(of: source.address)
         report.messages += UInt64(messages.count)
         for message in messages {
-            let isKnown = answerFromCache(message, audience, to: key, at: now)
-            log?.write(message, source.address, isStream: true, isKnown: isKnown)
-            if isKnown { continue }
-            let client = RelayClient(source.address, port: source.port, scope: source.scope, stream: key)
-            step(.request(message, client))
+            if answerFromCache(message, audience, to: key, at: now) {
+                log?.write(message, source.address, isStream: true, isKnown: true)
+            } else {
+                askRelay(message, RelayClient(source.address, port: source.port, scope: source.scope, stream: key))
+            }
         }
         streams.flush(key, poller)
     }
@@ -218,9 +223,13 @@ final class Worker {
 
     // MARK: The relay
 
-    private func step(_ input: Relay.Input) {
+    /// Has it taken, and does what is to be done.
+    @discardableResult
+    private func step(_ input: Relay.Input) -> [Relay.Output] {
         let time = UInt64(max(0, Clock.realtimeNanoseconds)) / 1_000_000_000
-        for output in relay.step(input, at: Clock.now, time: time, using: &random) { perform(output) }
+        let outputs = relay.step(input, at: Clock.now, time: time, using: &random)
+        for output in outputs { perform(output) }
+        return outputs
     }
 
     private func perform(_ output: Relay.Output) {
@@ -268,6 +277,10 @@ final class Worker {
         case .notPassedOn(let name, let client, let why):
             let what = "\(client): an update, or a signed question, of \(name) is not passed on: \(why.rawValue)"
             diagnostics.say(.notice, "\(what); refusing, for a minute silently")
+        case .silent(let server, let why):
+            diagnostics.say(.warning, "\(server) does not answer: \(why)")
+        case .heardAgain(let server, let time):
+            diagnostics.say(.notice, "\(server) answers again, after \(time.text)")
         case .loop(let question, nil):
             diagnostics.say(.warning, "\(question.name): a loop: aliases lead to each other, or updates to us")
         case .loop(let question, let server?):
@@ -295,7 +308,8 @@ final class Worker {
                 return try lines.watchForReading(line, poller)
             }
             guard let messages = try line.socket.receive(by: &received) else {
-                return step(.exchange(exchange, .failed("end of file")))
+                step(.exchange(exchange, .failed("end of file")))
+                return
             }
             // What came over this socket is for the question that it was opened for.
             for message in messages where lines.isOpen(line, for: exchange) {

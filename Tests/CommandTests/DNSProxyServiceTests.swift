@@ -102,6 +102,33 @@ struct DNSProxyServiceTests {
         #expect(Repository.text("systemd/qure-dnsproxy.service").contains("\nType=notify\n"))
     }
 
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `the log names a primary that is down, and the query log who had to be asked`() throws {
+        let server = try NameServer(.knotd)
+        let proxy = try ProxyUnderTest(["--forward", "z.test=127.0.0.1:\(server.port)", "--query-log"])
+        #expect(proxy.ask("www.z.test", "A").status == "NOERROR")
+        #expect(proxy.ask("www.z.test", "A").status == "NOERROR")
+        #expect(proxy.ask("+tcp", "www.z.test", "MX").status == "NOERROR")
+        #expect(proxy.ask("+tcp", "is.there", "A").status == "NOERROR")
+        #expect(proxy.ask("nowhere.test", "A").status == "SERVFAIL", "there is no upstream")
+        #expect(proxy.ask("+opcode=NOTIFY", "z.test", "SOA").status == "REFUSED", "which is no query")
+        let ways = [
+            "www.z.test. A udp asked", "www.z.test. A udp known", "www.z.test. MX tcp asked", "is.there. A tcp known",
+            "nowhere.test. A udp known",
+        ]
+        let log = ways.map { "query 127.0.0.1 \($0)\n" }.joined()
+        #expect(eventually { proxy.process.output.hasSuffix(log) }, "\(proxy.process.output)")
+        server.stop()
+        #expect(proxy.ask("one.z.test", "A").status == "SERVFAIL")
+        let place = "qure-dnsproxy: 127.0.0.1#\(server.port)"
+        func count(_ text: String) -> Int { proxy.process.errors.split(separator: "\n").count { $0.hasPrefix(text) } }
+        #expect(eventually { count("\(place) does not answer: ") == 1 }, "\(proxy.process.errors)")
+        try server.start()
+        #expect(eventually { proxy.ask("two.z.test", "A").status == "NXDOMAIN" })
+        #expect(eventually { count("\(place) answers again, after ") == 1 }, "\(proxy.process.errors)")
+        #expect(count(place) == 2, "\(proxy.process.errors)")
+    }
+
     /// Whether there are other users in this namespace.
     private static let hasUsers: Bool = {
         let words = ((try? TextFile.read("/proc/self/uid_map")) ?? []).split(separator: UInt8(ascii: " "))

@@ -88,6 +88,10 @@ package struct Relay: Sendable {
         case changed(DomainName, by: IPAddress)
         /// A notification was not believed. This is said once a minute at most.
         case disbelieved(DomainName, by: IPAddress, NotifyGate.Refusal)
+        /// A server leaves questions unanswered; why, in a few words.
+        case silent(DNSEndpoint, String)
+        /// It has answered again, so long after.
+        case heardAgain(DNSEndpoint, Duration)
         /// An update, or a signed question, was not passed on. This is said once a minute at most.
         case notPassedOn(DomainName, by: IPAddress, UpdateRule.Refusal)
     }
@@ -150,6 +154,7 @@ package struct Relay: Sendable {
     package internal(set) var counters = Counters()
     var failures = FailureCache()
     var ranking = ServerRanking()
+    private var silence = ServerSilence()
     var jar = CookieJar()
     /// The SOA records of public zones, as their primaries said last.
     var publicZones: [DomainName: DNSRecord] = [:]
@@ -297,12 +302,14 @@ package struct Relay: Sendable {
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
-            case .failed(let server, _):
+            case .failed(let server, let why):
                 ranking.fail(server, at: now)
+                outputs += note(input.isSaidByServer, server, why, at: now)
                 jar.keep(progress.cookies[server], for: server, at: now)
             case .finished(let answer):
                 jar.keep(progress.cookies[answer.server], for: answer.server, at: now)
                 ranking.succeed(answer.server, after: progress.sent.map { now - $0 } ?? .zero)
+                outputs += note(true, answer.server, "", at: now)
                 verdict = .some(answer)
             case .exhausted: verdict = .some(nil)
             }
@@ -323,6 +330,12 @@ package struct Relay: Sendable {
         return outputs
     }
 
+    /// A question is over: the server has said something, or it was given up.
+    private mutating func note(_ isHeard: Bool, _ server: DNSEndpoint, _ why: String, at now: Instant) -> [Output] {
+        guard isHeard else { return silence.giveUp(server, at: now) ? [.report(.silent(server, why))] : [] }
+        return silence.hear(server, at: now).map { [.report(.heardAgain(server, $0))] } ?? []
+    }
+
     private mutating func finish(
         _ work: Work, _ answer: DNSExchange.Answer?, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
@@ -333,6 +346,16 @@ package struct Relay: Sendable {
         case .serial(let alias, let round, let server):
             finishSerial(alias, round, server, answer, at: now, time: time, using: &random)
         case .probe: []
+        }
+    }
+}
+
+extension DNSExchange.Input {
+    /// Whether it is of the server's own doing that a question is over; a loop is no silence.
+    fileprivate var isSaidByServer: Bool {
+        switch self {
+        case .datagram, .message, .ruledOut: true
+        case .start, .failed, .deadlinePassed: false
         }
     }
 }

@@ -1,0 +1,167 @@
+// What is known here without asking anybody, where it ends, and what is said of it: wildcards, zones of ours of which a
+// part is delegated to others, servers that say nothing any more.
+
+@testable import QureCore
+import Testing
+
+@Suite struct RelayLocalTests {
+    private static let zone = [
+        "a.test. 300 SOA ns.a.test. h.a.test. 1 2 3 4 5", "a.test. 300 NS ns.a.test.", "ns.a.test. 300 A 192.0.2.1",
+        "sub.a.test. 300 NS ns.sub.a.test.", "ns.sub.a.test. 300 A 192.0.2.2", "to.a.test. 300 CNAME www.sub.a.test.",
+    ]
+
+    private static func bench(_ change: (inout RelayConfiguration) -> Void = { _ in }) throws -> RelayBench {
+        let zone = try zone.map { try ZoneFile.record($0, ttl: 300) }
+        return RelayBench {
+            _ = $0.local.addZone(zone)
+            change(&$0)
+        }
+    }
+
+    private func asked(_ outputs: [Relay.Output]) -> [String] {
+        RelayBench.asked(outputs).compactMap { $0.message.question?.description }
+    }
+
+    private func told(_ outputs: [Relay.Output]) -> [String]? {
+        RelayBench.told(outputs).first?.answers.map(\.description)
+    }
+
+    // MARK: Wildcards
+
+    @Test func `a wildcard stands for the names below that have no records`() throws {
+        let lines = ["*.lan. 60 A 192.0.2.1", "printer.lan. 60 A 192.0.2.2", "*.deep.lan. 60 CNAME printer.lan."]
+        let records = try lines.map { try ZoneFile.record($0, ttl: 60) }
+        let view = try Audiences.View(setting: "10.0.0.0/8 *.b.test A 10.0.0.9")
+        var bench = RelayBench {
+            for record in records { $0.local.add(record) }
+            $0.audiences = Audiences(recursion: $0.audiences.recursion, views: [view])
+        }
+        #expect(told(bench.ask("Any.lan")) == ["Any.lan. 60 IN A 192.0.2.1"])
+        #expect(told(bench.ask("x.y.lan")) == ["x.y.lan. 60 IN A 192.0.2.1"])
+        #expect(told(bench.ask("any.lan", .aaaa)) == [], "the name is there, without that type")
+        #expect(told(bench.ask("printer.lan")) == ["printer.lan. 60 IN A 192.0.2.2"])
+        #expect(told(bench.ask("x.deep.lan"))?.first == "x.deep.lan. 60 IN CNAME printer.lan.", "the closest one")
+        #expect(told(bench.ask("x.b.test")) == ["x.b.test. 60 IN A 10.0.0.9"])
+        // What is above and beside, and what is below a name that is there, is for others to say.
+        for name in ["lan", "b.test", "x.printer.lan", "c.test"] {
+            #expect(asked(bench.ask(name)) == ["\(name). IN A"])
+        }
+        #expect(RelayBench.told(bench.ask("x.b.test", by: RelayBench.stranger)).first?.responseCode == .refused)
+    }
+
+    // MARK: Delegations
+
+    @Test func `what is delegated to others is found for clients of our networks`() throws {
+        var bench = try Self.bench()
+        let question = bench.ask("www.sub.a.test")
+        #expect(asked(question) == ["www.sub.a.test. IN A"])
+        let answer = RelayBench.told(try bench.answer(question, ["www.sub.a.test. 60 A 192.0.2.7"])).first
+        #expect(answer?.answers.count == 1 && answer?.flags.contains(.authoritative) == false)
+        let alias = try bench.answer(bench.ask("to.a.test"), ["www.sub.a.test. 60 A 192.0.2.7"])
+        #expect(told(alias) == ["to.a.test. 300 IN CNAME www.sub.a.test.", "www.sub.a.test. 60 IN A 192.0.2.7"])
+    }
+
+    @Test(arguments: ["www.sub.a.test", "sub.a.test", "to.a.test"])
+    func `who wants nothing found is told of the servers`(_ name: String) throws {
+        var bench = try Self.bench()
+        var alone = try Self.bench { $0.upstreams = [] }
+        for outputs in [
+            bench.ask(name, by: RelayBench.stranger), bench.ask(name, flags: []), alone.ask(name),
+        ] {
+            let message = try #require(RelayBench.told(outputs).first)
+            #expect(message.authorities.map(\.description) == ["sub.a.test. 300 IN NS ns.sub.a.test."])
+            #expect(message.additionals.map(\.description) == ["ns.sub.a.test. 300 IN A 192.0.2.2"])
+            #expect(message.responseCode == .noError && message.answers.count == (name == "to.a.test" ? 1 : 0))
+        }
+    }
+
+    /// RFC 4035 section 3.1.4.1.
+    @Test func `whether what is delegated is signed is ours to say`() throws {
+        var bench = try Self.bench()
+        let message = try #require(RelayBench.told(bench.ask("sub.a.test", .ds)).first)
+        #expect(message.flags.contains(.authoritative) && message.authorities.map(\.type) == [.soa])
+        #expect(asked(bench.ask("www.sub.a.test", .ds)).count == 1, "that is theirs")
+        #expect(RelayBench.told(bench.ask("a.test", .ds)).first?.authorities.map(\.type) == [.soa])
+    }
+
+    // MARK: Servers that say nothing
+
+    private func said(_ outputs: [Relay.Output]) -> [Relay.Report] {
+        outputs.compactMap { if case .report(let report) = $0 { report } else { nil } }
+    }
+
+    private func waitInVain(_ name: String, _ bench: inout RelayBench) -> [Relay.Report] {
+        var outputs = bench.ask(name)
+        var reports = said(outputs)
+        while RelayBench.told(outputs).isEmpty, let due = bench.relay.nextDeadline {
+            bench.now = max(bench.now, due)
+            outputs = bench.step(.deadlinePassed)
+            reports += said(outputs)
+        }
+        return reports
+    }
+
+    @Test func `a server that is silent is named once, and once when it is back`() throws {
+        let server = try #require(RelayBench.upstream)
+        var bench = RelayBench()
+        let start = bench.now
+        #expect(waitInVain("a.test", &bench) == [.silent(server, "timed out")])
+        #expect(waitInVain("b.test", &bench) == [])
+        // Whatever it says, it speaks.
+        var back = try bench.answer(bench.ask("c.test"), code: .serverFailure)
+        while RelayBench.told(back).isEmpty { back += try bench.answer(back, code: .serverFailure) }
+        guard case .heardAgain(server, let time)? = said(back).first else {
+            Issue.record("\(said(back))")
+            return
+        }
+        #expect(time > .seconds(1) && time < bench.now - start)
+        #expect(said(try bench.answer(bench.ask("d.test"), ["d.test. 60 A 192.0.2.1"])) == [])
+        // One that comes and goes is not told of all the time.
+        #expect(waitInVain("e.test", &bench) == [])
+        #expect(said(try bench.answer(bench.ask("f.test"), ["f.test. 60 A 192.0.2.1"])) == [])
+        bench.now += .seconds(60)
+        #expect(waitInVain("g.test", &bench) == [.silent(server, "timed out")])
+    }
+
+    @Test func `one question that is lost is no silence, nor is a server that fails`() throws {
+        let server = try #require(RelayBench.upstream)
+        var silence = ServerSilence()
+        for second in 0..<5 {
+            let now = Instant(nanoseconds: Int64(second) * 1_000_000_000)
+            #expect(!silence.giveUp(server, at: now) && silence.hear(server, at: now) == nil)
+        }
+        var bench = RelayBench()
+        for number in 0..<5 {
+            var outputs = bench.ask("n\(number).test")
+            while RelayBench.told(outputs).isEmpty {
+                outputs = try bench.answer(outputs, code: .serverFailure)
+                #expect(said(outputs) == [])
+            }
+        }
+    }
+
+    // MARK: What explain says
+
+    @Test func `explain says what would become of a question of any kind`() throws {
+        var bench = try Self.bench { $0.staleLimit = .seconds(3600) }
+        func explain(_ name: String, _ type: RecordType = .a) throws -> [String] {
+            var random = bench.random
+            let question = DNSQuestion(try #require(DomainName(name)), type)
+            return bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &random)
+        }
+        let none = "verdict: FORMERR by UDP, REFUSED by TCP: there are no transfers from here"
+        #expect(try explain("a.test", .axfr) == [none])
+        #expect(try explain("a.test", .opt) == ["verdict: FORMERR, for OPT is no type of records"])
+        #expect(
+            try explain("www.sub.a.test").dropFirst() == [
+                "zone a.test.: is ours", "delegated: sub.a.test. 300 IN NS ns.sub.a.test.",
+                "upstreams: asks 192.0.2.53#53", "verdict: what they answer",
+            ])
+        _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
+        bench.now += .seconds(9)
+        #expect(try explain("b.test").last == "verdict: what they answered 9s ago")
+        bench.now += .seconds(60)
+        #expect(try explain("b.test").last == "verdict: what they answer, or what they answered before, if they do not")
+        #expect(try explain("c.test").last == "verdict: what they answer")
+    }
+}
