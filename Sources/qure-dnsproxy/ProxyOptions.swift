@@ -140,83 +140,7 @@ struct ProxyOptions: ParsableArguments {
         if let minTtl, let maxTtl, minTtl > maxTtl {
             throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
         }
-        if let twice = Self.twice(listen) {
-            throw ValidationError("listen: \(twice) stands there twice: leave one out")
-        }
-        try refuseOpenResolver()
-        try refuseOwnAddresses()
-        if let name = record.first(where: isAliasItself)?.name {
-            throw ValidationError("'\(name)' is an alias, and has a record of its own: leave one out")
-        }
-        if let twice = Self.twice(alias.map(\.name)) {
-            throw ValidationError("'\(twice)' is an alias twice")
-        }
-        if let twice = Self.twice(zone.map(\.name) + authority.map(\.name)) {
-            throw ValidationError("'\(twice)' is a zone twice, by --zone or --authority: leave one out")
-        }
-        if let twice = Self.twice(forward.map(\.domain)) {
-            throw ValidationError("'\(twice)' is forwarded twice: name all its servers in one, with commas between")
-        }
-        guard Set(view.map(\.network)).count <= Audiences.maximumViews else {
-            throw ValidationError("there are \(Audiences.maximumViews) networks with a view at most")
-        }
-        if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
-            throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
-        }
-    }
-
-    /// Whether everything is found for everybody who asks.
-    var isForAll: Bool { Prefix.areEverything(allowRecursion) }
-
-    /// Who asks about the root asks about everything, and is an upstream by another name.
-    private func refuseOpenResolver() throws {
-        guard isForAll else { return }
-        let (what, remedy): (String, String)
-        if !upstream.isEmpty {
-            (what, remedy) = ("an upstream", "leave 'upstream' out and 'forward' your domains")
-        } else if forward.contains(where: \.domain.isRoot) {
-            (what, remedy) = ("a 'forward' of the root", "'forward' your domains instead")
-        } else {
-            return
-        }
-        throw ValidationError(
-            "allow-recursion with every address and \(what) would be an open resolver, which others abuse: "
-                + "name your networks, or \(remedy)")
-    }
-
-    /// Who asks himself waits for his own answer. What is wrong on every host is refused here; for what is so on this
-    /// one now there are `warnings`.
-    private func refuseOwnAddresses() throws {
-        guard
-            let (option, own) = asked.first(where: { _, server in
-                listen.contains(server) || server.address.isLoopback && isEveryAddressListened(like: server)
-            })
-        else { return }
-        throw ValidationError(
-            "\(option): \(own) is an address that this proxy listens on itself: name the server behind it")
-    }
-
-    /// The servers that are asked, and by which option.
-    var asked: [(option: String, server: DNSEndpoint)] {
-        upstream.map { ("upstream", $0) } + forward.flatMap(\.servers).map { ("forward", $0) }
-            + alias.flatMap(\.servers).map { ("alias", $0) }
-            + forwardUpdatesTo.flatMap(\.primaries).map { ("forward-updates-to", $0) }
-    }
-
-    /// Whether the proxy listens on all addresses of this one's family, at the same port.
-    func isEveryAddressListened(like server: DNSEndpoint) -> Bool {
-        let every: IPAddress =
-            switch server.address {
-            case .v4: .v4(.unspecified)
-            case .v6: .v6(.unspecified)
-            }
-        return listen.contains(DNSEndpoint(every, port: server.port))
-    }
-
-    /// The first value that is there twice.
-    private static func twice<Value: Hashable>(_ values: [Value]) -> Value? {
-        var seen: Set<Value> = []
-        return values.first { !seen.insert($0).inserted }
+        try refuseContradictions()
     }
 
     /// Where to listen.
@@ -249,12 +173,9 @@ extension ProxyOptions {
         relay.randomizesCase = randomCase
         relay.refusesPrivateAddresses = rebindProtect
         for record in record { relay.local.add(record) }
-        for file in hosts {
-            if let line = relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) {
-                throw Failure(.usage, "\(file):\(line): not an address followed by names")
-            }
-        }
+        for file in hosts { relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) }
         for zone in zone { _ = relay.local.addZone(zone.content.records) }
+        if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
         return relay
     }
 

@@ -33,6 +33,7 @@ final class ProxyRun {
         let count = options.workers
         var entrances: [Entrances] = []
         let adopted = try service.takeListeners()
+        if adopted.isEmpty { try options.refuseOwnAddresses(at: options.addresses) }
         for _ in 0..<count {
             entrances.append(
                 try adopted.isEmpty

@@ -19,7 +19,8 @@ extension ProxyOptions {
         for record in record where isHidden(record) {
             warnings.append("record: '\(record.name)' is an alias, which hides what the record says")
         }
-        warnings += hosts.compactMap(hiddenLine)
+        warnings += hosts.flatMap { file in [oddLine(file), hiddenLine(file)].compactMap { $0 } }
+        warnings += unreachableZones
         // Not refused: the address may move between hosts, and the server be another one soon.
         let own = Self.ownAddresses
         for (option, server) in asked where own.contains(server.address) && isEveryAddressListened(like: server) {
@@ -36,6 +37,32 @@ extension ProxyOptions {
         return warnings
     }
 
+    /// What is said of the first line of a hosts file that is not all of use.
+    private func oddLine(_ file: String) -> String? {
+        guard let text = try? TextFile.read(file) else { return nil }
+        let odd = HostsFile.lines(text).compactMap { line in line.oddity.map { (line.number, $0) } }
+        guard let (number, oddity) = odd.first else { return nil }
+        return "\(file):\(number): \(oddity); leaving it out\(Self.more(odd.count - 1))"
+    }
+
+    /// Zones of ours that nobody can be led to: a name server within the zone itself has no address in it.
+    private var unreachableZones: [String] {
+        let zones = authority.map { ($0.name, $0.records) } + zone.map { ($0.name, $0.content.records) }
+        var own = LocalData()
+        for record in record { own.add(record) }
+        for (_, records) in zones { _ = own.addZone(records) }
+        let aliases = AliasTable(alias, at: Clock.now)
+        func hasAddress(_ server: DomainName) -> Bool {
+            aliases.alias(of: server) != nil
+                || [.a, .aaaa].contains { own.answer(DNSQuestion(server, $0))?.answers.isEmpty == false }
+        }
+        return zones.flatMap { zone, records in
+            records.filter { $0.type == .ns && $0.name == zone }.compactMap(\.data.target)
+                .filter { $0.isWithin(zone) && !hasAddress($0) }
+                .map { "'\($0)' is a name server of '\(zone)' and has no address: add 'record \($0) A ADDR'" }
+        }
+    }
+
     /// What is said of the first line of a hosts file that is about an alias, which has the addresses of another name.
     private func hiddenLine(_ file: String) -> String? {
         guard !alias.isEmpty, let text = try? TextFile.read(file) else { return nil }
@@ -44,9 +71,11 @@ extension ProxyOptions {
             line.names.first { DomainName($0).map { aliases.alias(of: $0) != nil } == true }.map { (line.number, $0) }
         }
         guard let (number, name) = hidden.first else { return nil }
-        let more = hidden.count > 1 ? ", and so it is with \(hidden.count - 1) more" : ""
+        let more = Self.more(hidden.count - 1)
         return "\(file):\(number): '\(name)' is an alias, which hides the address that it has there\(more)"
     }
+
+    private static func more(_ count: Int) -> String { count > 0 ? ", and so it is with \(count) more" : "" }
 
     /// Whether a record says what an alias of the very same name says.
     func isAliasItself(_ record: DNSRecord) -> Bool {

@@ -283,7 +283,8 @@ struct DNSProxyChangeTests {
             try load("min-ttl 1s\n\n\(option) /no\(option)\n", "conf:3: open /no\(option): No such file")
         }
         try TextFile.replace(file + ".hosts", with: Array("\n192.0.2.3 two.test\n".utf8))
-        try load("hosts \(file).hosts\nalias two.test=three.test\n", "conf.hosts:2: 'two.test' is an alias")
+        let hidden = "hosts \(file).hosts\nalias two.test=three.test ask=192.0.2.9\n"
+        try load(hidden, "conf.hosts:2: 'two.test' is an alias")
         for (line, sign) in [
             ("workers 2", "workers is as it was; it changes"), ("query-log", "query-log is as it was; it changes"),
             ("user root\nquery-log", "user and query-log are as they were; they change"),

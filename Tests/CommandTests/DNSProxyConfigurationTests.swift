@@ -24,7 +24,7 @@ struct DNSProxyConfigurationTests {
         let zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
         for (name, content) in [
             ("plain.zone", zone), ("bad.zone", zone + "ns CNAME other\n"), ("odd.zone", zone + "a.test. A 192.0.2.3\n"),
-            ("bad.hosts", "192.0.2.1 a\nnonsense b\n"), ("bad.key", "no key\n"),
+            ("bad.hosts", "192.0.2.1 a\nfe80::1%lo0 a\nnonsense b\n192.0.2.1\n::1 *.x\n"), ("bad.key", "no key\n"),
             ("plain.hosts", "# a comment\n192.0.2.1 a.test b.test\n192.0.2.2 B.test c.d.test\n"),
             ("conf", text),
         ] {
@@ -45,7 +45,7 @@ struct DNSProxyConfigurationTests {
         Row("alias b.test=c.test\nalias a.test=b.test", 2, "alias itself"),
         Row("forward a.test 127.0.0.1", 1, "DOMAIN=ADDR, as in"), Row("alias a.test b.test", 1, "NAME=TARGET, as in"),
         Row("alias a.test=192.0.2.1", 1, "is an address"), Row("authority a.test ns=192.0.2.1", 1, "is an address"),
-        Row("alias a.test=b.test\nrecord a.test 60 A 192.0.2.1", 2, "is an alias, and has a record"),
+        Row("upstream 192.0.2.9\nalias a.test=b.test\nrecord a.test A 192.0.2.1", 3, "is an alias, and has a record"),
         Row("listen 127.0.0.1:53\nupstream 127.0.0.1", 2, "upstream: 127.0.0.1#53 is an address that this proxy"),
         Row("listen ::1\nforward a.test=192.0.2.1,::1", 2, "forward: ::1#53 is an address that this proxy"),
         Row("upstream 127.0.0.2\nlisten 0.0.0.0", 2, "upstream: 127.0.0.2#53 is an address that this proxy"),
@@ -70,6 +70,16 @@ struct DNSProxyConfigurationTests {
         Row("allow-recursion ::/0\nforward .=192.0.2.1", 2, "a 'forward' of the root would be an open resolver"),
         Row("upstream 192.0.2.1\nallow-recursion 128.0.0.0/1\nallow-recursion 0.0.0.0/1", 3, "open resolver"),
         Row("forward .=192.0.2.1\nallow-recursion ::/1\nallow-recursion 8000::/1", 3, "open resolver"),
+        Row("listen 127.0.0.1\nlisten 0.0.0.0", 2, "127.0.0.1#53 is among all the addresses", "leave it out"),
+        Row("listen [::]:54\nlisten 0.0.0.0:54\nlisten [::1]:54", 3, "::1#54 is among all the addresses"),
+        Row("upstream 0.0.0.0", 1, "0.0.0.0#53 is the address of no single server"),
+        Row("forward a.test=[ff02::fb]:5353", 1, "ff02::fb#5353 is the address of no single server"),
+        Row("listen 127.0.0.1\nupstream ::ffff:127.0.0.1", 2, "127.0.0.1#53 is an address that this proxy"),
+        Row("alias a.test=b.test", 1, "'a.test.' has the addresses of 'b.test.'", "ask=ADDR", "an upstream"),
+        Row("forward c.test=192.0.2.1\nalias a.test=b.test", 2, "nobody to ask"),
+        Row("record a.test CNAME b.test.\nrecord A.test A 192.0.2.1", 2, "CNAME", "RFC 1034 section 3.6.2"),
+        Row("record a.test CNAME b.test.\nrecord a.test CNAME c.test.", 2, "CNAME", "leave either out"),
+        Row("view 10.0.0.0/8 a.test CNAME b.test.\nview 10.0.0.0/8 a.test A 10.0.0.1", 2, "CNAME", "leave either"),
         Row("notify-key /nowhere", 1, "/nowhere"), Row("notify-key FOLDER/bad.key", 1, "bad.key"),
         Row("forward-updates-to", 1, "forward-updates-to"), Row("forward-updates-to 192.0.2.1 from=x", 1, "network"),
         Row("cache-size none", 1, "none"), Row("cache-size 1", 1, "16 to 1000000"),
@@ -92,15 +102,49 @@ struct DNSProxyConfigurationTests {
         #expect(result.errors.contains("\(folder.path)/odd.zone:5: 'a.test.' is not within the zone 'b.test.'"))
         let (all, _) = try Self.check("forward a.test=127.0.0.1:5300\nallow-recursion 0.0.0.0/0\n")
         #expect(all.status == 0 && all.errors.contains("'forward a.test.=ADDR public=yes'"), "\(all)")
-        let (hidden, file) = try Self.check("zone a.test FOLDER/plain.zone\nalias ns.a.test=b.test\n")
+        let (hidden, file) = try Self.check("zone a.test FOLDER/plain.zone\nalias ns.a.test=b.test ask=192.0.2.9\n")
         #expect(hidden.status == 0 && hidden.errors.contains("\(file.path)/plain.zone: 'ns.a.test.' is an alias"))
-        let below = "alias *.a.test=b.test\nrecord www.a.test A 192.0.2.1\nrecord www.c.test A 192.0.2.1\n"
+        let below =
+            "alias *.a.test=b.test ask=192.0.2.9\nrecord www.a.test A 192.0.2.1\nrecord www.c.test A 192.0.2.1\n"
         let (wildcard, other) = try Self.check("zone a.test FOLDER/plain.zone\n" + below)
         #expect(wildcard.status == 0 && wildcard.errors.contains("\(other.path)/plain.zone: 'ns.a.test.' is an alias"))
         #expect(wildcard.errors.contains("record: 'www.a.test.' is an alias, which hides what the record says\n"))
         #expect(!wildcard.errors.contains("www.c.test"), "\(wildcard)")
-        let (hosts, place) = try Self.check("hosts FOLDER/bad.hosts\n")
-        #expect(hosts.status == 64 && hosts.errors.contains("\(place.path)/bad.hosts:2: "))
+    }
+
+    @Test func `what is no name of a host is left out of a hosts file`() throws {
+        let (result, folder) = try Self.check("hosts FOLDER/bad.hosts\n")
+        let file = "qure-dnsproxy: \(folder.path)/bad.hosts"
+        let line = "'fe80::1%lo0' has a scope, which the DNS has no place for; leaving it out"
+        #expect(result == ToolResult(0, errors: "\(file):2: \(line), and so it is with 3 more\n"), "\(result)")
+        let words = [
+            ("nonsense a", "'nonsense' is not an address"), ("192.0.2.1", "no name follows the address '192.0.2.1'"),
+            ("192.0.2.1 a b..c", "'b..c' is not a name of a host"), ("::1 *.x", "'*.x' is not a name of a host"),
+        ]
+        for (line, oddity) in words { #expect(HostsFile.lines(Array(line.utf8)).first?.oddity == oddity) }
+        var known = LocalData()
+        known.addHosts(Array("192.0.2.1 *.x good\n192.0.2.2 b..c\nnonsense d\n".utf8), ttl: 60)
+        func has(_ name: String) -> Bool { DomainName(name).map { known.answer(DNSQuestion($0, .a)) != nil } ?? false }
+        #expect(["good", "x.x", "d"].map(has) == [true, false, false])
+    }
+
+    @Test func `a zone that nobody can be led to is told`() throws {
+        let zone = "authority a.test ns=ns1.a.test,ns2.a.test,ns.b.test\nauthority c.test ns=ns1.a.test\n"
+        let (result, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n")
+        let line = "'ns1.a.test.' is a name server of 'a.test.' and has no address: add 'record ns1.a.test. A ADDR'"
+        #expect(result == ToolResult(0, errors: "qure-dnsproxy: \(line)\n"), "\(result)")
+        for rest in ["alias ns1.a.test=d.test ask=192.0.2.1", "record ns1.a.test AAAA 2001:db8::1"] {
+            let (well, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n\(rest)\n")
+            #expect(well == ToolResult(0), "\(well)")
+        }
+    }
+
+    @Test func `who asks itself is told of where it listens unless told otherwise`() throws {
+        let folder = TemporaryFolder(inMemory: true)
+        let words = ["run", "--upstream", "127.0.0.1", "--state-dir", folder.path]
+        let result = RunningTool([Executables.path("qure-dnsproxy")] + words).finish()
+        #expect(result.status == 64, "\(result)")
+        #expect(result.errors.contains("upstream: 127.0.0.1#53 is an address that this proxy listens on"), "\(result)")
     }
 
     @Test(arguments: [
@@ -109,11 +153,11 @@ struct DNSProxyConfigurationTests {
     func `a line of a hosts file that an alias hides is told`(
         _ alias: String, _ number: Int, _ name: String, _ end: String
     ) throws {
-        let (result, folder) = try Self.check("hosts FOLDER/plain.hosts\nalias \(alias)\n")
+        let (result, folder) = try Self.check("hosts FOLDER/plain.hosts\nalias \(alias) ask=192.0.2.9\n")
         let line = "'\(name)' is an alias, which hides the address that it has there\(end)"
         #expect(result.status == 0 && result.output == "", "\(result)")
         #expect(result.errors == "qure-dnsproxy: \(folder.path)/plain.hosts:\(number): \(line)", "\(result)")
-        let (other, _) = try Self.check("hosts FOLDER/plain.hosts\nalias d.test=x.test\n")
+        let (other, _) = try Self.check("hosts FOLDER/plain.hosts\nalias d.test=x.test ask=192.0.2.9\n")
         #expect(other == ToolResult(0), "\(other)")
     }
 

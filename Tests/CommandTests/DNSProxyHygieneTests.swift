@@ -135,7 +135,7 @@ struct DNSProxyHygieneTests {
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
         .enabled(if: Toolbox.isInstalled("dnsperf"), "needs dnsperf: make deps"))
     func `no query is lost while the configuration is read anew`() throws {
-        let good = "alias c.test=d.test\nrecord one.test 60 A 192.0.2.1\n"
+        let good = "alias c.test=d.test ask=127.0.0.1:1\nrecord one.test 60 A 192.0.2.1\n"
         let proxy = try ProxyUnderTest(
             ["--config", "FOLDER/conf", "--workers", "2"], files: ["conf": good, "q": "one.test A\nis.there A\n"])
         let file = "\(proxy.folder.path)/conf"

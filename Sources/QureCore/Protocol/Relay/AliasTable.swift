@@ -34,7 +34,7 @@ package struct Alias: Equatable, Sendable {
     }
 
     /// Whether it is for all names below one.
-    package var isWildcard: Bool { name.labels.first?.elementsEqual([UInt8(ascii: "*")]) == true }
+    package var isWildcard: Bool { name.isWildcard }
 }
 
 /// The aliases and what is known of their targets.

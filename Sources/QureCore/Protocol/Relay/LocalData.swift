@@ -1,6 +1,6 @@
 // LocalData: what is known here without asking anybody: records from the configuration, hosts files, zone files, and
 // zones that are delegated to us. Within a zone everything is known, and what is not there does not exist (RFC 1034
-// section 4.3.2); outside of one only the names that are listed are ours.
+// section 4.3.2); outside of one only the names that are listed are ours, and those that a wildcard stands for.
 
 /// Names and their records.
 package struct LocalData: Equatable, Sendable {
@@ -16,7 +16,8 @@ package struct LocalData: Equatable, Sendable {
         package var additionals: [DNSRecord] = []
         /// Whether we have the authority for it.
         package var isAuthoritative = false
-        /// The name that the aliases lead to, if it is not known here, or further than they are followed.
+        /// The name that others know: that the aliases lead to, further than they are followed here perhaps, or that is
+        /// in a zone which is delegated to others.
         package var unresolved: DomainName?
     }
 
@@ -25,6 +26,7 @@ package struct LocalData: Equatable, Sendable {
 
     private var nodes: [DomainName: [DNSRecord]] = [:]
     private var zones: [DomainName: DNSRecord] = [:]
+    private var hasWildcards = false
 
     /// Nothing is known.
     package init() {}
@@ -39,6 +41,7 @@ package struct LocalData: Equatable, Sendable {
     package mutating func add(_ record: DNSRecord) {
         guard nodes[record.name]?.contains(where: { $0.data == record.data }) != true else { return }
         nodes[record.name, default: []].append(record)
+        hasWildcards = hasWildcards || record.name.isWildcard
     }
 
     /// Adds the records of another one.
@@ -49,6 +52,7 @@ package struct LocalData: Equatable, Sendable {
     /// Adds the records of another one for names that nothing is known of here.
     package mutating func addMissingNames(of other: LocalData) {
         nodes.merge(other.nodes) { known, _ in known }
+        hasWildcards = hasWildcards || other.hasWildcards
     }
 
     /// Adds a zone that we have the authority for; its SOA is among the records. What stands outside of it is left out;
@@ -102,6 +106,7 @@ package struct LocalData: Equatable, Sendable {
             result.authorities = step.authorities
             result.additionals = step.additionals
             if result.answers.count == step.answers.count { result.isAuthoritative = step.isAuthoritative }
+            if step.isDelegated { result.unresolved = name }
             // Who asks for aliases, or for anything, has been told (RFC 1034 section 3.6.2).
             guard let alias = step.answers.last, alias.type == .cname, ![.cname, .any].contains(question.type),
                 let target = alias.data.target, !result.answers.contains(where: { $0.name == target })
@@ -116,7 +121,9 @@ package struct LocalData: Equatable, Sendable {
         let soa = zone(of: name)
         var answer = Answer()
         answer.isAuthoritative = soa != nil
-        if let soa, let cut = delegation(of: name, in: soa.name) {
+        // Whether a zone below is signed is for the zone above to say (RFC 4035 section 3.1.4.1).
+        let below = type == .ds ? name.parent ?? name : name
+        if let soa, below.isWithin(soa.name), let cut = delegation(of: below, in: soa.name) {
             answer.isAuthoritative = false
             answer.authorities = cut
             answer.additionals = cut.compactMap(\.data.target).flatMap { nodes[$0] ?? [] }.filter {
@@ -154,8 +161,9 @@ package struct LocalData: Equatable, Sendable {
 
     /// The records of the wildcard next above (RFC 4592 section 3.3.1): of the closest name that exists.
     private func wildcard(of name: DomainName, in apex: DomainName?) -> [DNSRecord]? {
+        guard hasWildcards else { return nil }
         var above = name
-        while let parent = above.parent, let apex, parent.isWithin(apex) {
+        while above != apex, let parent = above.parent {
             if let records = parent.prepending([UInt8(ascii: "*")]).flatMap({ nodes[$0] }) { return records }
             if nodes[parent] != nil { return nil }
             above = parent
@@ -164,20 +172,29 @@ package struct LocalData: Equatable, Sendable {
     }
 }
 
+extension LocalData.Answer {
+    /// Whether it names the servers of a zone that is delegated to others, and nothing else.
+    var isDelegated: Bool { !isAuthoritative && answers.isEmpty && authorities.first?.type == .ns }
+}
+
 extension LocalData {
-    /// Adds the lines of a hosts file: an address, then its names. The first name is what the address is called in
-    /// turn. The number of a line that is none of these is given back.
-    package mutating func addHosts(_ text: [UInt8], ttl: UInt32) -> Int? {
+    /// Adds what a hosts file says; what is no name is left out (`HostsFile.Line.oddity`). The first name is what the
+    /// address is called in turn.
+    package mutating func addHosts(_ text: [UInt8], ttl: UInt32) {
         for line in HostsFile.lines(text) {
-            let names = line.names.compactMap { DomainName($0) }
-            guard let address = line.address, !names.isEmpty, names.count == line.names.count else {
-                return line.number
-            }
+            guard let address = line.address else { continue }
+            let names = line.names.compactMap { HostsFile.name($0) }
             for name in names { add(DNSRecord(name, ttl: ttl, .address(address))) }
-            guard let data = RecordData.name(.ptr, names[0]) else { continue }
+            guard let first = names.first, let data = RecordData.name(.ptr, first) else { continue }
             add(DNSRecord(address.reverseName, ttl: ttl, data))
         }
-        return nil
+    }
+
+    /// A name that has a CNAME and other records, or several CNAMEs, which no name may have (RFC 1034 section 3.6.2).
+    package var overloadedAlias: DomainName? {
+        nodes.filter { _, records in
+            records.count { !$0.type.mayStandBesideAlias } > 1 && records.contains { $0.type == .cname }
+        }.keys.min()
     }
 }
 

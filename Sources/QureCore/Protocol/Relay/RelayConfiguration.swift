@@ -101,7 +101,8 @@ extension DNSEndpoint {
             throw SettingError(
                 "'\(text)' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
         }
-        self = endpoint
+        // Of an IPv4 address there is one form that others can be compared with.
+        self = DNSEndpoint(endpoint.address.unmapped, port: number)
     }
 
     /// Several of them with commas between.

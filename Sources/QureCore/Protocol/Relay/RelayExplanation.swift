@@ -6,7 +6,15 @@ extension Relay {
     package func explain(
         _ question: DNSQuestion, for client: IPAddress, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [String] {
-        explain(question, after: 0, for: client, at: now, using: &random)
+        let query = Self.query(question).encoded()
+        if case .reject(let response) = RequestTriage(query, isStream: false) {
+            let (datagram, stream) = (response.responseCode, RequestTriage(query, isStream: true))
+            guard case .reject(let other) = stream, other.responseCode != datagram else {
+                return ["verdict: \(datagram), for \(question.type) is no type of records"]
+            }
+            return ["verdict: \(datagram) by UDP, \(other.responseCode) by TCP: there are no transfers from here"]
+        }
+        return explain(question, after: 0, for: client, at: now, using: &random)
     }
 
     /// `count`: how many aliases have led to the question.
@@ -16,7 +24,6 @@ extension Relay {
     ) -> [String] {
         let audience = configuration.audiences.audience(of: client)
         let isLocal = Audiences.isLocal(audience)
-        let domain = configuration.publicDomain(of: question.name)
         let rights =
             isLocal ? "may ask for everything" : "is a stranger, who is told of our own names and public domains"
         var steps = ["client \(client): \(rights)"]
@@ -43,27 +50,43 @@ extension Relay {
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
             return steps + explain(local, of: question, after: count, client, at: now, using: &random)
         }
-        guard isLocal || domain != nil else {
+        guard isLocal || configuration.publicDomain(of: question.name) != nil else {
             return steps + ["verdict: REFUSED, for it is neither one of our names nor in a public domain"]
         }
+        return steps + explainForward(question, client, audience, at: now, using: &random)
+    }
+
+    /// Whom others are that are asked, and what is known of their answer.
+    private func explainForward(
+        _ question: DNSQuestion, _ client: IPAddress, _ audience: UInt8, at now: Instant,
+        using random: inout some RandomNumberGenerator
+    ) -> [String] {
+        let isPublic = configuration.publicDomain(of: question.name) != nil
+        var steps: [String] = []
         let servers = configuration.servers(for: question.name)
         guard !servers.isEmpty else {
             return steps + ["verdict: SERVFAIL, for there is no --upstream that could be asked"]
         }
         let list = servers.map(\.description).joined(separator: " ")
         if let forward = configuration.forward(for: question.name) {
-            steps.append("forward \(forward.domain): \(domain != nil ? "is public; asks" : "asks") \(list)")
+            steps.append("forward \(forward.domain): \(isPublic ? "is public; asks" : "asks") \(list)")
         } else {
             steps.append("upstreams: asks \(list)")
         }
-        if domain != nil, !isLocal {
+        if isPublic, !Audiences.isLocal(audience) {
             steps.append("recursion: not for a stranger; the answer is the primary's, with its authority")
             if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
         }
-        if let age = cache.age(Self.query(question).encoded(), audience: audience, at: now) {
+        let query = Self.query(question).encoded()
+        if let age = cache.age(query, audience: audience, at: now) {
             return steps + ["verdict: what they answered \(age.text) ago"]
         }
-        guard failures.isFailing(question, at: now) else { return steps + ["verdict: what they answer"] }
+        guard failures.isFailing(question, at: now) else {
+            let limit = configuration.staleLimit
+            let hasOld = cache.stale(query, audience: audience, within: limit, ttl: 0, at: now) != nil
+            let rest = limit > .zero && hasOld ? ", or what they answered before, if they do not" : ""
+            return steps + ["verdict: what they answer\(rest)"]
+        }
         steps.append("failure: nobody answered a moment ago; they are asked again soon")
         return steps + answerAtOnce(question, client, audience, cache, at: now, using: &random)
     }
@@ -76,6 +99,13 @@ extension Relay {
         let audience = configuration.audiences.audience(of: client)
         guard let target = local.unresolved, Audiences.isLocal(audience) else {
             return answerAtOnce(question, client, audience, at: now, using: &random)
+        }
+        guard !local.answers.isEmpty else {
+            guard !configuration.servers(for: target).isEmpty else {
+                return answerAtOnce(question, client, audience, at: now, using: &random)
+            }
+            let servers = local.authorities.map { "delegated: \($0)" }
+            return servers + explainForward(question, client, audience, at: now, using: &random)
         }
         let count = count + local.answers.count
         let steps = local.answers.map { "record: \($0)" }

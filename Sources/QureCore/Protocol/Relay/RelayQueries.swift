@@ -156,7 +156,12 @@ extension Relay {
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard waiter.wantsRecursion, let target = local.unresolved else { return give(local, to: waiter, at: now) }
-        return follow(local.answers, to: target, waiter, at: now, time: time, using: &random)
+        guard local.answers.isEmpty else {
+            return follow(local.answers, to: target, waiter, at: now, time: time, using: &random)
+        }
+        // In a zone that is delegated to others. Who wants it found has no use for the names of their servers.
+        guard !configuration.servers(for: target).isEmpty else { return give(local, to: waiter, at: now) }
+        return forward(waiter, at: now, time: time, using: &random)
     }
 
     private mutating func give(_ local: LocalData.Answer, to waiter: Waiter, at now: Instant) -> [Output] {

@@ -69,6 +69,9 @@ package struct DomainName: Sendable {
         return count
     }
 
+    /// Whether it stands for the names below one (RFC 4592 section 2.1.1).
+    package var isWildcard: Bool { octets.starts(with: [1, UInt8(ascii: "*")]) }
+
     /// The name without its leftmost label; nil for the root.
     package var parent: DomainName? {
         guard let length = octets.first, length > 0 else { return nil }

@@ -5,9 +5,7 @@ extension DomainName {
     /// Whether it can be a host's name: letters, digits and dashes, no dash at an end of a label. A `*` may stand in
     /// front of the owner of a record.
     package func isHostName(allowingWildcard: Bool = false) -> Bool {
-        let labels = labels
-        let isWildcard = allowingWildcard && labels.first?.elementsEqual("*".utf8) == true
-        return labels.dropFirst(isWildcard ? 1 : 0).allSatisfy { label in
+        labels.dropFirst(allowingWildcard && isWildcard ? 1 : 0).allSatisfy { label in
             let isEnded = label.first?.isLetterOrDigit == true && label.last?.isLetterOrDigit == true
             return isEnded && label.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "-") }
         }

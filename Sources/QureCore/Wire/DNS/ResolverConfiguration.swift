@@ -55,8 +55,10 @@ package enum HostsFile {
     package struct Line: Equatable, Sendable {
         /// Counted from 1.
         package var number: Int
-        /// Nil: the first word is no address.
-        package var address: IPAddress?
+        /// The first word.
+        package var word: String
+        /// The address that it is; nil: it is none.
+        package var address: IPAddress? { IPAddress(word) }
         /// The words behind it.
         package var names: [String]
     }
@@ -69,8 +71,13 @@ package enum HostsFile {
             guard let first = words.nextText() else { return nil }
             var names: [String] = []
             while let word = words.nextText() { names.append(word) }
-            return Line(number: index + 1, address: IPAddress(first), names: names)
+            return Line(number: index + 1, word: first, names: names)
         }
+    }
+
+    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file.
+    package static func name(_ word: String) -> DomainName? {
+        DomainName(word).flatMap { $0.isWildcard ? nil : $0 }
     }
 
     /// The addresses of `host`, in any case, with or without a dot at the end.
@@ -82,5 +89,17 @@ package enum HostsFile {
             if line.names.contains(where: { DomainName($0) == name }) { addresses.append(address) }
         }
         return addresses
+    }
+}
+
+extension HostsFile.Line {
+    /// What of it is of no use, in words; nil: all of it is.
+    package var oddity: String? {
+        if address == nil {
+            let why = word.contains("%") ? "has a scope, which the DNS has no place for" : "is not an address"
+            return "'\(word)' \(why)"
+        }
+        if names.isEmpty { return "no name follows the address '\(word)'" }
+        return names.first { HostsFile.name($0) == nil }.map { "'\($0)' is not a name of a host" }
     }
 }

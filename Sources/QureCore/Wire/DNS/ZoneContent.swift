@@ -60,6 +60,11 @@ package struct ZoneContent: Equatable, Sendable {
     }
 }
 
+extension RecordType {
+    /// Whether it may stand beside a CNAME: signatures and what they need (RFC 4034 sections 3 and 4, RFC 3007).
+    package var mayStandBesideAlias: Bool { [.rrsig, .nsec, RecordType(rawValue: 25)].contains(self) }
+}
+
 /// What the records of a zone must not do to each other.
 private struct ZoneRules {
     let zone: DomainName
@@ -67,8 +72,6 @@ private struct ZoneRules {
     /// The line of each name's first CNAME, and of its first record that is none.
     private var aliases: [DomainName: (line: Int, data: RecordData)] = [:]
     private var others: [DomainName: Int] = [:]
-    /// What may stand beside a CNAME (RFC 4034 sections 3 and 4, RFC 3007).
-    private static let companions: Set<RecordType> = [.rrsig, .nsec, RecordType(rawValue: 25)]
 
     init(zone: DomainName) { self.zone = zone }
 
@@ -97,7 +100,7 @@ private struct ZoneRules {
                         + "remove either")
             }
             aliases[record.name] = aliases[record.name] ?? (line, record.data)
-        } else if !Self.companions.contains(record.type) {
+        } else if !record.type.mayStandBesideAlias {
             others[record.name] = others[record.name] ?? line
         }
         guard let alias = aliases[record.name]?.line, let other = others[record.name] else { return }
