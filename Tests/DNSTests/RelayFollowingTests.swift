@@ -277,6 +277,19 @@ import Testing
         #expect(answers(target) == ["c.example. 60 IN A 192.0.2.1"])
     }
 
+    @Test func `who waits for the serial of a zone is told what the new configuration says, too`() throws {
+        var bench = try Self.bench(aliases: ["c.example=dyn.test ask=192.0.2.54,192.0.2.55"])
+        let serials = bench.ask("c.example")
+        #expect(asked(serials) == ["dyn.test. IN SOA", "dyn.test. IN SOA"])
+        var configuration = bench.relay.configuration
+        configuration.aliases = []
+        configuration.local.add(try ZoneFile.record("c.example. A 192.0.2.7", ttl: 60))
+        bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now)
+        let soa = ["test. 60 SOA ns.test. h.test. 1 2 3 4 5"]
+        let told = try serials.flatMap { try RelayBench.told(bench.answer([$0], authority: soa)) }
+        #expect(told.map { $0.answers.map(\.description) } == [["c.example. 60 IN A 192.0.2.7"]])
+    }
+
     @Test func `what is old is told with the way to it, once`() throws {
         var bench = try Self.bench(["blog.lan. 600 CNAME www.foo."]) { $0.staleLimit = .seconds(3600) }
         _ = try bench.answer(bench.ask("blog.lan"), ["www.foo. 60 A 192.0.2.1"])

@@ -200,12 +200,17 @@ package struct Relay: Sendable {
         cache = AnswerCache(capacity: new.cacheSize, key: cacheKey)
         failures = FailureCache()
         numbers = [:]
+        for (alias, round) in rounds {
+            let question = works.first { _, work in
+                if case .serial(alias, round.number, _) = work.purpose { true } else { false }
+            }
+            if let number = question?.key { works[number]?.waiters += round.waiters.values.joined() }
+        }
         for (number, work) in works {
             // Names, views and servers may be others now; whoever waits begins anew when this one has come to its end.
             works[number]?.purpose = .forward(ForwardKey(abandoned: number))
             works[number]?.waiters = work.waiters.compactMap { $0.anew(new.audiences) }
         }
-        for waiter in rounds.values.flatMap({ $0.waiters.values.joined() }) { count(waiter, -1) }
         rounds = [:]
         nextDeadline = earlier(earliest, aliases.nextDeadline)
     }
