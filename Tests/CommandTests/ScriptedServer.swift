@@ -71,6 +71,16 @@ final class ScriptedServer {
     /// The port that the latest datagram came from.
     var clientPort: UInt16 { UInt16(bigEndian: client.sin_port) }
 
+    /// Whether whoever sent the latest datagram has read all that has come for it: a socket has room for some hundreds.
+    var hasBeenRead: Bool {
+        let digits = String(clientPort, radix: 16, uppercase: true)
+        let port = ":" + String(repeating: "0", count: 4 - digits.count) + digits
+        let lines = String(decoding: (try? TextFile.read("/proc/net/udp")) ?? [], as: UTF8.self).split(separator: "\n")
+        return lines.map { $0.split(separator: " ") }.allSatisfy { words in
+            words.count < 5 || !words[1].hasSuffix(port) || words[4].hasSuffix(":00000000")
+        }
+    }
+
     /// Sends a datagram to a port of this host.
     func send(_ octets: [UInt8], toPort port: UInt16) {
         let there = SocketAddress(IPAddress("127.0.0.1")!, port: port)
