@@ -158,7 +158,7 @@ struct AuthoritySearch {
             }
         }
         let why = failures.isEmpty ? "there is no server to ask" : failures.joined(separator: "; ")
-        return .ended(.failure(.unreachable("the zone was not found: \(why)")))
+        return .ended(.failure(.unreachable("nobody could say which zone the name is in: \(why)")))
     }
 
     private mutating func judge(_ answer: DNSMessage) -> Step {
