@@ -59,6 +59,15 @@ import Testing
         #expect(answer?.answers.count == 1 && answer?.flags.contains(.authoritative) == false)
         let alias = try bench.answer(bench.ask("to.a.test"), ["www.sub.a.test. 60 A 192.0.2.7"])
         #expect(told(alias) == ["to.a.test. 300 IN CNAME www.sub.a.test.", "www.sub.a.test. 60 IN A 192.0.2.7"])
+        #expect(RelayBench.told(alias).first?.flags.contains(.authoritative) == true, "the alias is ours")
+    }
+
+    /// RFC 8482 section 4.1.
+    @Test func `of anything one set of records is told`() throws {
+        var bench = try Self.bench()
+        #expect(told(bench.ask("ns.a.test", .any)) == ["ns.a.test. 300 IN A 192.0.2.1"])
+        #expect(RelayBench.told(bench.ask("a.test", .any)).first?.answers.map(\.type) == [.soa])
+        #expect(told(bench.ask("to.a.test", .any)) == ["to.a.test. 300 IN CNAME www.sub.a.test."])
     }
 
     @Test(arguments: ["www.sub.a.test", "sub.a.test", "to.a.test"])

@@ -137,6 +137,8 @@ package struct LocalData: Equatable, Sendable {
             answer.authorities = [Self.negative(soa)]
             return answer
         }
+        // Of ANY one set of records is enough (RFC 8482 section 4.1).
+        let type = type == .any ? records.first?.type ?? type : type
         answer.answers = records.filter { $0.type == type || $0.type == .cname }.map { record in
             var record = record
             record.name = name

@@ -115,8 +115,8 @@ extension Relay {
             kept.authorities[index].ttl = min(kept.authorities[index].ttl, max(lifetime, 1))
         }
         var response = start(waiter, found.responseCode)
-        response.flags.remove(.authoritative)
-        // The way to it is not signed.
+        // Authority goes with the name that was asked for (RFC 1035 section 4.1.1), proofs with the whole way.
+        if waiter.path.isEmpty { response.flags.remove(.authoritative) }
         if found.flags.contains(.authenticated), waiter.path.isEmpty,
             wantsSecurity || waiter.request.flags.contains(.authenticated)
         {
