@@ -245,6 +245,11 @@ struct RelayAuthorityTests {
         return asked
     }
 
+    /// Of these what others are asked.
+    private static func asked(_ outputs: [Relay.Output]) -> [Relay.Output] {
+        outputs.filter { !RelayBench.asked([$0]).isEmpty }
+    }
+
     private static func address(_ bench: inout RelayBench) -> String? {
         RelayBench.told(bench.ask("c.example")).first?.answers.first?.data.address?.description
     }
@@ -290,5 +295,33 @@ struct RelayAuthorityTests {
         while told.count < 3 { told += RelayBench.told(try bench.pass()) }
         #expect(told.allSatisfy { $0.responseCode == .serverFailure })
         #expect(bench.relay.waiting.isEmpty && bench.relay.rounds.isEmpty)
+    }
+    @Test func `who comes when a round has found whom to ask is told what that one says`() throws {
+        var bench = try Self.bench()
+        let first = bench.ask("c.example")
+        let soa = ["dyn.test. 60 SOA a. b. 9 2 3 4 60"]
+        let addresses = Self.asked(try bench.answer([first[0]], authority: soa))
+        #expect(RelayBench.asked(addresses).map(\.message.question?.type) == [.a, .aaaa])
+        #expect(bench.ask("c.example", edns: nil) == [])
+        let told = RelayBench.told(try bench.answer([addresses[0]], ["dyn.test. 60 A 192.0.2.1"]))
+        #expect(told.map(\.answers.count) == [1, 1])
+        while !bench.relay.rounds.isEmpty { _ = try bench.pass() }
+        #expect(bench.relay.waiting.isEmpty)
+    }
+
+    @Test func `of two sets the one that is known better is asked for again, too`() throws {
+        var bench = try Self.bench()
+        let start = bench.step(.deadlinePassed)
+        let soa = ["dyn.test. 60 SOA a. b. 9 2 3 4 60"]
+        let addresses = Self.asked(try bench.answer([start[0]], authority: soa))
+        _ = try bench.answer([addresses[0]], ["dyn.test. 60 A 192.0.2.1"])
+        var rest = [addresses[1], start[1]]
+        while !rest.isEmpty { rest = try bench.answer(rest, code: .serverFailure) }
+        let next = bench.step(.changed(try #require(DomainName("test"))))
+        #expect(try Self.play(&bench, next, [Self.servers[1]: 8], "192.0.2.8") == [Self.servers[1]])
+        var silent = next.filter { RelayBench.asked([$0]).first?.server == Self.servers[0] }
+        while !silent.isEmpty { silent = try bench.answer(silent, code: .serverFailure) }
+        #expect(bench.relay.rounds.isEmpty)
+        #expect(!bench.relay.aliases[AliasTable.Key(alias: 0, type: .a)].isAsked, "nobody would ask for it any more")
     }
 }

@@ -12,7 +12,8 @@ extension Relay {
         var pending: Int
         /// The newest serial by which addresses have been asked for.
         var serial: UInt32?
-        var hasAsked = false
+        /// The sets that have been asked for: nobody waits for the round any more who wants one of these.
+        var asked: Set<AliasTable.Key> = []
     }
 
     // MARK: Notifications
@@ -204,7 +205,8 @@ extension Relay {
         let alias = aliases.aliases[index]
         let number = takeNumber()
         // Who waited for a round that has not come to anything waits for this one.
-        let all = (rounds[index]?.waiters ?? [:]).merging(waiters) { $0 + $1 }
+        let earlier = rounds[index].map { round in round.waiters.filter { !round.asked.contains($0.key) } }
+        let all = (earlier ?? [:]).merging(waiters) { $0 + $1 }
         rounds[index] = Round(number: number, waiters: all, pending: alias.servers.count)
         for waiter in waiters.values.joined() { count(waiter, 1) }
         let message = DNSMessage(id: 0, questions: [DNSQuestion(alias.target, .soa)], edns: EDNS())
@@ -219,7 +221,9 @@ extension Relay {
 
     /// Waits for the round of an alias; nil: there is none that would bring this set.
     mutating func joinRound(_ key: AliasTable.Key, _ waiter: Waiter) -> [Output]? {
-        guard let known = rounds[key.alias]?.waiters[key] else { return nil }
+        guard let round = rounds[key.alias], !round.asked.contains(key), let known = round.waiters[key] else {
+            return nil
+        }
         guard !known.contains(where: { $0.isSame(as: waiter) }) else { return ignore(waiter.client) }
         counters.joined += 1
         count(waiter, 1)
@@ -243,12 +247,12 @@ extension Relay {
             let isNewer = round.serial.map { known in serial.map { StartOfAuthority.isNewer($0, than: known) } ?? false
             }
             let accepted = round.waiters.keys.filter { aliases.accepts($0, serial: serial, at: now) }
-            if isNewer ?? !round.hasAsked, !accepted.isEmpty {
-                round.hasAsked = true
+            if isNewer ?? round.asked.isEmpty, !accepted.isEmpty {
                 round.serial = serial
                 for key in accepted.sorted(by: { $0.type.rawValue < $1.type.rawValue }) {
                     let waiters = round.waiters[key] ?? []
                     round.waiters[key] = []
+                    round.asked.insert(key)
                     for waiter in waiters { count(waiter, -1) }
                     outputs += ask(
                         key, target, [server], waiters, at: now, time: time, using: &random, serial: serial)
@@ -258,9 +262,9 @@ extension Relay {
             aliases.noteAuthority(index, server, serial: nil, at: nil)
         }
         rounds[index] = round.pending > 0 ? round : nil
-        guard round.pending == 0, !round.hasAsked else { return outputs }
-        // Nobody who could be asked knows anything new.
-        for (key, waiters) in round.waiters {
+        guard round.pending == 0 else { return outputs }
+        // Nobody who could be asked knows anything new of these.
+        for (key, waiters) in round.waiters where !round.asked.contains(key) {
             for waiter in waiters { count(waiter, -1) }
             outputs += failAlias(key, waiters, at: now, time: time, using: &random)
         }
