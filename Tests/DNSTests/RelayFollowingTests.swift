@@ -285,9 +285,11 @@ import Testing
         configuration.aliases = []
         configuration.local.add(try ZoneFile.record("c.example. A 192.0.2.7", ttl: 60))
         bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now)
+        #expect(bench.relay.waiting == [RelayBench.client.address: 1])
         let soa = ["test. 60 SOA ns.test. h.test. 1 2 3 4 5"]
         let told = try serials.flatMap { try RelayBench.told(bench.answer([$0], authority: soa)) }
         #expect(told.map { $0.answers.map(\.description) } == [["c.example. 60 IN A 192.0.2.7"]])
+        #expect(bench.relay.waiting == [:])
     }
 
     @Test func `what is old is told with the way to it, once`() throws {

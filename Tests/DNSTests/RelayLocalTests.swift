@@ -49,6 +49,22 @@ import Testing
         #expect(RelayBench.told(bench.ask("x.b.test", by: RelayBench.stranger)).first?.responseCode == .refused)
     }
 
+    @Test func `a view has the wildcards of those around it, and a zone its own alone`() throws {
+        let views = ["10.0.0.0/8 *.b.test A 10.0.0.9", "10.0.0.0/16 x.c.test A 10.0.0.8"]
+        let parsed = try views.map { try Audiences.View(setting: $0) }
+        let above = try ["*.test. 60 A 192.0.2.9", "test. 60 NS ns.test."].map { try ZoneFile.record($0, ttl: 60) }
+        var bench = try Self.bench {
+            $0.audiences = Audiences(recursion: $0.audiences.recursion, views: parsed)
+            for record in above { $0.local.add(record) }
+        }
+        #expect(told(bench.ask("x.b.test")) == ["x.b.test. 60 IN A 10.0.0.9"])
+        #expect(RelayBench.told(bench.ask("x.a.test")).first?.responseCode == .nameError)
+        #expect(told(bench.ask("x.y.test")) == ["x.y.test. 60 IN A 192.0.2.9"])
+        // The zone's own name is no delegation of what is known above it.
+        let message = try #require(RelayBench.told(bench.ask("a.test", .ds)).first)
+        #expect(message.flags.contains(.authoritative) && message.authorities.map(\.type) == [.soa])
+    }
+
     // MARK: Delegations
 
     @Test func `what is delegated to others is found for clients of our networks`() throws {
@@ -133,6 +149,41 @@ import Testing
         #expect(waitInVain("g.test", &bench) == [.silent(server, "timed out")])
     }
 
+    @Test func `a server that answers is back, and one that cannot be reached is silent`() throws {
+        let server = try #require(RelayBench.upstream)
+        var bench = RelayBench()
+        func refuse(_ name: String, _ bench: inout RelayBench) throws -> [Relay.Report] {
+            var outputs = bench.ask(name)
+            var reports: [Relay.Report] = []
+            while RelayBench.told(outputs).isEmpty, let one = RelayBench.asked(outputs).first {
+                outputs = bench.step(.exchange(one.exchange, .failed("connection refused")))
+                reports += said(outputs)
+            }
+            return reports
+        }
+        #expect(try refuse("a.test", &bench) == [.silent(server, "connection refused")])
+        #expect(said(try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])) == [.heardAgain(server, .zero)])
+        // Over a stream, too.
+        bench.now += .seconds(60)
+        #expect(try refuse("c.test", &bench) == [.silent(server, "connection refused")])
+        let stream = try bench.answer(bench.ask("d.test")) { $0.flags.insert(.truncated) }
+        let (query, _, exchange) = try #require(RelayBench.asked(stream).first)
+        let failure = bench.step(.exchange(exchange, .message(query.response(.serverFailure).encoded())))
+        #expect(said(failure) == [.heardAgain(server, .zero)])
+    }
+
+    @Test func `a silence is told at its second question, once, and of so many servers`() throws {
+        let server = try #require(RelayBench.upstream)
+        let start = Instant(nanoseconds: 0)
+        var silence = ServerSilence()
+        let told = [0, 1, 2, 100].map { silence.giveUp(server, at: start + .seconds($0)) }
+        #expect(told == [false, true, false, false])
+        #expect(silence.hear(server, at: start + .seconds(101)) == .seconds(101))
+        let later = start + .seconds(200)
+        let many = (0..<300).map { DNSEndpoint(.v4(IPv4Address(rawValue: 0xc000_0200 + $0)), port: 53) }
+        #expect(many.count { silence.giveUp($0, at: later) || silence.giveUp($0, at: later) } == 256)
+    }
+
     @Test func `one question that is lost is no silence, nor is a server that fails`() throws {
         let server = try #require(RelayBench.upstream)
         var silence = ServerSilence()
@@ -167,6 +218,13 @@ import Testing
                 "zone a.test.: is ours", "delegated: sub.a.test. 300 IN NS ns.sub.a.test.",
                 "upstreams: asks 192.0.2.53#53", "verdict: what they answer",
             ])
+        var random = bench.random
+        let alone = try Self.bench { $0.upstreams = [] }
+        let question = DNSQuestion(try #require(DomainName("www.sub.a.test")), .a)
+        let steps = alone.relay.explain(question, for: RelayBench.client.address, at: alone.now, using: &random)
+        #expect(steps.suffix(2) == [
+            "name server: sub.a.test. 300 IN NS ns.sub.a.test.", "verdict: NOERROR without records",
+        ])
         _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
         bench.now += .seconds(9)
         #expect(try explain("b.test").last == "verdict: what they answered 9s ago")
