@@ -163,7 +163,6 @@ extension ProxyOptions {
         relay.notify.sources = allowNotify.map(\.network)
         relay.notify.key = notifyKey
         relay.updates = forwardUpdatesTo
-        for zone in authority { _ = relay.local.addZone(zone.records) }
         relay.strangerRate = rateLimit
         relay.cookie = Self.cookie
         relay.cacheSize = cacheSize
@@ -172,11 +171,19 @@ extension ProxyOptions {
         relay.staleLimit = serveStale ?? .zero
         relay.randomizesCase = randomCase
         relay.refusesPrivateAddresses = rebindProtect
-        for record in record { relay.local.add(record) }
-        for file in hosts { relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) }
-        for zone in zone { _ = relay.local.addZone(zone.content.records) }
+        relay.local = ownRecords
         if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
+        for file in hosts { relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) }
         return relay
+    }
+
+    /// What is told of names, but for hosts files.
+    var ownRecords: LocalData {
+        var own = LocalData()
+        for zone in authority { _ = own.addZone(zone.records) }
+        for record in record { own.add(record) }
+        for zone in zone { _ = own.addZone(zone.content.records) }
+        return own
     }
 
     /// The cookies of this process: a client's stays good when the configuration is read anew.

@@ -19,11 +19,12 @@ extension ProxyOptions {
         for record in record where isHidden(record) {
             warnings.append("record: '\(record.name)' is an alias, which hides what the record says")
         }
-        warnings += hosts.flatMap { file in [oddLine(file), hiddenLine(file)].compactMap { $0 } }
-        warnings += unreachableZones
+        let own = ownRecords
+        warnings += hosts.flatMap { file in [oddLine(file, own), hiddenLine(file)].compactMap { $0 } }
+        warnings += unreachableZones(own)
         // Not refused: the address may move between hosts, and the server be another one soon.
-        let own = Self.ownAddresses
-        for (option, server) in asked where own.contains(server.address) && isEveryAddressListened(like: server) {
+        let addresses = Self.ownAddresses
+        for (option, server) in asked where addresses.contains(server.address) && isEveryAddressListened(like: server) {
             warnings.append(
                 "\(option): \(server) is an address of this host, where this proxy listens itself: it is passed over "
                     + "as long as that is so")
@@ -38,23 +39,28 @@ extension ProxyOptions {
     }
 
     /// What is said of the first line of a hosts file that is not all of use.
-    private func oddLine(_ file: String) -> String? {
+    private func oddLine(_ file: String, _ own: LocalData) -> String? {
         guard let text = try? TextFile.read(file) else { return nil }
-        let odd = HostsFile.lines(text).compactMap { line in line.oddity.map { (line.number, $0) } }
+        func alias(_ line: HostsFile.Line) -> String? {
+            line.names.first { HostsFile.name($0).map(own.isAlias) == true }.map { "'\($0)' has a CNAME" }
+        }
+        let odd = HostsFile.lines(text).compactMap { line in (line.oddity ?? alias(line)).map { (line.number, $0) } }
         guard let (number, oddity) = odd.first else { return nil }
         return "\(file):\(number): \(oddity); leaving it out\(Self.more(odd.count - 1))"
     }
 
     /// Zones of ours that nobody can be led to: a name server within the zone itself has no address in it.
-    private var unreachableZones: [String] {
+    private func unreachableZones(_ own: LocalData) -> [String] {
         let zones = authority.map { ($0.name, $0.records) } + zone.map { ($0.name, $0.content.records) }
-        var own = LocalData()
-        for record in record { own.add(record) }
-        for (_, records) in zones { _ = own.addZone(records) }
+        var own = own
+        for file in hosts { own.addHosts((try? TextFile.read(file)) ?? [], ttl: 0) }
         let aliases = AliasTable(alias, at: Clock.now)
         func hasAddress(_ server: DomainName) -> Bool {
             aliases.alias(of: server) != nil
-                || [.a, .aaaa].contains { own.answer(DNSQuestion(server, $0))?.answers.isEmpty == false }
+                || [.a, .aaaa].compactMap { own.answer(DNSQuestion(server, $0)) }.contains { answer in
+                    // In a part that is delegated to others, the address goes with the way there.
+                    !answer.answers.isEmpty || answer.additionals.contains { $0.name == server }
+                }
         }
         return zones.flatMap { zone, records in
             records.filter { $0.type == .ns && $0.name == zone }.compactMap(\.data.target)

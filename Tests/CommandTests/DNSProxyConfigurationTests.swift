@@ -25,6 +25,9 @@ struct DNSProxyConfigurationTests {
         for (name, content) in [
             ("plain.zone", zone), ("bad.zone", zone + "ns CNAME other\n"), ("odd.zone", zone + "a.test. A 192.0.2.3\n"),
             ("bad.hosts", "192.0.2.1 a\nfe80::1%lo0 a\nnonsense b\n192.0.2.1\n::1 *.x\n"), ("bad.key", "no key\n"),
+            ("bare.zone", "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n"), ("ns.hosts", "192.0.2.1 ns1.a.test\n"),
+            ("deep.zone", "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns.b\nb NS ns.b\nb NS x.b\nns.b A 192.0.2.1\n"),
+            ("signed.zone", zone + "w CNAME ns\nw NSEC a CNAME\n"),
             ("plain.hosts", "# a comment\n192.0.2.1 a.test b.test\n192.0.2.2 B.test c.d.test\n"),
             ("conf", text),
         ] {
@@ -80,6 +83,8 @@ struct DNSProxyConfigurationTests {
         Row("record a.test CNAME b.test.\nrecord A.test A 192.0.2.1", 2, "CNAME", "RFC 1034 section 3.6.2"),
         Row("record a.test CNAME b.test.\nrecord a.test CNAME c.test.", 2, "CNAME", "leave either out"),
         Row("view 10.0.0.0/8 a.test CNAME b.test.\nview 10.0.0.0/8 a.test A 10.0.0.1", 2, "CNAME", "leave either"),
+        Row("listen 127.0.0.1\nforward-updates-to 127.0.0.1", 2, "forward-updates-to: 127.0.0.1#53 is an address that"),
+        Row((0...64).map { "view 10.0.\($0).0/24 a.test A 10.0.0.1\n" }.joined(), 65, "64 networks with a view at most"),
         Row("notify-key /nowhere", 1, "/nowhere"), Row("notify-key FOLDER/bad.key", 1, "bad.key"),
         Row("forward-updates-to", 1, "forward-updates-to"), Row("forward-updates-to 192.0.2.1 from=x", 1, "network"),
         Row("cache-size none", 1, "none"), Row("cache-size 1", 1, "16 to 1000000"),
@@ -133,10 +138,29 @@ struct DNSProxyConfigurationTests {
         let (result, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n")
         let line = "'ns1.a.test.' is a name server of 'a.test.' and has no address: add 'record ns1.a.test. A ADDR'"
         #expect(result == ToolResult(0, errors: "qure-dnsproxy: \(line)\n"), "\(result)")
-        for rest in ["alias ns1.a.test=d.test ask=192.0.2.1", "record ns1.a.test AAAA 2001:db8::1"] {
+        for rest in [
+            "alias ns1.a.test=d.test ask=192.0.2.1", "record ns1.a.test AAAA 2001:db8::1", "hosts FOLDER/ns.hosts",
+        ] {
             let (well, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n\(rest)\n")
             #expect(well == ToolResult(0), "\(well)")
         }
+        // In a zone file; with the address beside a delegation; of what is delegated others have it.
+        let (bare, _) = try Self.check("zone a.test FOLDER/bare.zone\n")
+        #expect(bare.status == 0 && bare.errors.contains("'ns.a.test.' is a name server of 'a.test.' and has no"))
+        #expect(try Self.check("zone a.test FOLDER/deep.zone\n").result == ToolResult(0))
+    }
+
+    @Test func `a name with a CNAME is left out of a hosts file, and may have what goes with signatures`() throws {
+        let own = "record a.test CNAME d.test.\nrecord 1.2.0.192.in-addr.arpa CNAME 1.0/25.2.0.192.in-addr.arpa.\n"
+        let (result, folder) = try Self.check("\(own)hosts FOLDER/plain.hosts\nzone e.test FOLDER/signed.zone\n")
+        let line = "\(folder.path)/plain.hosts:2: 'a.test' has a CNAME; leaving it out"
+        #expect(result == ToolResult(0, errors: "qure-dnsproxy: \(line)\n"), "\(result)")
+        let (both, _) = try Self.check("zone a.test FOLDER/plain.zone\nrecord ns.a.test CNAME b.test.\n")
+        #expect(both.status == 64 && both.errors.contains("'ns.a.test.' has a CNAME and other records"), "\(both)")
+    }
+
+    @Test func `an alias within what is forwarded needs nobody else`() throws {
+        #expect(try Self.check("forward b.test=192.0.2.1\nalias a.test=c.b.test\n").result == ToolResult(0))
     }
 
     @Test func `who asks itself is told of where it listens unless told otherwise`() throws {

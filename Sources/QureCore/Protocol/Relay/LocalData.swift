@@ -131,7 +131,7 @@ package struct LocalData: Equatable, Sendable {
             }
             return answer
         }
-        guard let records = nodes[name] ?? wildcard(of: name, in: soa?.name) else {
+        guard let records = nodes[name] ?? wildcard(of: name) else {
             guard let soa else { return nil }
             answer.responseCode = .nameError
             answer.authorities = [Self.negative(soa)]
@@ -162,10 +162,11 @@ package struct LocalData: Equatable, Sendable {
     }
 
     /// The records of the wildcard next above (RFC 4592 section 3.3.1): of the closest name that exists.
-    private func wildcard(of name: DomainName, in apex: DomainName?) -> [DNSRecord]? {
+    /// A zone ends with its own name, which does.
+    private func wildcard(of name: DomainName) -> [DNSRecord]? {
         guard hasWildcards else { return nil }
         var above = name
-        while above != apex, let parent = above.parent {
+        while let parent = above.parent {
             if let records = parent.prepending([UInt8(ascii: "*")]).flatMap({ nodes[$0] }) { return records }
             if nodes[parent] != nil { return nil }
             above = parent
@@ -180,17 +181,22 @@ extension LocalData.Answer {
 }
 
 extension LocalData {
-    /// Adds what a hosts file says; what is no name is left out (`HostsFile.Line.oddity`). The first name is what the
-    /// address is called in turn.
+    /// Adds what a hosts file says; what is no name is left out (`HostsFile.Line.oddity`), and so is what has a CNAME:
+    /// in a zone of addresses, that of each may lead to another zone (RFC 2317). The first name is what the address is
+    /// called in turn.
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) {
+        func addUnlessAlias(_ record: DNSRecord) { if !isAlias(record.name) { add(record) } }
         for line in HostsFile.lines(text) {
             guard let address = line.address else { continue }
             let names = line.names.compactMap { HostsFile.name($0) }
-            for name in names { add(DNSRecord(name, ttl: ttl, .address(address))) }
+            for name in names { addUnlessAlias(DNSRecord(name, ttl: ttl, .address(address))) }
             guard let first = names.first, let data = RecordData.name(.ptr, first) else { continue }
-            add(DNSRecord(address.reverseName, ttl: ttl, data))
+            addUnlessAlias(DNSRecord(address.reverseName, ttl: ttl, data))
         }
     }
+
+    /// Whether a name has a CNAME.
+    package func isAlias(_ name: DomainName) -> Bool { nodes[name]?.contains { $0.type == .cname } == true }
 
     /// A name that has a CNAME and other records, or several CNAMEs, which no name may have (RFC 1034 section 3.6.2).
     package var overloadedAlias: DomainName? {
