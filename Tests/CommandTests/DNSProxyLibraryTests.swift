@@ -1,5 +1,6 @@
-// Aliases as programs look them up, with glibc and with musl, which asks for both types at once, by datagrams alone,
-// and takes a failure of one for a failure of both. The resolver's files are those of a mount namespace of each lookup.
+// Aliases, and names that lead to others, as programs look them up: with glibc and with musl, which asks for both types
+// at once, by datagrams alone, and takes a failure of one for a failure of both. The resolver's files are those of a
+// mount namespace of each lookup.
 
 import Glibc
 import Lab
@@ -59,7 +60,8 @@ struct DNSProxyLibraryTests {
         let proxy = try ProxyUnderTest(
             aliases + [
                 "--listen", "\(Self.address):53", "--alias", "half.example.com=half.test", "--upstream",
-                "127.0.0.1:\(upstream.port)",
+                "127.0.0.1:\(upstream.port)", "--forward", "z.test=127.0.0.1:\(server.port)", "--record",
+                "blog.example.com CNAME www.z.test", "--record", "to.example.com CNAME www.example.com",
             ])
         // It is asked for both types: for one of them it has an answer, about the other one it fails, and fails again.
         for _ in 0..<4 {
@@ -71,7 +73,7 @@ struct DNSProxyLibraryTests {
         }
         let expected: [String: Set<Substring>] = [
             "www": ["192.0.2.1", "192.0.2.2"], "both": ["192.0.2.3", "2001:db8::3"], "six": ["2001:db8::4"],
-            "half": ["192.0.2.7"],
+            "half": ["192.0.2.7"], "blog": ["192.0.2.1", "192.0.2.2"], "to": ["192.0.2.1", "192.0.2.2"],
         ]
         for program in Self.programs(folder) {
             for (name, addresses) in expected.sorted(by: { $0.key < $1.key }) {
