@@ -184,6 +184,24 @@ import Testing
         #expect(many.count { silence.giveUp($0, at: later) || silence.giveUp($0, at: later) } == 256)
     }
 
+    @Test func `a primary that takes no updates is named, too`() throws {
+        let rule = try UpdateRule(setting: "192.0.2.54 unsigned=yes"), server = try #require(RelayBench.authority)
+        var bench = RelayBench { $0.updates = [rule] }
+        var update = DNSMessage(id: 7, opcode: .update, questions: [DNSQuestion(DomainName("a.test") ?? .root, .soa)])
+        func send() -> [Relay.Output] {
+            update.id += 1
+            return bench.step(.request(update.encoded(), RelayBench.client))
+        }
+        func number(_ outputs: [Relay.Output]) throws -> Int { try #require(RelayBench.asked(outputs).first).exchange }
+        #expect(said(bench.step(.exchange(try number(send()), .failed("refused")))) == [])
+        #expect(said(bench.step(.exchange(try number(send()), .failed("refused")))) == [.silent(server, "refused")])
+        bench.now += .seconds(5)
+        let last = send()
+        let answer = try #require(RelayBench.asked(last).first).message.response(.serverFailure).encoded()
+        let reports = said(bench.step(.exchange(try number(last), .message(answer))))
+        #expect(reports == [.heardAgain(server, .seconds(5))])
+    }
+
     @Test func `one question that is lost is no silence, nor is a server that fails`() throws {
         let server = try #require(RelayBench.upstream)
         var silence = ServerSilence()

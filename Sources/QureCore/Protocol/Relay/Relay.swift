@@ -309,12 +309,12 @@ package struct Relay: Sendable {
             case .close: outputs.append(.close(exchange: number))
             case .failed(let server, let why):
                 ranking.fail(server, at: now)
-                outputs += note(input.isSaidByServer, server, why, at: now)
+                outputs += note(server, silence: input.isSaidByServer ? nil : why, at: now)
                 jar.keep(progress.cookies[server], for: server, at: now)
             case .finished(let answer):
                 jar.keep(progress.cookies[answer.server], for: answer.server, at: now)
                 ranking.succeed(answer.server, after: progress.sent.map { now - $0 } ?? .zero)
-                outputs += note(true, answer.server, "", at: now)
+                outputs += note(answer.server, silence: nil, at: now)
                 verdict = .some(answer)
             case .exhausted: verdict = .some(nil)
             }
@@ -336,8 +336,8 @@ package struct Relay: Sendable {
     }
 
     /// A question is over: the server has said something, or it was given up.
-    private mutating func note(_ isHeard: Bool, _ server: DNSEndpoint, _ why: String, at now: Instant) -> [Output] {
-        guard isHeard else { return silence.giveUp(server, at: now) ? [.report(.silent(server, why))] : [] }
+    mutating func note(_ server: DNSEndpoint, silence why: String?, at now: Instant) -> [Output] {
+        if let why { return silence.giveUp(server, at: now) ? [.report(.silent(server, why))] : [] }
         return silence.hear(server, at: now).map { [.report(.heardAgain(server, $0))] } ?? []
     }
 

@@ -150,6 +150,7 @@ extension Relay {
             case .openStream(let octets, let server):
                 outputs.append(.openStream(octets, to: server, exchange: number))
             case .close: outputs.append(.close(exchange: number))
+            case .over(let server, let why): outputs += note(server, silence: why, at: now)
             case .finished(let answer):
                 updates[number] = nil
                 guard !update.isQuery else { return outputs + [.answer(answer, update.client)] }

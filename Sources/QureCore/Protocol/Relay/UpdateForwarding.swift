@@ -54,6 +54,8 @@ struct UpdateForwarding: Sendable {
         case sendDatagram([UInt8], to: DNSEndpoint)
         case openStream([UInt8], to: DNSEndpoint)
         case close
+        /// This primary has said something, or is silent; why, in a few words.
+        case over(DNSEndpoint, silence: String?)
         /// The answer, with the client's ID.
         case finished([UInt8])
         case exhausted
@@ -91,26 +93,31 @@ struct UpdateForwarding: Sendable {
             guard answer.count >= DNSHeader.length, answer[0] == UInt8(id >> 8), answer[1] == UInt8(id & 0xff),
                 answer[2] >> 7 == 1, answer[2] >> 3 & 0xf == octets[2] >> 3 & 0xf
             else { return [] }
-            let back = octets[0..<2] + answer[2...]
+            let back = octets[0..<2] + answer[2...], server = primaries[position]
             let code = DNSResponseCode(rawValue: UInt16(answer[3] & 0xf))
             guard code == .serverFailure || code == .notImplemented else {
                 nextDeadline = nil
-                return [.close, .finished(Array(back))]
+                return [.close, .over(server, silence: nil), .finished(Array(back))]
             }
             last = Array(back)
             return next(at: now)
-        case .failed, .ruledOut: return next(at: now)
-        case .deadlinePassed: return nextDeadline.map { now >= $0 } == true ? next(at: now, afterSilence: true) : []
+        case .failed(let why): return next(after: why, at: now)
+        case .ruledOut: return next(at: now)
+        case .deadlinePassed:
+            guard let due = nextDeadline, now >= due else { return [] }
+            return next(after: "timed out", isPatient: true, at: now)
         }
     }
 
     /// What is sent to a primary: with a number of ours.
     var message: [UInt8] { Array([UInt8(id >> 8), UInt8(id & 0xff)] + octets[2...]) }
 
-    /// The next primary; after silence a datagram goes to the same one again, which a refusal would make no better.
-    private mutating func next(at now: Instant, afterSilence: Bool = false) -> [Output] {
-        position += isStream || afterSilence ? 1 : 2 - position % 2
-        return [.close] + ask(at: now)
+    /// The next primary; if it is `isPatient` a datagram goes to the same one again, which a refusal would make no
+    /// better.
+    private mutating func next(after silence: String? = nil, isPatient: Bool = false, at now: Instant) -> [Output] {
+        let server = primaries[position]
+        position += isStream || isPatient ? 1 : 2 - position % 2
+        return [.close, .over(server, silence: silence)] + ask(at: now)
     }
 
     private mutating func ask(at now: Instant) -> [Output] {
