@@ -16,10 +16,19 @@ struct BenchCommand: ParsableCommand {
     @Flag(name: .long, help: "Print records as JSON Lines, one object each.")
     var json = false
 
-    @Option(help: "Rounds of what takes milliseconds; a hundredth of it for what takes seconds.")
+    @Option(
+        help: """
+            Rounds of what takes milliseconds; a twentieth of it for what takes seconds, and at most a third of it for \
+            the latency of dnsproxy, until it is decided.
+            """)
     var rounds = 200
 
-    @Option(name: .customLong("row"), help: "Of dnsproxy: measure this alone; may be repeated.  [default: all]")
+    @Option(
+        name: .customLong("row"),
+        help: """
+            Of dnsproxy: measure this alone; may be repeated. A number of queries a second takes five to nine minutes. \
+             [default: all]
+            """)
     var rows: [ProxyRow] = []
 
     @Option(help: "How long dnsproxy-long takes.")
@@ -126,6 +135,8 @@ struct Bench {
 
     /// Rounds of what takes seconds.
     var fewRounds: Int { max(rounds / 20, 3) }
+    /// Rounds of what takes seconds and is so noisy that it takes many: at most.
+    var mostTurns: Int { max(rounds / 3, 6) }
 
     private static func line(_ row: BenchRow) -> String {
         func padded(_ text: String, _ width: Int) -> String {

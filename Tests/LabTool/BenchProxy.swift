@@ -25,7 +25,7 @@ extension Bench {
         var load: (Int) throws -> ProxyLoad
     }
 
-    private static let turns = 5
+    static let turns = 5
 
     mutating func measureProxy() throws {
         let site = try ProxySite()

@@ -7,10 +7,14 @@
 //
 // From turn to turn one and the same server differs by a tenth, and by more on a busy machine; two servers differ by
 // less. So the turns are short and many, the ratios are those of turns side by side, with how sure they are
-// (PairedRatios), and the proxy stands beside itself: what that ratio says is the noise. There are more turns until the
-// noise is small, whatever the ratio to the peers is by then. All servers have their turn in one capture, for tcpdump
-// takes a while to start. How sure a ratio is holds for the servers that were started for it: from one run of the bench
-// to the next it has been seen to differ by more than that.
+// (PairedRatios), and the proxy stands beside itself: what that ratio says is the noise. All servers have their turn in
+// one capture, for tcpdump takes a while to start.
+//
+// A server that is started anew is another one, by where its memory lies and by what it shares the processor's caches
+// with: what is said of servers that go on running holds for them alone. So all are started anew for each turn, which
+// takes a third of it, and no turn knows of another. Turns of the same servers would have to count as one, and in the
+// same time all would be less sure. There are turns until it is decided whether the target is met, or as many as were
+// asked for.
 //
 // The target is met where it is not sure that the proxy takes longer than the best of its peers, and sure that it does
 // not take a tenth longer: on a machine that is too noisy to tell it is missed. So it is on one that does something
@@ -25,18 +29,10 @@ private struct ProxyTurns {
     var name: String
     var turns: [ProxyFigure]
 
-    /// By the stamps, and as dnsperf sees it, turn by turn.
-    var latencies: [Double] { turns.map(\.latency.inTenths) }
-    var seen: [Double] { turns.map(\.seen.inTenths) }
-
     var middle: ProxyFigure { ProxyFigure(medianOf: turns) }
 }
 
 extension Bench {
-    /// Turns of half a second: how many are added at a time, and how many there are at most.
-    private static let someTurns = 12, mostTurns = 72
-    /// How far the proxy beside itself may seem to differ, from the least ratio to the greatest.
-    private static let noise = 1.15
     /// What an echo's 99 of 100 stay below, in microseconds, on a machine that does nothing else.
     private static let busy = 1000.0
     /// The ratio to the best peer that is surely not reached.
@@ -53,18 +49,24 @@ extension Bench {
         }
         let options = "-q 1000 -c 4 -t \(ProxyLatency.patience) -Q \(rate)"
         let kinds = [ProxySite.Kind.own, .twin, .echo, .knotd, .nsd, .unbound, .dnsdist]
-        let contestants = try kinds.map { kind in
-            Contestant(name: kind.rawValue, server: try site.server(kind)) { turn in
-                ProxyLoad("rate\(rate)-\(turn % parts)", "-n 1 \(options)", hasLatency: true)
-            }
-        }
         var watched = kinds.map { ProxyTurns(name: $0.rawValue, turns: []) }
-        repeat {
-            for turn in 0..<Self.someTurns {
-                for (index, figure) in try watch(turn, contestants).enumerated() { watched[index].turns.append(figure) }
+        var costs = kinds.map { _ in [ProxyFigure]() }
+        for turn in 0..<mostTurns {
+            site.endServers()
+            // In any order: what those before it have left is the memory that a server gets.
+            for kind in kinds.shuffled() { _ = try site.server(kind) }
+            let load = ProxyLoad("rate\(rate)-\(turn % parts)", "-n 1 \(options)", hasLatency: true)
+            let figures = try watch(kinds.map { try contestant($0, site, load) })
+            for (index, figure) in figures.enumerated() { watched[index].turns.append(figure) }
+            // The turns in which nobody looks on.
+            if turn < Self.turns {
+                let load = ProxyLoad("known", "-l 2 \(options)")
+                let figures = try take(1, kinds.map { try contestant($0, site, load) })
+                for index in kinds.indices { costs[index] += figures[index] }
             }
-        } while !Self.isQuiet(watched) && watched[0].turns.count < Self.mostTurns
-        var figures = try race(kinds.map { try contestant($0, site, ProxyLoad("known", "-l 2 \(options)")) })
+            if PairedRatios.looks(of: mostTurns).contains(turn + 1), Self.isDecided(watched) { break }
+        }
+        var figures = zip(kinds, costs).map { (name: $0.rawValue, figure: ProxyFigure(medianOf: $1)) }
         // What is lost or wrong counts in either.
         for (index, turns) in watched.enumerated() {
             figures[index].figure.lost += turns.middle.lost
@@ -75,11 +77,11 @@ extension Bench {
     }
 
     /// A turn of each, in any order, in one capture.
-    private func watch(_ turn: Int, _ contestants: [Contestant]) throws -> [ProxyFigure] {
+    private func watch(_ contestants: [Contestant]) throws -> [ProxyFigure] {
         var figures: [Int: ProxyFigure] = [:]
         let capture = try ProxyCapture()
         for index in contestants.indices.shuffled() {
-            figures[index] = try contestants[index].load(turn).run(on: contestants[index].server)
+            figures[index] = try contestants[index].load(0).run(on: contestants[index].server)
         }
         let tally = try capture.finish()
         return try contestants.indices.compactMap { index in
@@ -92,10 +94,17 @@ extension Bench {
         }
     }
 
-    /// Whether what is the same hardly seems to differ, and that not because all wait for the same.
-    private static func isQuiet(_ watched: [ProxyTurns]) -> Bool {
-        let ratios = PairedRatios(watched[0].latencies, to: watched[1].latencies)
-        return ratios.high <= ratios.low * noise && !isBusy(watched)
+    /// Whether more turns would change nothing: not where all wait for the same.
+    private static func isDecided(_ watched: [ProxyTurns]) -> Bool {
+        !isBusy(watched) && ratios(watched[0], watched.dropFirst(3), by: \.latency).decides(longest)
+    }
+
+    /// The ratios to the best of some peers.
+    private static func ratios(
+        _ own: ProxyTurns, _ peers: some Sequence<ProxyTurns>, by latency: (ProxyFigure) -> ProxyLatency
+    ) -> PairedRatios {
+        func times(_ who: ProxyTurns) -> [Double] { who.turns.map { latency($0).inTenths } }
+        return PairedRatios(times(own), toBestOf: peers.map(times))
     }
 
     /// Whether even the echo waits for a processor that others have.
@@ -104,15 +113,15 @@ extension Bench {
     /// The first three are the proxy, itself once more, and the echo; the others are its peers.
     private mutating func reportLatency(_ rate: Int, _ watched: [ProxyTurns]) throws {
         let own = watched[0], peers = Array(watched.dropFirst(3))
-        let ratios = PairedRatios(own.latencies, toBestOf: peers.map(\.latencies))
+        let ratios = Self.ratios(own, peers, by: \.latency)
         let isMet =
             !Self.isBusy(watched) && ratios.low <= 1 && ratios.high <= Self.longest
-            && PairedRatios(own.seen, toBestOf: peers.map(\.seen)).low <= 1
+            && Self.ratios(own, peers, by: \.seen).low <= 1
         try addLatency("  99 of 100 take at most", rate, own, beside: peers, by: \.latency, isMet)
         for peer in peers { try addLatency("    beside \(peer.name)", rate, own, beside: [peer], by: \.latency) }
         try addLatency("  the same as dnsperf sees it", rate, own, beside: peers, by: \.seen)
         let twin = watched[1].middle.latency, echo = watched[2].middle.latency
-        let noise = PairedRatios(own.latencies, to: watched[1].latencies)
+        let noise = Self.ratios(own, [watched[1]], by: \.latency)
         try add(
             BenchRow(
                 what: "  the noise, of \(own.turns.count) turns: beside itself", median: "\(twin.inTenths.figure) us",
@@ -147,8 +156,7 @@ extension Bench {
         _ what: String, _ rate: Int, _ own: ProxyTurns, beside peers: [ProxyTurns],
         by latency: (ProxyFigure) -> ProxyLatency, _ isMet: Bool? = nil
     ) throws {
-        func times(_ peer: ProxyTurns) -> [Double] { peer.turns.map { latency($0).inTenths } }
-        let ratios = PairedRatios(times(own), toBestOf: peers.map(times))
+        let ratios = Self.ratios(own, peers, by: latency)
         let figure = latency(own.middle).inTenths, best = Self.best(of: peers) { latency($0).inTenths }
         try add(
             BenchRow(

@@ -62,8 +62,14 @@ final class ProxySite {
 
     /// Ends all that runs.
     func stop() {
-        for server in running.values { server.process.stop() }
+        endServers()
         upstream.stop()
+    }
+
+    /// Ends all servers but the one upstream; whoever is wanted again is started anew.
+    func endServers() {
+        for server in running.values { server.process.stop() }
+        running = [:]
     }
 
     /// The running server of a kind; it knows all names.
