@@ -197,7 +197,7 @@ extension ProxyOptions {
     }
 
     private static func read(_ file: String) throws -> [UInt8] {
-        do { return try TextFile.read(file) } catch { throw Failure(.usage, "\(error)") }
+        do { return try TextFile.read(file, limit: TextFile.dataLimit) } catch { throw Failure(.usage, "\(error)") }
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.
@@ -271,7 +271,8 @@ enum Setting {
         guard let file = words.last, words.count <= 2 else { throw ValidationError("'\(text)' is no zone: \(form)") }
         let name = try checked { () throws(SettingError) in words.count == 2 ? try DomainName(setting: words[0]) : nil }
         do {
-            return ZoneSource(file: file, content: try ZoneContent(TextFile.read(file), name: name))
+            let text = try TextFile.read(file, limit: TextFile.dataLimit)
+            return ZoneSource(file: file, content: try ZoneContent(text, name: name))
         } catch let error as ZoneTextError {
             throw ValidationError("\(file):\(error.line): \(error.reason)")
         } catch {

@@ -40,7 +40,7 @@ extension ProxyOptions {
 
     /// What is said of the first line of a hosts file that is not all of use.
     private func oddLine(_ file: String, _ own: LocalData) -> String? {
-        guard let text = try? TextFile.read(file) else { return nil }
+        guard let text = try? TextFile.read(file, limit: TextFile.dataLimit) else { return nil }
         func alias(_ line: HostsFile.Line) -> String? {
             line.names.first { HostsFile.name($0).map(own.isAlias) == true }.map { "'\($0)' has a CNAME" }
         }
@@ -53,7 +53,7 @@ extension ProxyOptions {
     private func unreachableZones(_ own: LocalData) -> [String] {
         let zones = authority.map { ($0.name, $0.records) } + zone.map { ($0.name, $0.content.records) }
         var own = own
-        for file in hosts { own.addHosts((try? TextFile.read(file)) ?? [], ttl: 0) }
+        for file in hosts { own.addHosts((try? TextFile.read(file, limit: TextFile.dataLimit)) ?? [], ttl: 0) }
         let aliases = AliasTable(alias, at: Clock.now)
         func hasAddress(_ server: DomainName) -> Bool {
             aliases.alias(of: server) != nil
@@ -71,7 +71,7 @@ extension ProxyOptions {
 
     /// What is said of the first line of a hosts file that is about an alias, which has the addresses of another name.
     private func hiddenLine(_ file: String) -> String? {
-        guard !alias.isEmpty, let text = try? TextFile.read(file) else { return nil }
+        guard !alias.isEmpty, let text = try? TextFile.read(file, limit: TextFile.dataLimit) else { return nil }
         let aliases = AliasTable(alias, at: Clock.now)
         let hidden = HostsFile.lines(text).compactMap { line in
             line.names.first { DomainName($0).map { aliases.alias(of: $0) != nil } == true }.map { (line.number, $0) }

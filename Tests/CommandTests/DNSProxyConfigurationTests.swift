@@ -133,6 +133,14 @@ struct DNSProxyConfigurationTests {
         #expect(["good", "x.x", "d"].map(has) == [true, false, false])
     }
 
+    @Test func `a list of a hundred thousand names that are not wanted is read in no time`() throws {
+        let folder = TemporaryFolder(inMemory: true)
+        let list = (0..<100_000).map { "0.0.0.0 advertisement\($0).a.test\n" }.joined()
+        try TextFile.replace("\(folder.path)/list", with: Array(list.utf8))
+        let words = [Executables.path("qure-dnsproxy"), "run", "--check-config", "--hosts", "\(folder.path)/list"]
+        #expect(list.utf8.count > 3 << 20 && RunningTool(words).finish(within: .seconds(10)) == ToolResult(0))
+    }
+
     @Test func `a zone that nobody can be led to is told`() throws {
         let zone = "authority a.test ns=ns1.a.test,ns2.a.test,ns.b.test\nauthority c.test ns=ns1.a.test\n"
         let (result, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n")

@@ -26,6 +26,22 @@ import Testing
         RelayBench.told(outputs).first?.answers.map(\.description)
     }
 
+    // MARK: Hosts files
+
+    @Test func `an address is called by the first name that a hosts file has for it`() throws {
+        var local = LocalData()
+        let text = "127.0.0.1 localhost me\n127.0.0.1 ad.test\n0.0.0.0 ad1.test\n:: ad1.test\n192.0.2.1 a.test\n"
+        local.addHosts(Array(text.utf8), ttl: 60)
+        func names(of address: String) throws -> [String]? {
+            let question = DNSQuestion(try #require(IPAddress(address)).reverseName, .ptr)
+            return local.answer(question)?.answers.compactMap { $0.data.target?.description }
+        }
+        #expect(try names(of: "127.0.0.1") == ["localhost."] && names(of: "192.0.2.1") == ["a.test."])
+        #expect(try names(of: "0.0.0.0") == nil && names(of: "::") == nil, "no host has them")
+        let name = try #require(DomainName("ad1.test"))
+        #expect([.a, .aaaa].allSatisfy { local.answer(DNSQuestion(name, $0))?.answers.count == 1 })
+    }
+
     // MARK: Wildcards
 
     @Test func `a wildcard stands for the names below that have no records`() throws {

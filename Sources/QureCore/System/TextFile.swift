@@ -4,11 +4,13 @@ import Glibc
 
 /// Reading and writing small files whole.
 package enum TextFile {
-    /// The largest file that `read` takes.
+    /// The largest file that `read` takes unless it is told otherwise.
     package static let limit = 1 << 20
+    /// The largest file of data: lists of names that a site does not want are of some megabytes.
+    package static let dataLimit = 16 << 20
 
     /// The bytes of the file at `path`; a file larger than `limit` is refused (EFBIG).
-    package static func read(_ path: String) throws(SystemError) -> [UInt8] {
+    package static func read(_ path: String, limit: Int = limit) throws(SystemError) -> [UInt8] {
         let file = FileDescriptor(owning: try check("open", path) { unsafe open(path, O_RDONLY | O_CLOEXEC) })
         let number = file.number
         var content: [UInt8] = []

@@ -55,6 +55,9 @@ package enum IPAddress: Hashable, Comparable, Sendable, LosslessStringConvertibl
         }
     }
 
+    /// Whether it is no host's: `0.0.0.0` or `::`.
+    package var isUnspecified: Bool { self == .v4(.unspecified) || self == .v6(.unspecified) }
+
     /// Whether it names a group of hosts.
     package var isMulticast: Bool {
         switch self {

@@ -183,14 +183,17 @@ extension LocalData.Answer {
 extension LocalData {
     /// Adds what a hosts file says; what is no name is left out (`HostsFile.Line.oddity`), and so is what has a CNAME:
     /// in a zone of addresses, that of each may lead to another zone (RFC 2317). The first name is what the address is
-    /// called in turn.
+    /// called in turn, that of the first line with the address. Of a list of names to be refused all lines have the same
+    /// one: as many names for it would be more than an answer has room for.
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) {
         func addUnlessAlias(_ record: DNSRecord) { if !isAlias(record.name) { add(record) } }
+        var called: Set<IPAddress> = []
         for line in HostsFile.lines(text) {
             guard let address = line.address else { continue }
             let names = line.names.compactMap { HostsFile.name($0) }
             for name in names { addUnlessAlias(DNSRecord(name, ttl: ttl, .address(address))) }
             guard let first = names.first, let data = RecordData.name(.ptr, first) else { continue }
+            guard !address.isUnspecified, called.insert(address).inserted else { continue }
             addUnlessAlias(DNSRecord(address.reverseName, ttl: ttl, data))
         }
     }
