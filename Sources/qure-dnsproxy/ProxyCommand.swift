@@ -141,5 +141,7 @@ struct Flush: ParsableCommand {
         guard DomainName(name) != nil else { throw ValidationError("'\(name)' is not a domain name") }
     }
 
-    func run() throws { try asking.show("flush \(DomainName(name)?.description ?? name)") }
+    func run() throws {
+        try asking.show("flush \(DomainName(name)?.description ?? name)" + (asking.common.json ? " json" : ""))
+    }
 }

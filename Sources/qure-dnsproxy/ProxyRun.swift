@@ -150,10 +150,14 @@ final class ProxyRun {
                 let client = IPAddress(words.count > 3 ? words[3] : "127.0.0.1")
             else { return ["error not a question"] }
             return collect { .explain(DNSQuestion(name, type), client: client, $0) }.first ?? []
-        case "flush" where words.count == 2:
+        case "flush" where words.count >= 2:
             guard let name = DomainName(words[1]) else { return ["error not a name"] }
             let count = collect { .flush(name, $0) }.reduce(0, +)
-            return ["flushed \(name) \(count)"]
+            let fields: [(name: String, value: JSONValue)] = [
+                ("record", .string("flushed")), ("name", .string("\(name)")), ("answers", .integer(Int64(count))),
+            ]
+            let line = RecordWriter(json: words.count > 2).line(Record("flushed \(name) \(count)", fields))
+            return [String(decoding: line.dropLast(), as: UTF8.self)]
         default: return ["error not a request"]
         }
     }

@@ -328,6 +328,8 @@ struct DNSProxyChangeTests {
         #expect(elsewhere.status == 64 && elsewhere.errors.contains("-i (interface) has no meaning here: --socket"))
         let flushed = proxy.tell("flush", "z.test")
         #expect(flushed.output.hasPrefix("flushed z.test. ") && flushed.output != "flushed z.test. 0\n")
+        let again = proxy.tell("flush", "--json", "nowhere.test").output
+        #expect(again == "{\"record\":\"flushed\",\"name\":\"nowhere.test.\",\"answers\":0}\n", "\(again)")
         kill(proxy.process.pid, SIGUSR1)
         #expect(eventually { proxy.process.errors.contains("queries_udp=") })
         #expect(proxy.process.output.contains("query 127.0.0.1 www.z.test. A udp asked\n"))
