@@ -101,6 +101,10 @@ extension DNSEndpoint {
             throw SettingError(
                 "'\(text)' is not an address; write it like 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53")
         }
+        // Sockets of the proxy have no interface, without which the kernel takes no such address.
+        guard endpoint.interface == nil, !endpoint.address.isLinkLocalV6 else {
+            throw SettingError("'\(text)' is good on one link alone; write an address that is good on all of them")
+        }
         // Of an IPv4 address there is one form that others can be compared with.
         self = DNSEndpoint(endpoint.address.unmapped, port: number)
     }
@@ -225,6 +229,9 @@ extension RelayConfiguration.Forward {
         let sides = try SettingWords.sides(of: text, "DOMAIN=ADDR, as in 'example.com=192.0.2.1'")
         var words = try SettingWords(text)
         self.init(try DomainName(setting: sides.left), try DNSEndpoint.list(setting: sides.right))
+        guard !domain.isWildcard else {
+            throw SettingError("'\(sides.left)': a domain has all names below it, write it without '*.'")
+        }
         isPublic = try words.takeAnswer("public")
         guard !isPublic || !domain.isRoot else {
             throw SettingError("'\(text)': what is public is a domain that is delegated to here, not the root")

@@ -15,6 +15,7 @@ package struct ZoneFile: Sendable {
     /// `$TTL`, or what the SOA says for want of it.
     private var defaultTTL: UInt32?
     private var lastTTL: UInt32?
+    private var hasComment = false
 
     /// Reads a whole file; names without a dot at the end are relative to `origin` until the file says something else.
     package init(
@@ -37,6 +38,7 @@ package struct ZoneFile: Sendable {
             }
             if lines.count < records.count { lines.append(line) }
         }
+        hasComment = words.hasComment
     }
 
     /// One record, as it stands in a line of a zone file: `www.example. 60 IN A 192.0.2.1`. Names are relative to
@@ -45,11 +47,14 @@ package struct ZoneFile: Sendable {
         _ line: String, origin: DomainName = .root, ttl: UInt32? = nil
     ) throws(ZoneTextError) -> DNSRecord {
         let text = ttl.map { "$TTL \($0)\n" } ?? ""
-        let records: [DNSRecord]
-        do {
-            records = try ZoneFile((text + line).utf8, origin: origin).records
-        } catch {
+        let file: ZoneFile
+        do { file = try ZoneFile((text + line).utf8, origin: origin) } catch {
             throw ZoneTextError(line: 1, error.reason)
+        }
+        let records = file.records
+        // Whoever writes TXT v=DKIM1; k=rsa means all of it.
+        guard !file.hasComment else {
+            throw ZoneTextError(line: 1, "what is behind ';' would be a comment: put the text in quotes")
         }
         guard records.count == 1, !line.utf8.contains(UInt8(ascii: "\n")) else {
             throw ZoneTextError(line: 1, "one record is wanted")

@@ -46,6 +46,8 @@ package struct ZoneText: Sendable {
     private var depth = 0
     /// The line that the reader stands in, counted from 1.
     package private(set) var line: Int
+    /// Whether there was a comment in what has been read.
+    package private(set) var hasComment = false
 
     /// A reader before the first word of `text`, whose first line is number `line`.
     package init(_ text: some Collection<UInt8>, dialect: Dialect = .zoneFile, line: Int = 1) {
@@ -98,6 +100,7 @@ package struct ZoneText: Sendable {
                 guard depth > 0 else { return nil }
                 passNewline()
             } else if dialect == .zoneFile, octet == UInt8(ascii: ";") {
+                hasComment = true
                 while let octet = current, octet != Self.newline { position += 1 }
             } else if dialect == .zoneFile, octet == UInt8(ascii: "(") {
                 position += 1
