@@ -129,6 +129,7 @@ struct DNSProxyConfigurationTests {
         let words = [
             ("nonsense a", "'nonsense' is not an address"), ("192.0.2.1", "no name follows the address '192.0.2.1'"),
             ("192.0.2.1 a b..c", "'b..c' is not a name of a host"), ("::1 *.x", "'*.x' is not a name of a host"),
+            ("::1 b\u{fc}ro", "'b\u{fc}ro' is not a name of a host"),
         ]
         for (line, oddity) in words { #expect(HostsFile.lines(Array(line.utf8)).first?.oddity == oddity) }
         var known = LocalData()

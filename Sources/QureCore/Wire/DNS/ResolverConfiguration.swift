@@ -75,9 +75,11 @@ package enum HostsFile {
         }
     }
 
-    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file.
+    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file, and who asks for a name
+    /// with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
     package static func name(_ word: String) -> DomainName? {
-        DomainName(word).flatMap { $0.isWildcard ? nil : $0 }
+        guard word.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
+        return DomainName(word).flatMap { $0.isWildcard ? nil : $0 }
     }
 
     /// The addresses of `host`, in any case, with or without a dot at the end.
