@@ -52,6 +52,12 @@ struct ZoneContentTests {
         for words in row.words { #expect(error.reason.contains(words), "\(error)") }
     }
 
+    @Test func `what is not followed is told`() throws {
+        let zone = try Self.read(Self.usual + "old DNAME example.org.\n", "example.com")
+        #expect(zone.records.count == 5 && zone.warnings.map(\.line) == [6])
+        #expect(zone.warnings.first?.reason.hasPrefix("'old.example.com.' has a DNAME, which is not followed") == true)
+    }
+
     @Test func `what is outside is left out with a warning, as BIND does`() throws {
         let zone = try Self.read(Self.usual + "other.org. A 192.0.2.7\nelse.org. A 192.0.2.8\n", "example.com")
         #expect(zone.records.count == 4 && zone.warnings.count == 1)

@@ -45,7 +45,12 @@ package struct ZoneContent: Equatable, Sendable {
         }
         guard rules.hasSOA else { throw rules.misplacedSOA(file.records[first], file.lines[first]) }
         records = kept
-        warnings = Self.warnings(beyond, name)
+        let renamed = zip(file.records, file.lines).first { $0.0.type == .dname }.map { record, line in
+            ZoneTextError(
+                line: line,
+                "'\(record.name)' has a DNAME, which is not followed: to the names below it, it means nothing here")
+        }
+        warnings = Self.warnings(beyond, name) + [renamed].compactMap { $0 }
     }
 
     private static func warnings(_ beyond: [(line: Int, name: DomainName)], _ zone: DomainName) -> [ZoneTextError] {
