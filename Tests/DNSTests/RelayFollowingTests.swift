@@ -82,6 +82,31 @@ import Testing
         #expect(answers(bench.ask("blog.lan"))?.last == "cloud.example. 30 IN A 192.0.2.1", "known by now")
     }
 
+    @Test func `a local name that a view or an alias has is told as they say, also behind a local alias`() throws {
+        var bench = try Self.bench(
+            [
+                "nas.lan. 60 A 192.0.2.30", "to.lan. 60 CNAME by.lan.", "by.lan. 60 CNAME nas.lan.",
+                "cloud.lan. 60 A 192.0.2.9", "c.lan. 60 CNAME cloud.lan.", "back.lan. 60 CNAME round.lan.",
+            ],
+            views: ["10.1.0.0/16 nas.lan A 10.1.0.5", "10.1.0.0/16 round.lan CNAME back.lan."],
+            aliases: ["cloud.lan=dyn.test"])
+        var inside = RelayBench.client
+        inside.address = try #require(IPAddress("10.1.2.3"))
+        let way = ["to.lan. 60 IN CNAME by.lan.", "by.lan. 60 IN CNAME nas.lan."]
+        #expect(answers(bench.ask("to.lan", by: inside)) == way + ["nas.lan. 60 IN A 10.1.0.5"])
+        #expect(answers(bench.ask("to.lan", by: inside, flags: [])) == way + ["nas.lan. 60 IN A 10.1.0.5"])
+        #expect(answers(bench.ask("to.lan")) == way + ["nas.lan. 60 IN A 192.0.2.30"])
+        #expect(answers(bench.ask("to.lan", .cname, by: inside)) == [way[0]])
+        #expect(RelayBench.told(bench.ask("back.lan", by: inside)).first?.responseCode == .serverFailure, "a circle")
+        let asked = bench.ask("c.lan", by: RelayBench.stranger, flags: [])
+        let told = try bench.answer(about("dyn.test", asked), ["dyn.test. 30 A 192.0.2.1"])
+        #expect(answers(told) == ["c.lan. 60 IN CNAME cloud.lan.", "cloud.lan. 30 IN A 192.0.2.1"])
+        var random = bench.random
+        let question = DNSQuestion(try #require(DomainName("to.lan")), .a)
+        let steps = bench.relay.explain(question, for: inside.address, at: bench.now, using: &random)
+        #expect(steps.contains("view of 10.1.0.0/16: has the name") && steps.last == "verdict: NOERROR with 1 record")
+    }
+
     /// A primary whose zone leads to a name that it does not know, or knows from outside.
     @Test(arguments: ["example=192.0.2.54", "example=192.0.2.54 public=yes", "other=192.0.2.54"])
     func `an alias of others leads to one of ours`(_ forward: String) throws {

@@ -47,6 +47,7 @@ extension Relay {
         }
         if let local = configuration.local.answer(question) {
             let zone = configuration.local.zone(of: question.name)
+            let local = upToPreferred(local, question, for: audience)
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")
             return steps + explain(local, of: question, after: count, client, at: now, using: &random)
         }
@@ -97,7 +98,9 @@ extension Relay {
         using random: inout some RandomNumberGenerator
     ) -> [String] {
         let audience = configuration.audiences.audience(of: client)
-        guard let target = local.unresolved, Audiences.isLocal(audience) else {
+        guard let target = local.unresolved,
+            Audiences.isLocal(audience) || isPreferred(DNSQuestion(target, question.type), for: audience)
+        else {
             return answerAtOnce(question, client, audience, at: now, using: &random)
         }
         guard !local.answers.isEmpty else {

@@ -1,7 +1,8 @@
 // What a relay does where an alias (CNAME) leads from a name of ours to one that others know, or from one that others
 // know to one of ours: a view, an alias of the configuration, a local record. Who may ask for everything is told where
 // the chain ends, whoever knows of its parts; the last part is a question like any other, and the way to it stands
-// before its answer. Strangers are told of a public domain what its authority would say (RelayAuthority.swift).
+// before its answer. Strangers are told of a public domain what its authority would say (RelayAuthority.swift). What a
+// view or an alias of the configuration says of a name counts for everybody who is led to it by a local record.
 
 extension Relay {
     /// Goes on with the name that a chain of aliases leads to.
@@ -33,6 +34,26 @@ extension Relay {
         records.removeSubrange((rest ?? records.endIndex)...)
         if configuration.publicDomain(of: question.name) == nil { boundTTL(of: &records) }
         return (records, target)
+    }
+
+    /// What is known here of a question, as far as no alias in it leads to a name that a view has, or an alias of the
+    /// configuration: these come before it.
+    func upToPreferred(_ local: LocalData.Answer, _ question: DNSQuestion, for audience: UInt8) -> LocalData.Answer {
+        guard ![.cname, .any].contains(question.type) else { return local }
+        for (index, record) in local.answers.enumerated() where record.type == .cname {
+            guard let target = record.data.target, isPreferred(DNSQuestion(target, question.type), for: audience) else {
+                continue
+            }
+            return LocalData.Answer(
+                answers: Array(local.answers[...index]), isAuthoritative: local.isAuthoritative, unresolved: target)
+        }
+        return local
+    }
+
+    /// Whether a view, or an alias of the configuration, has a name.
+    func isPreferred(_ question: DNSQuestion, for audience: UInt8) -> Bool {
+        question.isForAddress && aliases.alias(of: question.name) != nil
+            || configuration.audiences.view(of: audience)?.records.answer(question) != nil
     }
 
     /// Whether we answer this ourselves.

@@ -43,6 +43,7 @@ extension Relay {
             return resolveAlias(index, waiter, at: now, time: time, using: &random)
         }
         if let local = configuration.local.answer(question) {
+            let local = upToPreferred(local, question, for: waiter.audience)
             return giveOrFollow(local, waiter, at: now, time: time, using: &random)
         }
         if !waiter.wantsRecursion {
@@ -155,7 +156,9 @@ extension Relay {
         _ local: LocalData.Answer, _ waiter: Waiter, at now: Instant, time: UInt64,
         using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard waiter.wantsRecursion, let target = local.unresolved else { return give(local, to: waiter, at: now) }
+        guard let target = local.unresolved,
+            waiter.wantsRecursion || isPreferred(DNSQuestion(target, waiter.question.type), for: waiter.audience)
+        else { return give(local, to: waiter, at: now) }
         guard local.answers.isEmpty else {
             return follow(local.answers, to: target, waiter, at: now, time: time, using: &random)
         }
