@@ -309,6 +309,19 @@ struct RelayAuthorityTests {
         #expect(bench.relay.waiting.isEmpty)
     }
 
+    @Test func `a new round is for what is due, not for what an earlier one has asked for`() throws {
+        var bench = try Self.bench()
+        let start = bench.step(.deadlinePassed)
+        let soa = ["dyn.test. 60 SOA a. b. 9 2 3 4 60"]
+        let addresses = Self.asked(try bench.answer([start[0]], authority: soa))
+        _ = try bench.answer([addresses[0]], ["dyn.test. 1 A 192.0.2.1"])
+        _ = try bench.answer([addresses[1]], authority: soa)
+        bench.now += .seconds(1)
+        let next = Self.asked(bench.ask("c.example"))
+        #expect(next.count == 2 && bench.relay.rounds.count == 1)
+        #expect(RelayBench.asked(try bench.answer([next[0]], authority: soa)).map(\.message.question?.type) == [.a])
+    }
+
     @Test func `of two sets the one that is known better is asked for again, too`() throws {
         var bench = try Self.bench()
         let start = bench.step(.deadlinePassed)
