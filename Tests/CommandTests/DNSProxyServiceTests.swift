@@ -110,6 +110,9 @@ struct DNSProxyServiceTests {
         #expect(proxy.ask("www.z.test", "A").status == "NOERROR")
         #expect(proxy.ask("+tcp", "www.z.test", "MX").status == "NOERROR")
         #expect(proxy.ask("+tcp", "is.there", "A").status == "NOERROR")
+        let question = DNSQuestion(try #require(DomainName("is.there")), .a)
+        let client = try RawClient(port: proxy.port, isStream: false)
+        client.send(DNSMessage(id: 1, flags: .response, questions: [question]).encoded())
         #expect(proxy.ask("nowhere.test", "A").status == "SERVFAIL", "there is no upstream")
         #expect(proxy.ask("+opcode=NOTIFY", "z.test", "SOA").status == "REFUSED", "which is no query")
         let ways = [
