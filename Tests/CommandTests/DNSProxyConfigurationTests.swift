@@ -168,6 +168,15 @@ struct DNSProxyConfigurationTests {
         let (result, folder) = try Self.check("\(own)hosts FOLDER/plain.hosts\nzone e.test FOLDER/signed.zone\n")
         let line = "\(folder.path)/plain.hosts:2: 'a.test' has a CNAME; leaving it out"
         #expect(result == ToolResult(0, errors: "qure-dnsproxy: \(line)\n"), "\(result)")
+        var known = LocalData()
+        for text in own.split(separator: "\n") { known.add(try DNSRecord(setting: String(text.dropFirst(7)))) }
+        known.addHosts(Array("192.0.2.1 A.test b.test\n192.0.2.2 c.test\n".utf8), ttl: 60)
+        func types(_ name: String, _ type: RecordType) throws -> [RecordType]? {
+            known.answer(DNSQuestion(try #require(DomainName(name)), type))?.answers.map(\.type)
+        }
+        #expect(try types("a.test", .a) == [.cname] && types("b.test", .a) == [.a])
+        #expect(try types("1.2.0.192.in-addr.arpa", .ptr) == [.cname])
+        #expect(try types("2.2.0.192.in-addr.arpa", .ptr) == [.ptr])
         let (both, _) = try Self.check("zone a.test FOLDER/plain.zone\nrecord ns.a.test CNAME b.test.\n")
         #expect(both.status == 64 && both.errors.contains("'ns.a.test.' has a CNAME and other records"), "\(both)")
     }
