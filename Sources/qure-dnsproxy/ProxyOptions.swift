@@ -183,6 +183,7 @@ extension ProxyOptions {
         for zone in authority { _ = own.addZone(zone.records) }
         for record in record { own.add(record) }
         for zone in zone { _ = own.addZone(zone.content.records) }
+        for alias in alias { own.addNamesAbove(alias.name) }
         return own
     }
 

@@ -42,6 +42,20 @@ package struct LocalData: Equatable, Sendable {
         guard nodes[record.name]?.contains(where: { $0.data == record.data }) != true else { return }
         nodes[record.name, default: []].append(record)
         hasWildcards = hasWildcards || record.name.isWildcard
+        addNamesAbove(record.name)
+    }
+
+    /// In a zone of ours, names that have nothing but names below them exist, too (RFC 8020).
+    package mutating func addNamesAbove(_ name: DomainName) {
+        if let apex = zone(of: name)?.name { addNamesAbove(name, upTo: apex) }
+    }
+
+    private mutating func addNamesAbove(_ name: DomainName, upTo apex: DomainName) {
+        var above = name
+        while above != apex, let parent = above.parent {
+            above = parent
+            nodes[above] = nodes[above] ?? []
+        }
     }
 
     /// Adds the records of another one.
@@ -60,15 +74,9 @@ package struct LocalData: Equatable, Sendable {
     package mutating func addZone(_ records: [DNSRecord]) -> DomainName? {
         guard let soa = records.first(where: { $0.type == .soa }) else { return nil }
         zones[soa.name] = soa
-        for record in records where record.name.isWithin(soa.name) {
-            add(record)
-            // Names that have nothing but names below them exist, too (RFC 8020).
-            var above = record.name
-            while above != soa.name, let parent = above.parent {
-                above = parent
-                nodes[above] = nodes[above] ?? []
-            }
-        }
+        for record in records where record.name.isWithin(soa.name) { add(record) }
+        // Of what was known before as well.
+        for name in nodes.keys where name.isWithin(soa.name) { addNamesAbove(name, upTo: soa.name) }
         return soa.name
     }
 
@@ -183,8 +191,8 @@ extension LocalData.Answer {
 extension LocalData {
     /// Adds what a hosts file says; what is no name is left out (`HostsFile.Line.oddity`), and so is what has a CNAME:
     /// in a zone of addresses, that of each may lead to another zone (RFC 2317). The first name is what the address is
-    /// called in turn, that of the first line with the address. Of a list of names to be refused all lines have the same
-    /// one: as many names for it would be more than an answer has room for.
+    /// called in turn, that of the first line with the address. Of a list of names to be refused all lines have the
+    /// same one: as many names for it would be more than an answer has room for.
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) {
         func addUnlessAlias(_ record: DNSRecord) { if !isAlias(record.name) { add(record) } }
         var called: Set<IPAddress> = []
