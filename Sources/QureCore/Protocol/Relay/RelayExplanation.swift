@@ -78,13 +78,15 @@ extension Relay {
             steps.append("recursion: not for a stranger; the answer is the primary's, with its authority")
             if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
         }
-        let query = Self.query(question).encoded()
-        if let age = cache.age(query, audience: audience, at: now) {
+        let queries = Self.commonQueries(question)
+        if let age = queries.compactMap({ cache.age($0, audience: audience, at: now) }).min() {
             return steps + ["verdict: what they answered \(age.text) ago"]
         }
         guard failures.isFailing(question, at: now) else {
             let limit = configuration.staleLimit
-            let hasOld = cache.stale(query, audience: audience, within: limit, ttl: 0, at: now) != nil
+            let hasOld = queries.contains {
+                cache.stale($0, audience: audience, within: limit, ttl: 0, at: now) != nil
+            }
             let rest = limit > .zero && hasOld ? ", or what they answered before, if they do not" : ""
             return steps + ["verdict: what they answer\(rest)"]
         }
@@ -146,6 +148,15 @@ extension Relay {
         case .lost: steps.append("verdict: SERVFAIL, for nobody can be asked")
         }
         return steps
+    }
+
+    /// The question as libraries put it, and dig: for each the answer is kept by itself.
+    private static func commonQueries(_ question: DNSQuestion) -> [[UInt8]] {
+        [nil, EDNS()].flatMap { edns in
+            [DNSMessage.Flags.recursionDesired, [.recursionDesired, .authenticated]].map { flags in
+                DNSMessage(id: 0, flags: flags, questions: [question], edns: edns).encoded()
+            }
+        }
     }
 
     private static func query(_ question: DNSQuestion) -> DNSMessage {
