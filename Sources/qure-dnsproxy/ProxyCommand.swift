@@ -39,7 +39,13 @@ struct Run: ParsableCommand {
         let relay = try options.relayConfiguration()
         var diagnostics = options.common.diagnostics("qure-dnsproxy")
         for warning in options.warnings { diagnostics.say(.warning, warning) }
-        if options.common.checkConfig { throw Failure(.yes, "") }
+        if options.common.checkConfig {
+            // Where the service manager passes sockets on, others are listened at.
+            do { try options.refuseOwnAddresses(at: options.addresses) } catch let error as ValidationError {
+                diagnostics.say(.warning, "\(error.message), unless the service manager passes other sockets on")
+            }
+            throw Failure(.yes, "")
+        }
         try ProxyRun(options, relay).run()
     }
 }

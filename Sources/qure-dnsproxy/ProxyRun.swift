@@ -12,6 +12,8 @@ final class ProxyRun {
     private let control: ControlDoor
     private var diagnostics: Diagnostics
     private let service = ServiceManager()
+    /// Whether the service manager has passed none on.
+    private let hasOwnSockets: Bool
     private var watchdog: Watchdog
 
     private enum Token { static let notices = 0, control = 1 }
@@ -33,7 +35,8 @@ final class ProxyRun {
         let count = options.workers
         var entrances: [Entrances] = []
         let adopted = try service.takeListeners()
-        if adopted.isEmpty { try options.refuseOwnAddresses(at: options.addresses) }
+        hasOwnSockets = adopted.isEmpty
+        if hasOwnSockets { try options.refuseOwnAddresses(at: options.addresses) }
         for _ in 0..<count {
             entrances.append(
                 try adopted.isEmpty
@@ -113,6 +116,7 @@ final class ProxyRun {
         do {
             guard let new = try ProxyCommand.reread() as? Run else { return }
             let relay = try new.options.relayConfiguration()
+            if hasOwnSockets { try new.options.refuseOwnAddresses(at: options.addresses) }
             let kept = keptOptions(new.options)
             if !kept.isEmpty {
                 let (names, isOne) = (kept.joined(separator: " and "), kept.count == 1)

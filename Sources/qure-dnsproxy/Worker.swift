@@ -280,7 +280,8 @@ final class Worker {
         case .silent(let server, let why):
             diagnostics.say(.warning, "\(server) does not answer: \(why)")
         case .heardAgain(let server, let time):
-            diagnostics.say(.notice, "\(server) answers again, after \(time.text)")
+            let seconds = Duration.seconds(time.milliseconds / 1000)
+            diagnostics.say(.notice, "\(server) answers again, after \(seconds.text)")
         case .loop(let question, nil):
             diagnostics.say(.warning, "\(question.name): a loop: aliases lead to each other, or updates to us")
         case .loop(let question, let server?):

@@ -93,13 +93,15 @@ import Testing
         var inside = RelayBench.client
         inside.address = try #require(IPAddress("10.1.2.3"))
         let way = ["to.lan. 60 IN CNAME by.lan.", "by.lan. 60 IN CNAME nas.lan."]
-        #expect(answers(bench.ask("to.lan", by: inside)) == way + ["nas.lan. 60 IN A 10.1.0.5"])
+        // The alias's target is asked for with the first of them.
+        let first = bench.ask("to.lan", by: inside)
+        #expect(answers(first) == way + ["nas.lan. 60 IN A 10.1.0.5"])
         #expect(answers(bench.ask("to.lan", by: inside, flags: [])) == way + ["nas.lan. 60 IN A 10.1.0.5"])
         #expect(answers(bench.ask("to.lan")) == way + ["nas.lan. 60 IN A 192.0.2.30"])
         #expect(answers(bench.ask("to.lan", .cname, by: inside)) == [way[0]])
         #expect(RelayBench.told(bench.ask("back.lan", by: inside)).first?.responseCode == .serverFailure, "a circle")
-        let asked = bench.ask("c.lan", by: RelayBench.stranger, flags: [])
-        let told = try bench.answer(about("dyn.test", asked), ["dyn.test. 30 A 192.0.2.1"])
+        #expect(RelayBench.told(bench.ask("c.lan", by: RelayBench.stranger, flags: [])).isEmpty, "it waits")
+        let told = try bench.answer(about("dyn.test", first), ["dyn.test. 30 A 192.0.2.1"])
         #expect(answers(told) == ["c.lan. 60 IN CNAME cloud.lan.", "cloud.lan. 30 IN A 192.0.2.1"])
         var random = bench.random
         let question = DNSQuestion(try #require(DomainName("to.lan")), .a)

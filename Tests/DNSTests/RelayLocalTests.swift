@@ -125,6 +125,24 @@ import Testing
         #expect(RelayBench.told(bench.ask("a.test", .ds)).first?.authorities.map(\.type) == [.soa])
     }
 
+    /// RFC 8020: else whoever asks for the names above first never comes to the one below.
+    @Test(arguments: [true, false])
+    func `in a zone of ours a name above one that exists does, too`(_ isZoneFirst: Bool) throws {
+        let zone = try Self.zone.map { try ZoneFile.record($0, ttl: 300) }
+        let record = try ZoneFile.record("x.y.a.test. A 192.0.2.8", ttl: 60)
+        let alias = try #require(DomainName("c.d.a.test"))
+        var bench = RelayBench {
+            if isZoneFirst { _ = $0.local.addZone(zone) }
+            $0.local.add(record)
+            if !isZoneFirst { _ = $0.local.addZone(zone) }
+            $0.local.addNamesAbove(alias)
+        }
+        for (name, code) in [("y", DNSResponseCode.noError), ("d", .noError), ("e", .nameError)] {
+            let message = RelayBench.told(bench.ask("\(name).a.test")).first
+            #expect(message?.responseCode == code && message?.answers == [], "\(name)")
+        }
+    }
+
     // MARK: Servers that say nothing
 
     private func said(_ outputs: [Relay.Output]) -> [Relay.Report] {
@@ -262,6 +280,11 @@ import Testing
         _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
         bench.now += .seconds(9)
         #expect(try explain("b.test").last == "verdict: what they answered 9s ago")
+        // As dig asks, and as libraries do.
+        let flags: DNSMessage.Flags = [.recursionDesired, .authenticated]
+        _ = try bench.answer(bench.ask("d.test", flags: flags), ["d.test. 60 A 192.0.2.1"])
+        _ = try bench.answer(bench.ask("e.test", edns: nil), ["e.test. 60 A 192.0.2.1"])
+        for name in ["d.test", "e.test"] { #expect(try explain(name).last == "verdict: what they answered 0s ago") }
         bench.now += .seconds(60)
         #expect(try explain("b.test").last == "verdict: what they answer, or what they answered before, if they do not")
         #expect(try explain("c.test").last == "verdict: what they answer")
