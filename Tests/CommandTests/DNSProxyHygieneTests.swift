@@ -58,15 +58,17 @@ struct DNSProxyHygieneTests {
         func answer() throws -> DNSMessage { try DNSMessage(#require(try client.receive())) }
         client.send(question)
         let query = try DNSMessage(upstream.receive())
-        let wrong = response(query, name, 0x0a00_0001)
+        // Made before the first is sent: the question is given up in the end, and a busy machine is slow.
+        let wrong = response(query, name, 0x0a00_0001).encoded()
+        let elsewhere = response(query, other, 0x0a00_0001).encoded()
         // From another port and another address, the number being right; another question; half of an answer.
         let strangers = try [ScriptedServer(), ScriptedServer(at: "127.0.0.9")]
         for number in 0..<count {
-            strangers[number % 2].send(wrong.encoded(), toPort: upstream.clientPort)
-            upstream.send(response(query, other, 0x0a00_0001).encoded())
+            strangers[number % 2].send(wrong, toPort: upstream.clientPort)
+            upstream.send(elsewhere)
             if number % 100 == 99 { #expect(eventually { upstream.hasBeenRead }) }
         }
-        upstream.send(Array(wrong.encoded().dropLast(2)))
+        upstream.send(Array(wrong.dropLast(2)))
         upstream.send(query.encoded())
         upstream.send([])
         upstream.send(response(query, name, 0xc000_0201).encoded())
@@ -80,10 +82,11 @@ struct DNSProxyHygieneTests {
         // Somebody guesses numbers: the question goes over a stream, and no datagram is believed any more.
         client.send(DNSMessage(id: 2, flags: .recursionDesired, questions: [DNSQuestion(other, .a)]).encoded())
         let guessed = try DNSMessage(upstream.receive())
+        var guess = response(guessed, other, 0x0a00_0001).encoded()
         for step in 1...count {
-            var guess = response(guessed, other, 0x0a00_0001)
-            guess.id &+= UInt16(step)
-            upstream.send(guess.encoded())
+            let id = guessed.id &+ UInt16(step)
+            (guess[0], guess[1]) = (UInt8(id >> 8), UInt8(truncatingIfNeeded: id))
+            upstream.send(guess)
         }
         let connection = try upstream.accept()
         let again = try DNSMessage(connection.receive())
