@@ -66,7 +66,8 @@ struct DNSProxyChangeTests {
             let delay = Clock.now - updated
             #expect(delay < .seconds(seconds), "\(delay.text) after the change to \(address)")
         }
-        #expect(proxy.number("notifications") == 2)
+        // A server repeats one that is not answered in its time, as on a busy machine.
+        #expect(proxy.number("notifications") ?? 0 >= 2)
         #expect(proxy.tell("status").output.contains("authority cloud.example.com. 127.0.0.1#\(middle) serial=3 "))
     }
 
