@@ -268,6 +268,15 @@ struct RelayTests {
         #expect(bench.step(.exchange(asked.exchange, .datagram(forged.encoded()))) == [])
         let told = try bench.answer(outputs, ["\(name) 60 A 192.0.2.1"])
         #expect(RelayBench.told(told).first?.answers.first?.description == "www.example.com. 60 IN A 192.0.2.1")
+        // The zone's name, which ends the question's, is written by a pointer to it.
+        let missing = bench.ask("Mail.example.com")
+        let question = try #require(RelayBench.asked(missing).first?.message.question)
+        let zone = try #require(question.name.parent), text = "300 SOA ns.\(zone) h.\(zone) 1 2 3 4 5"
+        #expect(zone.description != "example.com.", "as the bench draws them")
+        let reply = try bench.answer(missing, authority: ["\(zone) \(text)"], code: .nameError)
+        let soa = try #require(RelayBench.told(reply).first?.authorities.first)
+        #expect(soa.name.description == "example.com.")
+        #expect(soa.data.startOfAuthority?.primary.description == "ns.example.com.")
     }
 
     @Test func `private addresses are refused, if that is wanted`() throws {

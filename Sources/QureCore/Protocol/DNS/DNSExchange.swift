@@ -89,6 +89,8 @@ package struct DNSExchange: Sendable {
     /// Whether a datagram from the server's own address with another number than the question's is taken for a guess,
     /// of which more will come: one of them might be right, but none reaches a stream.
     private let watchesForForgers: Bool
+    /// How who asked writes the name that is asked in other letters here.
+    private let spelling: DomainName?
 
     private var state = State.idle
     private var position = 0
@@ -106,11 +108,12 @@ package struct DNSExchange: Sendable {
     /// When `deadlinePassed` is due; nil before the start, after the end, and where there is none.
     package private(set) var nextDeadline: Instant?
 
-    /// A message that has no ID yet. It must fit (`fits`).
+    /// A message that has no ID yet. It must fit (`fits`). `spelling`: the name of its question as the answer is to
+    /// have it, where the question is written in a random case.
     package init(
         _ message: DNSMessage, key: TSIGKey?, servers: [DNSEndpoint], timing: Timing = Timing(),
         usesStream: Bool = false, passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false,
-        cookies: [DNSEndpoint: DNSCookie] = [:]
+        cookies: [DNSEndpoint: DNSCookie] = [:], spelling: DomainName? = nil
     ) {
         precondition(timing.tries > 0 && timing.perTry > .zero, "an exchange without a try")
         self.message = message
@@ -121,6 +124,7 @@ package struct DNSExchange: Sendable {
         self.passesOver = passesOver
         self.watchesForForgers = watchesForForgers
         self.cookies = cookies
+        self.spelling = spelling
     }
 
     /// The message with its signature as it is sent to the present server, for showing it.
@@ -284,7 +288,7 @@ extension DNSExchange {
             return [.close] + openStream(prepare(time: time, using: &random))
         }
         if let outputs = judgeCookie(message, at: now, time: time, using: &random) { return outputs }
-        var answer = Answer(message: message, server: servers[position])
+        var answer = Answer(message: spelled(message, octets), server: servers[position])
         if var session = sent?.session {
             do { _ = try session.verify(octets, at: time) } catch { answer.rejection = error }
         } else if message.signature != nil {
@@ -300,6 +304,14 @@ extension DNSExchange {
             return fail(message.responseCode.description, at: now, time: time, using: &random)
         }
         return finish(answer)
+    }
+
+    /// The answer with the question's name as `spelling` has it: there, and wherever a pointer leads there.
+    private func spelled(_ message: DNSMessage, _ octets: [UInt8]) -> DNSMessage {
+        guard let spelling, !message.questions.isEmpty else { return message }
+        var octets = octets
+        octets.replaceSubrange(DNSHeader.length..<(DNSHeader.length + spelling.octets.count), with: spelling.octets)
+        return (try? DNSMessage(octets)) ?? message
     }
 
     /// Whether it would be an answer if it had the number of the question.

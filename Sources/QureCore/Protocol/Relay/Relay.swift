@@ -272,12 +272,16 @@ package struct Relay: Sendable {
         let number = takeNumber()
         numbers[purpose] = number
         var staleDue: Instant?
-        if case .forward = purpose, configuration.staleLimit > .zero { staleDue = now + AliasTable.stalePatience }
+        var spelling: DomainName?
+        if case .forward(let key) = purpose {
+            if configuration.staleLimit > .zero { staleDue = now + AliasTable.stalePatience }
+            if configuration.randomizesCase { spelling = key.question.name }
+        }
         works[number] = Work(
             purpose: purpose,
             exchange: DNSExchange(
                 message, key: nil, servers: tried, timing: timing, passesOver: Self.noAnswers, watchesForForgers: true,
-                cookies: jar.cookies(for: servers, at: now, using: &random)),
+                cookies: jar.cookies(for: servers, at: now, using: &random), spelling: spelling),
             waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl, serial: serial, staleDue: staleDue)
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
