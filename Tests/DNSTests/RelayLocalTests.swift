@@ -216,6 +216,11 @@ import Testing
         let later = start + .seconds(200)
         let many = (0..<300).map { DNSEndpoint(.v4(IPv4Address(rawValue: 0xc000_0200 + $0)), port: 53) }
         #expect(many.count { silence.giveUp($0, at: later) || silence.giveUp($0, at: later) } == 256)
+        // There is room again when they are asked no more.
+        silence.keep(only: [])
+        let muchLater = later + .seconds(100)
+        #expect(many.allSatisfy { silence.hear($0, at: muchLater) == nil })
+        #expect(many.count { silence.giveUp($0, at: muchLater) || silence.giveUp($0, at: muchLater) } == 256)
     }
 
     @Test func `a primary that takes no updates is named, too`() throws {

@@ -199,6 +199,7 @@ package struct Relay: Sendable {
         configuration = new
         cache = AnswerCache(capacity: new.cacheSize, key: cacheKey)
         failures = FailureCache()
+        silence.keep(only: new.servers)
         numbers = [:]
         for (alias, round) in rounds {
             let question = works.first { _, work in

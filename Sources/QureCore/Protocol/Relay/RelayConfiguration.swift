@@ -57,6 +57,11 @@ package struct RelayConfiguration: Equatable, Sendable {
     /// Nothing is known and nothing allowed.
     package init() {}
 
+    /// All that are asked about anything.
+    package var servers: Set<DNSEndpoint> {
+        Set(upstreams + forwards.flatMap(\.servers) + aliases.flatMap(\.servers) + updates.flatMap(\.primaries))
+    }
+
     /// Whom to ask about a name: those of the closest domain, else the upstreams.
     package func servers(for name: DomainName) -> [DNSEndpoint] { forward(for: name)?.servers ?? upstreams }
 

@@ -35,10 +35,16 @@ package struct ServerSilence: Sendable {
         let isNew = !row.isTold && row.questions >= Self.questions && now >= told[server].map { $0 + Self.pause } ?? now
         if isNew {
             row.isTold = true
+            told = told.filter { now < $1 + Self.pause }
             told[server] = now
         }
         rows[server] = row
         return isNew
+    }
+
+    /// The servers that are not asked any more are forgotten: of one that is asked again later nothing is known.
+    package mutating func keep(only servers: Set<DNSEndpoint>) {
+        rows = rows.filter { servers.contains($0.key) }
     }
 
     /// It has said something; for how long it was silent, if that was told.
