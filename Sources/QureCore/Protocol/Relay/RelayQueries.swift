@@ -11,7 +11,7 @@ extension Relay {
             counters.dropped += 1
             return ignore(client)
         case .reject(let response):
-            counters.malformed += 1
+            if response.responseCode == .formatError { counters.malformed += 1 } else { counters.refused += 1 }
             return [.answer(response.encoded(), client)]
         case .query(let request, let question):
             let waiter = Waiter(
