@@ -93,7 +93,7 @@ struct ProxyOptions: ParsableArguments {
     var minTtl: Duration?
 
     @Option(
-        help: ArgumentHelp("Keep records for at most this time.  [default: 1440m]", valueName: "duration"),
+        help: ArgumentHelp("Keep records for at most this time.  [default: 1d]", valueName: "duration"),
         transform: Setting.duration)
     var maxTtl: Duration?
 

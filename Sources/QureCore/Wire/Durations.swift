@@ -1,10 +1,10 @@
 // The text form of durations on command lines, in configuration files and on the event stream: `250ms`, `2s`, `1m`,
-// a bare number is seconds. Decimals are allowed (`1.5s`); signs, spaces and exponents are not.
+// `1h`, `1d`, a bare number is seconds. Decimals are allowed (`1.5s`); signs, spaces and exponents are not.
 
 extension Duration {
     private static let units: [(suffix: String, nanoseconds: Int64)] = [
         ("ms", 1_000_000), ("us", 1_000), ("ns", 1), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
-        ("s", 1_000_000_000), ("", 1_000_000_000),
+        ("d", 24 * 3_600_000_000_000), ("s", 1_000_000_000), ("", 1_000_000_000),
     ]
 
     private static let longest: Int64 = 100 * 24 * 3_600_000_000_000

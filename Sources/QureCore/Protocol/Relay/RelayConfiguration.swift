@@ -214,7 +214,7 @@ extension Alias {
         if let limit = try words.takeDuration("ttl-max") {
             let seconds = limit.nanoseconds / 1_000_000_000
             guard (1...86_400).contains(seconds) else {
-                throw SettingError("ttl-max is 1s to 1440m, not '\(limit.text)'")
+                throw SettingError("ttl-max is 1s to 1d, not '\(limit.text)'")
             }
             maximumTTL = UInt32(seconds)
         }
@@ -278,7 +278,7 @@ package struct DelegatedZone: Equatable, Sendable {
         if let name = words.take("mailbox") { mailbox = try DomainName(setting: name) }
         let seconds = (try words.takeDuration("ttl") ?? .seconds(300)).nanoseconds / 1_000_000_000
         guard let ttl = UInt32(exactly: seconds), (1...86_400).contains(ttl) else {
-            throw SettingError("'\(text)': ttl is 1s to 1440m")
+            throw SettingError("'\(text)': ttl is 1s to 1d")
         }
         try words.expectEnd(known: "ns, mailbox and ttl")
         let soa = StartOfAuthority(
