@@ -36,9 +36,9 @@ struct Run: ParsableCommand {
     @OptionGroup var options: ProxyOptions
 
     func run() throws {
-        let relay = try options.relayConfiguration()
+        let (relay, warnings) = try options.read()
         var diagnostics = options.common.diagnostics("qure-dnsproxy")
-        for warning in options.warnings { diagnostics.say(.warning, warning) }
+        for warning in warnings { diagnostics.say(.warning, warning) }
         if options.common.checkConfig {
             // Where the service manager passes sockets on, others are listened at.
             do { try options.refuseOwnAddresses(at: options.addresses) } catch let error as ValidationError {

@@ -2,6 +2,7 @@
 // the workers obey.
 
 import ArgumentParser
+import Glibc
 import QureCore
 
 /// What `qure-dnsproxy run` is told.
@@ -89,7 +90,7 @@ struct ProxyOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("Keep records for at least this time.  [default: 0s]", valueName: "duration"),
-        transform: Setting.duration)
+        transform: Setting.durationOrNone)
     var minTtl: Duration?
 
     @Option(
@@ -101,7 +102,7 @@ struct ProxyOptions: ParsableArguments {
         help: ArgumentHelp(
             "Give answers that are over for this time when nobody can be asked.  [default: not at all]",
             valueName: "duration"),
-        transform: Setting.duration)
+        transform: Setting.durationOrNone)
     var serveStale: Duration?
 
     @Option(
@@ -153,8 +154,14 @@ extension ProxyOptions {
     /// The default time to live of records that do not say one, in seconds.
     private static let recordTTL: UInt32 = 60
 
-    /// Everything that is told, checked as a whole; reads the files that it names.
-    func relayConfiguration() throws -> RelayConfiguration {
+    /// Everything that is told, checked as a whole, and what is odd about it; reads the files that it names.
+    func read() throws -> (relay: RelayConfiguration, warnings: [String]) {
+        let lists = try hosts.map { HostsList(file: $0, text: try Self.read($0)) }
+        let relay = try relayConfiguration(lists)
+        return (relay, warnings(relay.local, lists))
+    }
+
+    private func relayConfiguration(_ lists: [HostsList]) throws -> RelayConfiguration {
         var relay = RelayConfiguration()
         relay.aliases = alias
         relay.upstreams = upstream
@@ -173,12 +180,12 @@ extension ProxyOptions {
         relay.refusesPrivateAddresses = rebindProtect
         relay.local = ownRecords
         if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
-        for file in hosts { relay.local.addHosts(try Self.read(file), ttl: Self.recordTTL) }
+        for list in lists { relay.local.addHosts(list.text, ttl: Self.recordTTL) }
         return relay
     }
 
     /// What is told of names, but for hosts files.
-    var ownRecords: LocalData {
+    private var ownRecords: LocalData {
         var own = LocalData()
         for zone in authority { _ = own.addZone(zone.records) }
         for record in record { own.add(record) }
@@ -198,7 +205,7 @@ extension ProxyOptions {
     }
 
     private static func read(_ file: String) throws -> [UInt8] {
-        do { return try TextFile.read(file, limit: TextFile.dataLimit) } catch { throw Failure(.usage, "\(error)") }
+        do { return try Setting.data(file) } catch let error as ValidationError { throw Failure(.usage, error.message) }
     }
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.
@@ -209,6 +216,12 @@ extension ProxyOptions {
         let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
         return Array(Set(connected + loopback)).sorted { $0.address < $1.address }
     }
+}
+
+/// A hosts file as it is.
+struct HostsList {
+    var file: String
+    var text: [UInt8]
 }
 
 /// A zone that is in a file.
@@ -272,12 +285,17 @@ enum Setting {
         guard let file = words.last, words.count <= 2 else { throw ValidationError("'\(text)' is no zone: \(form)") }
         let name = try checked { () throws(SettingError) in words.count == 2 ? try DomainName(setting: words[0]) : nil }
         do {
-            let text = try TextFile.read(file, limit: TextFile.dataLimit)
-            return ZoneSource(file: file, content: try ZoneContent(text, name: name))
+            return ZoneSource(file: file, content: try ZoneContent(data(file), name: name))
         } catch let error as ZoneTextError {
             throw ValidationError("\(file):\(error.line): \(error.reason)")
-        } catch {
-            throw ValidationError("\(error)")
+        }
+    }
+
+    /// What is in a file of names.
+    static func data(_ file: String) throws -> [UInt8] {
+        do { return try TextFile.read(file, limit: TextFile.dataLimit) } catch {
+            let isTooLarge = error.errno.rawValue == EFBIG
+            throw ValidationError("\(error)" + (isTooLarge ? ", more than \(TextFile.dataLimit >> 20) MiB" : ""))
         }
     }
 
@@ -288,4 +306,9 @@ enum Setting {
     }
 
     static func duration(_ text: String) throws -> Duration { try ArgumentText.duration(text).duration }
+
+    /// A duration, or zero, which is nothing of what the option is for.
+    static func durationOrNone(_ text: String) throws -> Duration {
+        Duration(text: text) == .zero ? .zero : try duration(text)
+    }
 }

@@ -115,7 +115,7 @@ final class ProxyRun {
         defer { service.notify("READY=1") }
         do {
             guard let new = try ProxyCommand.reread() as? Run else { return }
-            let relay = try new.options.relayConfiguration()
+            let (relay, warnings) = try new.options.read()
             if hasOwnSockets { try new.options.refuseOwnAddresses(at: options.addresses) }
             let kept = keptOptions(new.options)
             if !kept.isEmpty {
@@ -123,7 +123,7 @@ final class ProxyRun {
                 let rest = isOne ? "is as it was; it changes" : "are as they were; they change"
                 diagnostics.say(.warning, "\(names) \(rest) with a restart")
             }
-            for warning in new.options.warnings { diagnostics.say(.warning, warning) }
+            for warning in warnings { diagnostics.say(.warning, warning) }
             for worker in workers { worker.post(.configure(relay)) }
             diagnostics.say(.notice, "read the configuration anew")
         } catch {

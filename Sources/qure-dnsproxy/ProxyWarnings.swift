@@ -4,10 +4,15 @@
 import QureCore
 
 extension ProxyOptions {
-    /// What is odd, though it can be done.
-    var warnings: [String] {
+    /// What is odd, though it can be done. `own`: all that is known without asking anybody, with what `lists` say.
+    func warnings(_ own: LocalData, _ lists: [HostsList]) -> [String] {
         var warnings = zone.flatMap { zone in
             zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
+        }
+        if isEmpty {
+            warnings.append(
+                "nothing is configured, and every question is refused: name an upstream, an alias, a zone or a record, "
+                    + "or a file of them with --config; see qure-dnsproxy(8)")
         }
         let aliases = AliasTable(alias, at: Clock.now)
         func isHidden(_ record: DNSRecord) -> Bool { record.hasAddresses && aliases.alias(of: record.name) != nil }
@@ -19,8 +24,11 @@ extension ProxyOptions {
         for record in record where isHidden(record) {
             warnings.append("record: '\(record.name)' is an alias, which hides what the record says")
         }
-        let own = ownRecords
-        warnings += hosts.flatMap { file in [oddLine(file, own), hiddenLine(file)].compactMap { $0 } }
+        for record in record where ![.ns, .ds].contains(record.type) {
+            guard let part = own.delegatedPart(of: record.name) else { continue }
+            warnings.append("record: '\(record.name)' is in '\(part)', which is delegated to others: it is never used")
+        }
+        warnings += lists.flatMap { list in [oddLine(list, own), hiddenLine(list)].compactMap { $0 } }
         warnings += unreachableZones(own)
         // Not refused: the address may move between hosts, and the server be another one soon.
         let addresses = Self.ownAddresses
@@ -39,21 +47,25 @@ extension ProxyOptions {
     }
 
     /// What is said of the first line of a hosts file that is not all of use.
-    private func oddLine(_ file: String, _ own: LocalData) -> String? {
-        guard let text = try? TextFile.read(file, limit: TextFile.dataLimit) else { return nil }
-        func alias(_ line: HostsFile.Line) -> String? {
-            line.names.first { HostsFile.name($0).map(own.isAlias) == true }.map { "'\($0)' has a CNAME" }
+    private func oddLine(_ list: HostsList, _ own: LocalData) -> String? {
+        func useless(_ line: HostsFile.Line) -> String? {
+            for name in line.names.lazy.compactMap({ HostsFile.name($0) }) {
+                if own.isAlias(name) { return "'\(name.relativeDescription)' has a CNAME" }
+                guard let part = own.delegatedPart(of: name) else { continue }
+                return "'\(name.relativeDescription)' is in '\(part)', which is delegated to others"
+            }
+            return nil
         }
-        let odd = HostsFile.lines(text).compactMap { line in (line.oddity ?? alias(line)).map { (line.number, $0) } }
+        let odd: [(Int, String)] = HostsFile.lines(list.text).compactMap { line in
+            (line.oddity ?? useless(line)).map { (line.number, $0) }
+        }
         guard let (number, oddity) = odd.first else { return nil }
-        return "\(file):\(number): \(oddity); leaving it out\(Self.more(odd.count - 1))"
+        return "\(list.file):\(number): \(oddity); leaving it out\(Self.more(odd.count - 1))"
     }
 
     /// Zones of ours that nobody can be led to: a name server within the zone itself has no address in it.
     private func unreachableZones(_ own: LocalData) -> [String] {
         let zones = authority.map { ($0.name, $0.records) } + zone.map { ($0.name, $0.content.records) }
-        var own = own
-        for file in hosts { own.addHosts((try? TextFile.read(file, limit: TextFile.dataLimit)) ?? [], ttl: 0) }
         let aliases = AliasTable(alias, at: Clock.now)
         func hasAddress(_ server: DomainName) -> Bool {
             aliases.alias(of: server) != nil
@@ -70,15 +82,21 @@ extension ProxyOptions {
     }
 
     /// What is said of the first line of a hosts file that is about an alias, which has the addresses of another name.
-    private func hiddenLine(_ file: String) -> String? {
-        guard !alias.isEmpty, let text = try? TextFile.read(file, limit: TextFile.dataLimit) else { return nil }
+    private func hiddenLine(_ list: HostsList) -> String? {
+        guard !alias.isEmpty else { return nil }
         let aliases = AliasTable(alias, at: Clock.now)
-        let hidden = HostsFile.lines(text).compactMap { line in
+        let hidden: [(Int, String)] = HostsFile.lines(list.text).compactMap { line in
             line.names.first { DomainName($0).map { aliases.alias(of: $0) != nil } == true }.map { (line.number, $0) }
         }
         guard let (number, name) = hidden.first else { return nil }
         let more = Self.more(hidden.count - 1)
-        return "\(file):\(number): '\(name)' is an alias, which hides the address that it has there\(more)"
+        return "\(list.file):\(number): '\(name)' is an alias, which hides the address that it has there\(more)"
+    }
+
+    /// Whether nothing is said of any name.
+    private var isEmpty: Bool {
+        let counts = [upstream.count, alias.count, forward.count, record.count, hosts.count]
+        return (counts + [zone.count, authority.count, view.count]).allSatisfy { $0 == 0 }
     }
 
     private static func more(_ count: Int) -> String { count > 0 ? ", and so it is with \(count) more" : "" }

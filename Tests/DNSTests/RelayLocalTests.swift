@@ -42,6 +42,22 @@ import Testing
         #expect([.a, .aaaa].allSatisfy { local.answer(DNSQuestion(name, $0))?.answers.count == 1 })
     }
 
+    @Test func `records of one type have one time to live, the shortest, and signatures their own`() throws {
+        let lines = [
+            "a.test. 300 A 192.0.2.1", "a.test. 60 A 192.0.2.2", "a.test. 900 A 192.0.2.3", "a.test. 900 TXT x",
+        ]
+        var local = LocalData()
+        for line in lines { local.add(try ZoneFile.record(line, ttl: 60)) }
+        let name = try #require(DomainName("a.test"))
+        func times(_ type: RecordType) -> [UInt32]? { local.answer(DNSQuestion(name, type))?.answers.map(\.ttl) }
+        #expect(times(.a) == [60, 60, 60] && times(.txt) == [900])
+        for (ttl, covered) in [(300 as UInt32, 1 as UInt8), (60, 16)] {
+            let octets = [0, covered, 13, 2] + [UInt8](repeating: 1, count: 14) + [0] + [UInt8](repeating: 2, count: 64)
+            local.add(DNSRecord(name, ttl: ttl, try #require(RecordData(.rrsig, octets: octets))))
+        }
+        #expect(times(.rrsig) == [300, 60])
+    }
+
     // MARK: Wildcards
 
     @Test func `a wildcard stands for the names below that have no records`() throws {

@@ -28,6 +28,9 @@ package enum TextFile {
     /// Fails if the file at `path` cannot be read. It is not opened: a pipe keeps what is in it.
     package static func expectReadable(_ path: String) throws(SystemError) {
         try check("open", path) { unsafe access(path, R_OK) }
+        var status = stat()
+        let isDirectory = unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        if isDirectory { throw SystemError("read", path, errno: Errno(rawValue: EISDIR)) }
     }
 
     /// Replaces the file at `path`, all at once: a reader sees the old content or the new one.

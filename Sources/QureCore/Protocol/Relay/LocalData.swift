@@ -24,7 +24,19 @@ package struct LocalData: Equatable, Sendable {
     /// Aliases within local data that are followed.
     package static let maximumAliases = 8
 
-    private var nodes: [DomainName: [DNSRecord]] = [:]
+    /// What a record of a name says. The name is the key: names that say the same share the memory of it, and of a
+    /// list of names to be refused all do.
+    private struct Saying: Equatable {
+        var recordClass: RecordClass
+        var ttl: UInt32
+        var data: RecordData
+
+        init(_ record: DNSRecord) { (recordClass, ttl, data) = (record.recordClass, record.ttl, record.data) }
+
+        func record(of name: DomainName) -> DNSRecord { DNSRecord(name, recordClass, ttl: ttl, data) }
+    }
+
+    private var nodes: [DomainName: [Saying]] = [:]
     private var zones: [DomainName: DNSRecord] = [:]
     private var hasWildcards = false
 
@@ -39,10 +51,30 @@ package struct LocalData: Equatable, Sendable {
 
     /// Adds a record; one that is there already is not there twice.
     package mutating func add(_ record: DNSRecord) {
-        guard nodes[record.name]?.contains(where: { $0.data == record.data }) != true else { return }
-        nodes[record.name, default: []].append(record)
-        hasWildcards = hasWildcards || record.name.isWildcard
-        addNamesAbove(record.name)
+        add([Saying(record)], to: record.name)
+    }
+
+    private mutating func add(_ sayings: [Saying], to name: DomainName) {
+        if nodes[name]?.isEmpty ?? true {
+            nodes[name] = sayings
+        } else {
+            for saying in sayings { Self.add(saying, to: &nodes[name, default: []]) }
+        }
+        hasWildcards = hasWildcards || name.isWildcard
+        addNamesAbove(name)
+    }
+
+    /// What is said of one type lives as long as the shortest of it (RFC 2181 section 5.2); a signature as long as what
+    /// it signs (RFC 4034 section 3).
+    private static func add(_ saying: Saying, to known: inout [Saying]) {
+        guard !known.contains(where: { $0.data == saying.data }) else { return }
+        known.append(saying)
+        let type = saying.data.type
+        guard type != .rrsig, let first = known.first(where: { $0.data.type == type }), first.ttl != saying.ttl
+        else { return }
+        for index in known.indices where known[index].data.type == type {
+            known[index].ttl = min(first.ttl, saying.ttl)
+        }
     }
 
     /// In a zone of ours, names that have nothing but names below them exist, too (RFC 8020).
@@ -60,7 +92,7 @@ package struct LocalData: Equatable, Sendable {
 
     /// Adds the records of another one.
     package mutating func add(_ other: LocalData) {
-        for record in other.nodes.values.joined() { add(record) }
+        for (name, sayings) in other.nodes where !sayings.isEmpty { add(sayings, to: name) }
     }
 
     /// Adds the records of another one for names that nothing is known of here.
@@ -134,27 +166,32 @@ package struct LocalData: Equatable, Sendable {
         if let soa, below.isWithin(soa.name), let cut = delegation(of: below, in: soa.name) {
             answer.isAuthoritative = false
             answer.authorities = cut
-            answer.additionals = cut.compactMap(\.data.target).flatMap { nodes[$0] ?? [] }.filter {
-                $0.data.address != nil
-            }
+            answer.additionals = cut.compactMap(\.data.target).flatMap(records).filter { $0.data.address != nil }
             return answer
         }
-        guard let records = nodes[name] ?? wildcard(of: name) else {
+        guard let sayings = nodes[name] ?? wildcard(of: name) else {
             guard let soa else { return nil }
             answer.responseCode = .nameError
             answer.authorities = [Self.negative(soa)]
             return answer
         }
         // Of ANY one set of records is enough (RFC 8482 section 4.1).
-        let type = type == .any ? records.first?.type ?? type : type
-        answer.answers = records.filter { $0.type == type || $0.type == .cname }.map { record in
-            var record = record
-            record.name = name
-            return record
-        }
+        let type = type == .any ? sayings.first?.data.type ?? type : type
+        answer.answers = sayings.map { $0.record(of: name) }.filter { $0.type == type || $0.type == .cname }
         if answer.answers.contains(where: { $0.type == type }) { answer.answers.removeAll { $0.type != type } }
         if answer.answers.isEmpty, let soa { answer.authorities = [Self.negative(soa)] }
         return answer
+    }
+
+    private func records(_ name: DomainName) -> [DNSRecord] { (nodes[name] ?? []).map { $0.record(of: name) } }
+
+    /// The part of a zone of ours that a name is in and that is delegated to others; nil: there is none, or the name is
+    /// that of one of its servers, whose addresses are told with the way there.
+    package func delegatedPart(of name: DomainName) -> DomainName? {
+        guard let apex = zone(of: name)?.name, let cut = delegation(of: name, in: apex),
+            cut.allSatisfy({ $0.data.target != name })
+        else { return nil }
+        return cut.first?.name
     }
 
     /// The name servers of a zone that is cut off between `name` and the zone's apex.
@@ -162,7 +199,7 @@ package struct LocalData: Equatable, Sendable {
         var cut: [DNSRecord]?
         var name = name
         while name != apex, let parent = name.parent {
-            let servers = nodes[name]?.filter { $0.type == .ns } ?? []
+            let servers = records(name).filter { $0.type == .ns }
             if !servers.isEmpty { cut = servers }
             name = parent
         }
@@ -171,11 +208,11 @@ package struct LocalData: Equatable, Sendable {
 
     /// The records of the wildcard next above (RFC 4592 section 3.3.1): of the closest name that exists.
     /// A zone ends with its own name, which does.
-    private func wildcard(of name: DomainName) -> [DNSRecord]? {
+    private func wildcard(of name: DomainName) -> [Saying]? {
         guard hasWildcards else { return nil }
         var above = name
         while let parent = above.parent {
-            if let records = parent.prepending([UInt8(ascii: "*")]).flatMap({ nodes[$0] }) { return records }
+            if let sayings = parent.prepending([UInt8(ascii: "*")]).flatMap({ nodes[$0] }) { return sayings }
             if nodes[parent] != nil { return nil }
             above = parent
         }
@@ -194,25 +231,28 @@ extension LocalData {
     /// called in turn, that of the first line with the address. Of a list of names to be refused all lines have the
     /// same one: as many names for it would be more than an answer has room for.
     package mutating func addHosts(_ text: [UInt8], ttl: UInt32) {
-        func addUnlessAlias(_ record: DNSRecord) { if !isAlias(record.name) { add(record) } }
-        var called: Set<IPAddress> = []
+        func addUnlessAlias(_ sayings: [Saying], to name: DomainName) { if !isAlias(name) { add(sayings, to: name) } }
+        var seen: [IPAddress: [Saying]] = [:]
         for line in HostsFile.lines(text) {
             guard let address = line.address else { continue }
             let names = line.names.compactMap { HostsFile.name($0) }
-            for name in names { addUnlessAlias(DNSRecord(name, ttl: ttl, .address(address))) }
-            guard let first = names.first, let data = RecordData.name(.ptr, first) else { continue }
-            guard !address.isUnspecified, called.insert(address).inserted else { continue }
-            addUnlessAlias(DNSRecord(address.reverseName, ttl: ttl, data))
+            guard let first = names.first, let called = RecordData.name(.ptr, first) else { continue }
+            let isNew = seen[address] == nil
+            let sayings = seen[address] ?? [Saying(DNSRecord(first, ttl: ttl, .address(address)))]
+            seen[address] = sayings
+            for name in names { addUnlessAlias(sayings, to: name) }
+            guard isNew, !address.isUnspecified else { continue }
+            addUnlessAlias([Saying(DNSRecord(first, ttl: ttl, called))], to: address.reverseName)
         }
     }
 
     /// Whether a name has a CNAME.
-    package func isAlias(_ name: DomainName) -> Bool { nodes[name]?.contains { $0.type == .cname } == true }
+    package func isAlias(_ name: DomainName) -> Bool { nodes[name]?.contains { $0.data.type == .cname } == true }
 
     /// A name that has a CNAME and other records, or several CNAMEs, which no name may have (RFC 1034 section 3.6.2).
     package var overloadedAlias: DomainName? {
-        nodes.filter { _, records in
-            records.count { !$0.type.mayStandBesideAlias } > 1 && records.contains { $0.type == .cname }
+        nodes.filter { _, sayings in
+            sayings.count { !$0.data.type.mayStandBesideAlias } > 1 && sayings.contains { $0.data.type == .cname }
         }.keys.min()
     }
 }

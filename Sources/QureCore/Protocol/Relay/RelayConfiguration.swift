@@ -117,6 +117,9 @@ extension DNSEndpoint {
     /// Several of them with commas between.
     package static func list(setting text: some StringProtocol) throws(SettingError) -> [DNSEndpoint] {
         var endpoints: [DNSEndpoint] = []
+        guard text.last != ",", text.first != ",", !text.contains(",,") else {
+            throw SettingError("'\(text)': a comma has an address on either side")
+        }
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             endpoints.append(try DNSEndpoint(setting: String(part)))
         }
@@ -130,10 +133,23 @@ extension DomainName {
         guard !text.isEmpty, let name = DomainName(String(text)) else {
             throw SettingError("'\(text)' is not a domain name")
         }
-        guard IPAddress(String(text)) == nil else {
-            throw SettingError("'\(text)' is an address, where a domain name is wanted")
-        }
+        if let refusal = Self.refusal(String(text)) { throw SettingError(refusal) }
         self = name
+    }
+
+    /// Why this text, which can be a name, is not meant as one that anybody asks for; nil: it may be.
+    static func refusal(_ text: String) -> String? {
+        if let address = IPAddress(text) {
+            return "'\(text)' is an address, where a domain name is wanted; in reverse that is "
+                + "'\(address.reverseName.relativeDescription)'"
+        }
+        if Prefix(text) != nil {
+            return "'\(text)' is a network, where a domain name is wanted; in reverse its names are below "
+                + "in-addr.arpa or ip6.arpa"
+        }
+        guard text.utf8.contains(where: { $0 >= 0x80 }) else { return nil }
+        return "'\(text)': who asks for a name with other letters than those of ASCII asks for its other form "
+            + "(RFC 5891): write that, which has 'xn--' in it"
     }
 }
 
@@ -142,6 +158,7 @@ package struct SettingWords: Sendable {
     /// The first word.
     package let subject: String
     private var values: [(name: String, value: String)] = []
+    private var taken: Set<String> = []
     private let text: String
 
     /// Divides a setting; every word but the first must be of the form `NAME=VALUE`.
@@ -150,7 +167,10 @@ package struct SettingWords: Sendable {
         let words = text.split { $0 == " " || $0 == "\t" }.map(String.init)
         guard let first = words.first else { throw SettingError("a value is missing") }
         subject = first
-        for word in words.dropFirst() {
+        for (before, word) in zip(words, words.dropFirst()) {
+            guard before.last != "," else {
+                throw SettingError("'\(before) \(word)': between values there is a comma, and no blank")
+            }
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, !parts[1].isEmpty else {
                 throw SettingError("'\(word)' is not of the form name=value")
@@ -161,6 +181,7 @@ package struct SettingWords: Sendable {
 
     /// The value of a word, which is taken out.
     package mutating func take(_ name: String) -> String? {
+        taken.insert(name)
         guard let index = values.firstIndex(where: { $0.name == name }) else { return nil }
         return values.remove(at: index).value
     }
@@ -186,6 +207,9 @@ package struct SettingWords: Sendable {
     /// Complains about a word that nobody took.
     package func expectEnd(known: String) throws(SettingError) {
         guard let word = values.first else { return }
+        guard !taken.contains(word.name) else {
+            throw SettingError("'\(word.name)' stands twice in '\(text)': leave one out")
+        }
         throw SettingError("'\(word.name)' is not understood in '\(text)'; known are \(known)")
     }
 
@@ -248,6 +272,8 @@ extension RelayConfiguration.Forward {
 extension DNSRecord {
     /// `NAME [TTL] TYPE DATA`: a record that stands alone.
     package init(setting text: String) throws(SettingError) {
+        let owner = text.prefix { $0 != " " && $0 != "\t" }
+        if let refusal = DomainName.refusal(String(owner)) { throw SettingError(refusal) }
         do { self = try ZoneFile.record(text, ttl: 60) } catch {
             throw SettingError(
                 "'\(text)': \(error.reason); a record is NAME TTL TYPE DATA, as in "
@@ -301,6 +327,8 @@ extension Audiences.View {
                 "'\(parts[0])' is no network without its length; write it like \(parts[0])/\(single == 32 ? 24 : 64), "
                     + "or \(parts[0])/\(single) for this client alone")
         }
+        let owner = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+        if let refusal = DomainName.refusal(String(owner)) { throw SettingError(refusal) }
         var records = LocalData()
         do { records.add(try ZoneFile.record(String(parts[1]), ttl: 60)) } catch {
             throw SettingError("'\(text)': \(error.reason); \(form)")

@@ -63,9 +63,9 @@ package enum HostsFile {
         package var names: [String]
     }
 
-    /// The lines that say something.
-    package static func lines(_ text: [UInt8]) -> [Line] {
-        text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().compactMap {
+    /// The lines that say something, each made when it is come to: there may be hundreds of thousands.
+    package static func lines(_ text: [UInt8]) -> some Sequence<Line> {
+        text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().lazy.compactMap {
             index, line in
             var words = BlankWords(line.prefix { $0 != UInt8(ascii: "#") })
             guard let first = words.nextText() else { return nil }
@@ -79,7 +79,7 @@ package enum HostsFile {
     /// with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
     package static func name(_ word: String) -> DomainName? {
         guard word.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
-        return DomainName(word).flatMap { $0.isWildcard ? nil : $0 }
+        return DomainName(word).flatMap { $0.isWildcard ? nil : $0.detached }
     }
 
     /// The addresses of `host`, in any case, with or without a dot at the end.
