@@ -255,6 +255,18 @@ struct RelayTests {
         #expect(RelayBench.told(bench.step(.deadlinePassed)).isEmpty)
     }
 
+    @Test func `what is refused by rule is no malformed message`() throws {
+        var bench = RelayBench()
+        let name = try #require(DomainName("version.bind"))
+        let chaos = DNSMessage(id: 1, questions: [DNSQuestion(name, .txt, .chaos)])
+        let unknown = DNSMessage(id: 2, opcode: DNSOpcode(rawValue: 2), questions: [DNSQuestion(name, .a)])
+        for message in [chaos, unknown] { _ = bench.step(.request(message.encoded(), RelayBench.client)) }
+        #expect(bench.relay.counters.refused == 2 && bench.relay.counters.malformed == 0)
+        let many = DNSMessage(id: 3, questions: [DNSQuestion(name, .a), DNSQuestion(name, .a)])
+        _ = bench.step(.request(many.encoded(), RelayBench.client))
+        #expect(bench.relay.counters.refused == 2 && bench.relay.counters.malformed == 1)
+    }
+
     @Test func `letters in a random case come back as they were asked for`() throws {
         var bench = RelayBench { $0.randomizesCase = true }
         let outputs = bench.ask("www.example.com")
