@@ -145,12 +145,15 @@ package final class Keepalived: Contestant {
     private let lab: Lab
     private let folder: String
     private let interval: Duration
+    private let watchesGateway: Bool
     private var daemons: [Int: LabProcess] = [:]
 
-    /// keepalived with this advert_int, nowhere yet.
-    package init(_ lab: Lab, interval: Duration) {
+    /// keepalived with this advert_int, nowhere yet. `watchesGateway`: each second it asks whether the gateway is
+    /// there, as qure-elect does; it runs a program for that.
+    package init(_ lab: Lab, interval: Duration, watchesGateway: Bool = false) {
         self.lab = lab
         self.interval = interval
+        self.watchesGateway = watchesGateway
         folder = shell("mktemp -d -p /run").output.filter { $0 != "\n" }
     }
 
@@ -168,6 +171,13 @@ package final class Keepalived: Contestant {
         let configuration = """
             global_defs {
                 vrrp_version 3
+                script_user root
+            }
+            vrrp_script gateway {
+                script "/usr/bin/ping -q -n -c 1 -W 1 192.168.1.1"
+                interval 1
+                fall 3
+                rise 1
             }
             vrrp_instance site {
                 state BACKUP
@@ -176,6 +186,7 @@ package final class Keepalived: Contestant {
                 priority \(200 - host)
                 advert_int \(seconds)
                 nopreempt
+                \(watchesGateway ? "track_script { gateway }" : "")
                 virtual_ipaddress {
                     \(Lab.Plan.shared) dev eth0
                 }

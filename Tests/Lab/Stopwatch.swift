@@ -58,6 +58,8 @@ package struct ProcessCost: Equatable, Sendable {
     package var wakeUps: Int
     /// Time on a processor.
     package var processorTime: Duration
+    /// That of the programs that it has run and that have ended.
+    package var childrensTime: Duration
     /// The most memory that it ever had at once, in bytes.
     package var peakMemory: Int
     /// The memory that is its own and no file's, in bytes.
@@ -68,7 +70,9 @@ package struct ProcessCost: Equatable, Sendable {
         func text(_ file: String) -> String? {
             (try? TextFile.read("/proc/\(process)/\(file)")).map { String(decoding: $0, as: UTF8.self) }
         }
-        guard let status = text("status"), let schedule = text("schedstat") else { return nil }
+        guard let status = text("status"), let schedule = text("schedstat"), let account = text("stat") else {
+            return nil
+        }
         func value(_ name: String) -> Int {
             let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") } ?? ""
             return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).lazy.compactMap { Int($0) }.first ?? 0
@@ -77,5 +81,9 @@ package struct ProcessCost: Equatable, Sendable {
         peakMemory = value("VmHWM") * 1024
         ownMemory = value("RssAnon") * 1024
         processorTime = .nanoseconds(schedule.split(separator: " ").first.flatMap { Int64($0) } ?? 0)
+        // The program's name, which may have blanks in it, ends with the last bracket (proc(5): cutime, cstime).
+        let words = account.split(separator: ")").last?.split(separator: " ").dropFirst(13).prefix(2) ?? []
+        let ticks = words.reduce(0) { $0 + (Int64($1) ?? 0) }
+        childrensTime = .nanoseconds(ticks * 1_000_000_000 / Int64(sysconf(CInt(_SC_CLK_TCK))))
     }
 }
