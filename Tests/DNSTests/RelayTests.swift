@@ -193,6 +193,20 @@ struct RelayTests {
         #expect(RelayBench.told(try bench.answer(outputs, ["a.test. 60 A 192.0.2.1"])).first?.answers.count == 1)
     }
 
+    /// A line that was down for long, and is back: nobody is to wait for the end of a pause that grew meanwhile.
+    @Test func `what failed while a server was silent is asked soon after it speaks again`() throws {
+        var bench = RelayBench()
+        for _ in 0..<7 {
+            bench.now += .seconds(40)
+            var outputs = bench.ask("a.test")
+            while RelayBench.told(outputs).isEmpty { outputs = try bench.pass() }
+        }
+        _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
+        #expect(RelayBench.told(bench.ask("a.test")).first?.edns?.extendedError == .cachedError, "RFC 9520: a second")
+        bench.now += .seconds(1)
+        #expect(RelayBench.asked(bench.ask("a.test")).count == 1)
+    }
+
     @Test func `nobody waits longer than a resolver's library does`() throws {
         var bench = RelayBench()
         let start = bench.now

@@ -1,5 +1,6 @@
 // FailureCache: questions that nobody answered a moment ago are not asked again at once (RFC 9520): the pause begins
-// with a second and doubles with each further failure, up to five minutes.
+// with a second and doubles with each further failure, up to five minutes. An outage ends sooner than that: when a
+// server speaks again, nobody is to be told of what was during its silence.
 
 /// What failed, and until when it is not tried again.
 package struct FailureCache: Sendable {
@@ -31,6 +32,15 @@ package struct FailureCache: Sendable {
             if rows.count >= Self.capacity, let any = rows.keys.first { rows[any] = nil }
         }
         rows[question] = Row(until: now + pause, pause: pause)
+    }
+
+    /// A server that had gone silent is back: what failed for that is asked soon, though not all of it at once, and the
+    /// pauses begin anew.
+    package mutating func restart(at now: Instant) {
+        for question in rows.keys {
+            guard let until = rows[question]?.until else { continue }
+            rows[question] = Row(until: min(until, now + Self.firstPause), pause: Self.firstPause)
+        }
     }
 
     /// It was answered.

@@ -343,6 +343,7 @@ package struct Relay: Sendable {
     /// A question is over: the server has said something, or it was given up.
     mutating func note(_ server: DNSEndpoint, silence why: String?, at now: Instant) -> [Output] {
         if let why { return silence.giveUp(server, at: now) ? [.report(.silent(server, why))] : [] }
+        if silence.isSilent(server) { failures.restart(at: now) }
         return silence.hear(server, at: now).map { [.report(.heardAgain(server, $0))] } ?? []
     }
 

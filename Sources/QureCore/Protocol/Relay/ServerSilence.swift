@@ -47,6 +47,9 @@ package struct ServerSilence: Sendable {
         rows = rows.filter { servers.contains($0.key) }
     }
 
+    /// Whether it has left several questions in a row unanswered, told or not.
+    package func isSilent(_ server: DNSEndpoint) -> Bool { (rows[server]?.questions ?? 0) >= Self.questions }
+
     /// It has said something; for how long it was silent, if that was told.
     package mutating func hear(_ server: DNSEndpoint, at now: Instant) -> Duration? {
         guard let row = rows.removeValue(forKey: server), row.isTold else { return nil }
