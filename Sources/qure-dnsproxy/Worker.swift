@@ -96,7 +96,7 @@ final class Worker {
         case .report(let box): box.post(makeReport())
         case .explain(let question, let client, let box):
             box.post(relay.explain(question, for: client, at: Clock.now, using: &random))
-        case .flush(let name, let box): box.post(relay.cache.remove(name, andBelow: true))
+        case .flush(let name, let box): box.post(relay.forget(name))
         }
     }
 

@@ -207,6 +207,18 @@ struct RelayTests {
         #expect(RelayBench.asked(bench.ask("a.test")).count == 1)
     }
 
+    @Test func `who has a name forgotten has its failure forgotten, too`() throws {
+        var bench = RelayBench()
+        for name in ["a.test", "b.test"] {
+            var outputs = bench.ask(name)
+            for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
+            #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
+        }
+        #expect(bench.relay.forget(try #require(DomainName("B.test"))) == 0)
+        #expect(RelayBench.asked(bench.ask("a.test")).isEmpty)
+        #expect(RelayBench.asked(bench.ask("b.test")).count == 1)
+    }
+
     @Test func `nobody waits longer than a resolver's library does`() throws {
         var bench = RelayBench()
         let start = bench.now

@@ -43,6 +43,11 @@ package struct FailureCache: Sendable {
         }
     }
 
+    /// Forgets the failures of a name and of those below it.
+    package mutating func remove(_ name: DomainName) {
+        rows = rows.filter { !$0.key.name.isWithin(name) }
+    }
+
     /// It was answered.
     package mutating func succeed(_ question: DNSQuestion) { rows[question] = nil }
 }

@@ -26,6 +26,12 @@ extension Relay {
         }
     }
 
+    /// Forgets the answers about a name and those below it, how many that were, and that nobody answered.
+    package mutating func forget(_ name: DomainName) -> Int {
+        failures.remove(name)
+        return cache.remove(name, andBelow: true)
+    }
+
     /// No answer is a fact that a connection is told of, which may end when nobody waits.
     func ignore(_ client: RelayClient?) -> [Output] {
         client.flatMap { $0.stream == nil ? nil : [.ignore($0)] } ?? []
