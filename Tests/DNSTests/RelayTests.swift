@@ -246,6 +246,19 @@ struct RelayTests {
             steps.suffix(2) == [
                 "record: a.test. 30 IN A 192.0.2.1", "verdict: NOERROR with 1 record, old: nobody can be asked",
             ])
+        // As dig asks, and as libraries do.
+        for (name, flags, edns) in [
+            ("d.test", [.recursionDesired, .authenticated], EDNS()), ("e.test", DNSMessage.Flags.recursionDesired, nil),
+        ] {
+            _ = try bench.answer(bench.ask(name, edns: edns, flags: flags), ["\(name). 60 A 192.0.2.1"])
+            bench.now += .seconds(100)
+            outputs = bench.ask(name, edns: edns, flags: flags)
+            for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
+            let question = try #require(RelayBench.told(outputs).first?.question)
+            let steps = bench.relay.explain(
+                question, for: RelayBench.client.address, at: bench.now, using: &bench.random)
+            #expect(steps.last == "verdict: NOERROR with 1 record, old: nobody can be asked", "\(name)")
+        }
         bench.now += .seconds(3600)
         outputs = bench.ask("a.test")
         for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
