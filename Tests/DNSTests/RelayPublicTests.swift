@@ -128,6 +128,20 @@ struct RelayPublicTests {
         #expect(alias.responseCode == .noError && alias.answers.map(\.type) == [.cname])
     }
 
+    /// A resolver that has the domain by a stub zone asks without RD.
+    @Test func `a view has a name that the primary's alias leads to, however its clients ask`() throws {
+        let view = try Audiences.View(setting: "10.0.0.0/8 cloud.sub.example.com A 10.0.0.9")
+        var bench = try Self.bench { $0.audiences = Audiences(recursion: $0.audiences.recursion, views: [view]) }
+        let alias = "www.example.com. 300 IN CNAME cloud.sub.example.com."
+        for flags in [DNSMessage.Flags.recursionDesired, []] {
+            let told = try bench.answer(bench.ask("www.example.com", flags: flags), [alias])
+            let answers = RelayBench.told(told).first?.answers.map(\.description)
+            #expect(answers == [alias, "cloud.sub.example.com. 60 IN A 10.0.0.9"])
+        }
+        let told = try bench.answer(bench.ask("www.example.com", by: RelayBench.stranger, flags: []), [alias])
+        #expect(RelayBench.told(told).first?.answers.map(\.description) == [alias])
+    }
+
     @Test func `an alias at the name of the domain has the records of the primary, too`() throws {
         let alias = try Alias(setting: "example.com=home.example.net")
         var bench = try Self.bench { $0.aliases = [alias] }

@@ -52,8 +52,12 @@ extension Relay {
 
     /// Whether a view, or an alias of the configuration, has a name.
     func isPreferred(_ question: DNSQuestion, for audience: UInt8) -> Bool {
-        question.isForAddress && aliases.alias(of: question.name) != nil
-            || configuration.audiences.view(of: audience)?.records.answer(question) != nil
+        question.isForAddress && aliases.alias(of: question.name) != nil || hasInView(question, audience)
+    }
+
+    /// Whether a client's view has a name: what it says stands in place of all else, however the client asks.
+    func hasInView(_ question: DNSQuestion, _ audience: UInt8) -> Bool {
+        configuration.audiences.view(of: audience)?.records.answer(question) != nil
     }
 
     /// Whether we answer this ourselves.

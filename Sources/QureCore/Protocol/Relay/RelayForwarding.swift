@@ -90,7 +90,9 @@ extension Relay {
         let isPublic = configuration.publicDomain(of: key.question.name) != nil
         var outputs: [Output] = []
         for waiter in work.waiters {
-            if waiter.wantsRecursion, let chain = chainToOwnName(in: answer.message, for: waiter) {
+            if let chain = chainToOwnName(in: answer.message, for: waiter),
+                waiter.wantsRecursion || hasInView(DNSQuestion(chain.target, waiter.question.type), waiter.audience)
+            {
                 let next = isPublic ? waiter.ledByPrimary : waiter.ledByUpstream
                 outputs += follow(chain.records, to: chain.target, next, at: now, time: time, using: &random)
             } else if isPublic {
