@@ -29,7 +29,7 @@ extension ProxyOptions {
             warnings.append("record: '\(record.name)' is in '\(part)', which is delegated to others: it is never used")
         }
         warnings += lists.flatMap { list in [oddLine(list, own), hiddenLine(list)].compactMap { $0 } }
-        warnings += unreachableZones(own)
+        warnings += targetsOfOurs(own) + unreachableZones(own)
         // Not refused: the address may move between hosts, and the server be another one soon.
         let addresses = Self.ownAddresses
         for (option, server) in asked where addresses.contains(server.address) && isEveryAddressListened(like: server) {
@@ -61,6 +61,18 @@ extension ProxyOptions {
         }
         guard let (number, oddity) = odd.first else { return nil }
         return "\(list.file):\(number): \(oddity); leaving it out\(Self.more(odd.count - 1))"
+    }
+
+    /// Aliases of names that are known here, though others are asked for their addresses. Where `ask=` names these,
+    /// that is what is meant.
+    private func targetsOfOurs(_ known: LocalData) -> [String] {
+        func isKnown(_ name: DomainName) -> Bool {
+            [.a, .aaaa].contains { known.answer(DNSQuestion(name, $0))?.answers.isEmpty == false }
+        }
+        return alias.filter { $0.servers.isEmpty && isKnown($0.target) }.map {
+            "alias: '\($0.name)' has the addresses of '\($0.target)' that others know, not those that it has here: "
+                + "write 'record \($0.name) CNAME \($0.target)' for these"
+        }
     }
 
     /// Zones of ours that nobody can be led to: a name server within the zone itself has no address in it.

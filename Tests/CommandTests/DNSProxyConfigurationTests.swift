@@ -161,6 +161,19 @@ struct DNSProxyConfigurationTests {
         #expect(RunningTool(words).finish() == ToolResult(64, errors: line))
     }
 
+    /// The proxy asks others about the target, whatever it knows of it itself.
+    @Test func `an alias of a name that is known here is told`() throws {
+        let own = "upstream 192.0.2.9\nzone a.test FOLDER/plain.zone\nhosts FOLDER/plain.hosts\n"
+        for (line, isTold) in [
+            ("alias x.test=ns.a.test", true), ("alias x.test=c.d.test", true), ("alias x.test=other.a.test", false),
+            ("alias x.test=ns.a.test ask=192.0.2.9", false), ("alias x.test=e.test", false),
+        ] {
+            let (result, _) = try Self.check("\(own)\(line)\n")
+            let words = "alias: 'x.test.' has the"
+            #expect(result.status == 0 && result.errors.contains(words) == isTold, "\(line): \(result)")
+        }
+    }
+
     @Test func `what is no name of a host is left out of a hosts file`() throws {
         let (result, folder) = try Self.check("hosts FOLDER/bad.hosts\n")
         let file = "qure-dnsproxy: \(folder.path)/bad.hosts"
