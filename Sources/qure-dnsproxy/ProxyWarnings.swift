@@ -29,7 +29,7 @@ extension ProxyOptions {
             warnings.append("record: '\(record.name)' is in '\(part)', which is delegated to others: it is never used")
         }
         warnings += lists.flatMap { list in [oddLine(list, own), hiddenLine(list)].compactMap { $0 } }
-        warnings += targetsOfOurs(own) + unreachableZones(own)
+        warnings += targetsOfOurs(own) + hiddenForwards(own) + unreachableZones(own)
         // Not refused: the address may move between hosts, and the server be another one soon.
         let addresses = Self.ownAddresses
         for (option, server) in asked where addresses.contains(server.address) && isEveryAddressListened(like: server) {
@@ -72,6 +72,21 @@ extension ProxyOptions {
         return alias.filter { $0.servers.isEmpty && isKnown($0.target) }.map {
             "alias: '\($0.name)' has the addresses of '\($0.target)' that others know, not those that it has here: "
                 + "write 'record \($0.name) CNAME \($0.target)' for these"
+        }
+    }
+
+    /// Domains of --forward within a zone of ours, which says itself what is there: of use for what it delegates, and
+    /// for the target of an alias, alone.
+    private func hiddenForwards(_ own: LocalData) -> [String] {
+        let servers = (record + zone.flatMap(\.content.records)).filter { $0.type == .ns }
+        let cuts = servers.map(\.name).filter { own.zone(of: $0)?.name != $0 }
+        return forward.map(\.domain).compactMap { domain in
+            guard let zone = own.zone(of: domain)?.name,
+                !cuts.contains(where: { $0.isWithin(domain) || domain.isWithin($0) }),
+                !alias.contains(where: { $0.servers.isEmpty && $0.target.isWithin(domain) })
+            else { return nil }
+            return "forward: '\(domain)' is within the zone '\(zone)' of ours, which does not delegate it: "
+                + "nobody is asked about it"
         }
     }
 

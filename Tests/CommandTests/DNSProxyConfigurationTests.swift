@@ -174,6 +174,19 @@ struct DNSProxyConfigurationTests {
         }
     }
 
+    @Test func `a domain that is forwarded in vain is told`() throws {
+        let own = "upstream 192.0.2.9\nzone a.test FOLDER/deep.zone\nzone c.test FOLDER/plain.zone\n"
+        for (line, isTold) in [
+            ("forward x.a.test=192.0.2.8", true), ("forward c.test=192.0.2.8", true),
+            ("forward a.test=192.0.2.8", false), ("forward b.a.test=192.0.2.8", false),
+            ("forward x.b.a.test=192.0.2.8", false),
+            ("forward test=192.0.2.8", false), ("forward c.test=192.0.2.8\nalias x.test=www.c.test", false),
+        ] {
+            let (result, _) = try Self.check("\(own)\(line)\n")
+            #expect(result.status == 0 && result.errors.contains("forward: '") == isTold, "\(line): \(result)")
+        }
+    }
+
     @Test func `what is no name of a host is left out of a hosts file`() throws {
         let (result, folder) = try Self.check("hosts FOLDER/bad.hosts\n")
         let file = "qure-dnsproxy: \(folder.path)/bad.hosts"
