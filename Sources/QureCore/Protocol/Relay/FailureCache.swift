@@ -1,6 +1,7 @@
 // FailureCache: questions that nobody answered a moment ago are not asked again at once (RFC 9520): the pause begins
-// with a second and doubles with each further failure, up to five minutes. An outage ends sooner than that: when a
-// server speaks again, nobody is to be told of what was during its silence.
+// with a second and doubles with each further failure, up to half a minute. The RFC allows five, which are an outage of
+// their own to who has mended his line. And when a server speaks again, nobody is to be told of what was during its
+// silence.
 
 /// What failed, and until when it is not tried again.
 package struct FailureCache: Sendable {
@@ -10,7 +11,7 @@ package struct FailureCache: Sendable {
     }
 
     /// The pauses (RFC 9520 section 3.2).
-    package static let firstPause = Duration.seconds(1), longestPause = Duration.seconds(300)
+    package static let firstPause = Duration.seconds(1), longestPause = Duration.seconds(30)
     /// Questions that are remembered; those beyond take the place of all whose time is over, or of any.
     package static let capacity = 1000
 
