@@ -296,7 +296,8 @@ import Testing
         let question = DNSQuestion(try #require(DomainName("www.sub.a.test")), .a)
         let steps = alone.relay.explain(question, for: RelayBench.client.address, at: alone.now, using: &random)
         #expect(steps.suffix(2) == [
-            "name server: sub.a.test. 300 IN NS ns.sub.a.test.", "verdict: NOERROR without records",
+            "name server: sub.a.test. 300 IN NS ns.sub.a.test.",
+            "verdict: NOERROR, to ask the name servers of sub.a.test.",
         ])
         _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
         bench.now += .seconds(9)

@@ -185,7 +185,9 @@ extension Relay {
 
     private static func words(_ message: DNSMessage, isOld: Bool) -> [String] {
         let code = message.responseCode
-        let records = code == .noError ? " " + with(message.answers.count) : ""
+        let delegation = message.answers.isEmpty ? message.authorities.first { $0.type == .ns } : nil
+        let referral = delegation.map { ", to ask the name servers of \($0.name)" }
+        let records = code == .noError ? referral ?? " " + with(message.answers.count) : ""
         let authority = message.flags.contains(.authoritative) ? ", with authority" : ""
         let isStale = message.edns?.extendedError == .staleAnswer
         let age = isOld || isStale ? ", old: nobody can be asked" : ""
