@@ -22,9 +22,16 @@ struct RelayPublicTests {
         return bench
     }
 
+    private static func removeUpstreams(_ bench: inout RelayBench) {
+        var configuration = bench.relay.configuration
+        configuration.upstreams = []
+        bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now)
+    }
+
     @Test(arguments: [RelayBench.stranger, RelayBench.client], [DNSMessage.Flags.recursionDesired, []])
     func `the primary's whole answer is everybody's`(_ client: RelayClient, _ flags: DNSMessage.Flags) throws {
         var bench = try Self.bench()
+        Self.removeUpstreams(&bench)
         var edns = EDNS()
         edns.wantsSecurity = true
         let outputs = bench.ask("www.Below.example.com", by: client, edns: edns, flags: flags)
@@ -50,6 +57,67 @@ struct RelayPublicTests {
             })
         #expect(try #require(whole.first).flags.contains(.authoritative))
         #expect(try #require(whole.first).authorities.count == 1)
+    }
+
+    /// A primary that finds nothing for others names those who know, or leads to a name beyond its zone.
+    @Test func `clients of our networks have what the primary leaves to others found by the upstreams`() throws {
+        var bench = try Self.bench()
+        let delegation = ["below.example.com. NS ns.below.example.com."]
+        let named = try bench.answer(bench.ask("www.Below.example.com"), authority: delegation)
+        let asked = try #require(RelayBench.asked(named).first)
+        #expect(RelayBench.told(named).isEmpty && asked.server == RelayBench.upstream)
+        let address = "www.below.example.com. 60 IN A 192.0.2.7"
+        let found = try #require(RelayBench.told(bench.answer(named, [address])).first)
+        #expect(found.answers.map(\.data.address) == [IPAddress("192.0.2.7")])
+        #expect(found.flags.contains(.recursionAvailable) && !found.flags.contains(.authoritative))
+
+        let alias = "out.example.com. 300 IN CNAME www.example.org."
+        let led = try bench.answer(bench.ask("out.example.com"), [alias]) { $0.flags.insert(.authoritative) }
+        let next = try #require(RelayBench.asked(led).first)
+        #expect(next.server == RelayBench.upstream && next.message.question?.name == DomainName("www.example.org"))
+        let whole = try #require(RelayBench.told(bench.answer(led, ["www.example.org. 60 IN A 192.0.2.8"])).first)
+        #expect(whole.answers.map(\.description) == [alias, "www.example.org. 60 IN A 192.0.2.8"])
+        #expect(whole.flags.contains(.authoritative), "that of the first name")
+
+        // To a part that is delegated: by the primary, which names others, to the upstreams.
+        let inner = "in.example.com. 300 IN CNAME www.below.example.com."
+        let first = try bench.answer(bench.ask("in.example.com"), [inner], authority: delegation)
+        let second = try bench.answer(first, authority: delegation)
+        #expect(RelayBench.asked(first).map(\.server) == [RelayBench.authority])
+        #expect(RelayBench.asked(second).map(\.server) == [RelayBench.upstream])
+        let both = try #require(RelayBench.told(bench.answer(second, [address])).first)
+        #expect(both.answers.map(\.description) == [inner, address])
+    }
+
+    @Test func `what the primary has found itself, or denies, goes no further, nor for others`() throws {
+        let delegation = ["below.example.com. NS ns.below.example.com."]
+        let alias = "out.example.com. 300 IN CNAME www.example.org."
+        let askers: [(RelayClient, DNSMessage.Flags)] = [
+            (RelayBench.stranger, .recursionDesired), (RelayBench.client, []),
+        ]
+        for (client, flags) in askers {
+            var bench = try Self.bench()
+            let named = try bench.answer(
+                bench.ask("www.below.example.com", by: client, flags: flags), authority: delegation)
+            #expect(RelayBench.asked(named).isEmpty && RelayBench.told(named).first?.authorities.count == 1)
+            let led = try bench.answer(bench.ask("out.example.com", by: client, flags: flags), [alias])
+            #expect(RelayBench.asked(led).isEmpty && RelayBench.told(led).first?.answers.count == 1)
+        }
+        var bench = try Self.bench()
+        let finding = try bench.answer(bench.ask("out.example.com"), [alias]) { $0.flags.insert(.recursionAvailable) }
+        #expect(RelayBench.asked(finding).isEmpty && RelayBench.told(finding).first?.answers.count == 1)
+        let dead = "dead.example.com. 300 IN CNAME none.example.com."
+        for code in [DNSResponseCode.nameError, .noError] {
+            let denied = try bench.answer(bench.ask("dead.example.com"), [dead], authority: [Self.soa], code: code)
+            #expect(RelayBench.asked(denied).isEmpty && RelayBench.told(denied).first?.responseCode == code)
+            _ = bench.step(.changed(try #require(DomainName("example.com"))))
+        }
+        // Nobody else can be asked.
+        Self.removeUpstreams(&bench)
+        let named = try bench.answer(bench.ask("www.below.example.com"), authority: delegation)
+        #expect(RelayBench.asked(named).isEmpty && RelayBench.told(named).first?.authorities.count == 1)
+        let led = try bench.answer(bench.ask("out.example.com"), [alias])
+        #expect(RelayBench.asked(led).isEmpty && RelayBench.told(led).first?.answers.count == 1)
     }
 
     @Test func `strangers are told of nothing else`() throws {

@@ -77,6 +77,8 @@ extension Relay {
         if isPublic, !Audiences.isLocal(audience) {
             steps.append("recursion: not for a stranger; the answer is the primary's, with its authority")
             if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
+        } else if isPublic, !configuration.upstreams.isEmpty {
+            steps.append("recursion: where they name others, or an alias leads away from them, the upstreams find it")
         }
         let queries = Self.commonQueries(question)
         if let age = queries.compactMap({ cache.age($0, audience: audience, at: now) }).min() {

@@ -15,6 +15,7 @@ extension Relay {
         let count = next.path.count { $0.type == .cname }
         guard count <= LocalData.maximumAliases else { return fail(waiter, .longChain) }
         next.question.name = target
+        next.isDelegated = false
         return resolve(next, at: now, time: time, using: &random)
     }
 
@@ -25,14 +26,40 @@ extension Relay {
         let alias = found.chain(of: question).first { alias in
             alias.data.target.map { isOwn(DNSQuestion($0, question.type), for: waiter.audience) } ?? false
         }
-        guard let alias, let target = alias.data.target else { return nil }
+        return alias.flatMap { part(of: found, upTo: $0, for: waiter) }
+    }
+
+    /// The same as far as the primary of a public domain leads to a name beyond its zone and says nothing of that, for
+    /// who wants it found; nil: it does not, or nobody can be asked.
+    func chainBeyondPrimary(in found: DNSMessage, for waiter: Waiter) -> (records: [DNSRecord], target: DomainName)? {
+        guard waiter.wantsRecursion, !found.flags.contains(.recursionAvailable), found.responseCode == .noError,
+            let alias = found.chain(of: waiter.question).last, let target = alias.data.target,
+            !found.answers.contains(where: { $0.name == target }),
+            !found.authorities.contains(where: { $0.type == .soa && target.isWithin($0.name) }),
+            !configuration.servers(for: target).isEmpty
+        else { return nil }
+        return part(of: found, upTo: alias, for: waiter)
+    }
+
+    /// Whether the primary of a public domain only names those who have the authority, where others can find what they
+    /// say for who wants it found.
+    func isDelegatedFurther(_ found: DNSMessage, _ waiter: Waiter) -> Bool {
+        waiter.wantsRecursion && !configuration.upstreams.isEmpty && found.responseCode == .noError
+            && found.answers.isEmpty && !found.flags.contains(.authoritative)
+            && found.authorities.contains { $0.type == .ns && waiter.question.name.isWithin($0.name) }
+    }
+
+    private func part(
+        of found: DNSMessage, upTo alias: DNSRecord, for waiter: Waiter
+    ) -> (records: [DNSRecord], target: DomainName)? {
+        guard let target = alias.data.target else { return nil }
         let wantsSecurity = waiter.request.edns?.wantsSecurity ?? false
-        var records = found.onlyAbout(question, wantsSecurity: wantsSecurity).answers
+        var records = found.onlyAbout(waiter.question, wantsSecurity: wantsSecurity).answers
         guard let index = records.firstIndex(where: { $0.type == .cname && $0.name == alias.name }) else { return nil }
         // Its signatures stand behind it.
         let rest = records[(index + 1)...].firstIndex { $0.type != .rrsig || $0.name != alias.name }
         records.removeSubrange((rest ?? records.endIndex)...)
-        if configuration.publicDomain(of: question.name) == nil { boundTTL(of: &records) }
+        if configuration.publicDomain(of: waiter.question.name) == nil { boundTTL(of: &records) }
         return (records, target)
     }
 
@@ -76,6 +103,13 @@ extension Relay.Waiter {
     var ledByPrimary: Self {
         var next = self
         next.memory = path.isEmpty ? Relay.publicMemory : 0
+        return next
+    }
+
+    /// The same, to be put to the upstreams, because the primary of its domain names others.
+    var ledByDelegation: Self {
+        var next = self
+        next.isDelegated = true
         return next
     }
 

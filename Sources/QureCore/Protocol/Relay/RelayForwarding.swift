@@ -7,7 +7,7 @@ extension Relay {
         _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         let question = waiter.question
-        let servers = configuration.servers(for: question.name)
+        let servers = waiter.isDelegated ? configuration.upstreams : configuration.servers(for: question.name)
         guard !servers.isEmpty else { return fail(waiter, .notReady) }
         if let probe = numbers[.probe(question.name)] {
             return hearProbe(probe, waiter, at: now, time: time, using: &random)
@@ -87,7 +87,7 @@ extension Relay {
             return work.waiters.flatMap { failOrStale($0, reason, at: now) }
         }
         failures.succeed(key.question)
-        let isPublic = configuration.publicDomain(of: key.question.name) != nil
+        let isPublic = !key.isDelegated && configuration.publicDomain(of: key.question.name) != nil
         var outputs: [Output] = []
         for waiter in work.waiters {
             if let chain = chainToOwnName(in: answer.message, for: waiter),
@@ -95,6 +95,11 @@ extension Relay {
             {
                 let next = isPublic ? waiter.ledByPrimary : waiter.ledByUpstream
                 outputs += follow(chain.records, to: chain.target, next, at: now, time: time, using: &random)
+            } else if isPublic, let chain = chainBeyondPrimary(in: answer.message, for: waiter) {
+                outputs += follow(
+                    chain.records, to: chain.target, waiter.ledByPrimary, at: now, time: time, using: &random)
+            } else if isPublic, isDelegatedFurther(answer.message, waiter) {
+                outputs += forward(waiter.ledByDelegation, at: now, time: time, using: &random)
             } else if isPublic {
                 outputs += giveWhole(answer.message, to: waiter, at: now)
             } else {
@@ -272,7 +277,7 @@ extension Relay.ForwardKey {
             question: waiter.question, wantsRecursion: waiter.wantsRecursion,
             wantsSecurity: request.edns?.wantsSecurity ?? false,
             checkingDisabled: request.flags.contains(.checkingDisabled),
-            authenticated: request.flags.contains(.authenticated))
+            authenticated: request.flags.contains(.authenticated), isDelegated: waiter.isDelegated)
     }
 }
 

@@ -16,6 +16,8 @@ extension Relay {
         var memory = UInt32.max
         /// Whether an upstream, which may be anybody's word, has led to it.
         var isLedByUpstream = false
+        /// Whether the primary of the public domain that `question` is in has delegated it to others.
+        var isDelegated = false
 
         /// Whether the other one is the same message, sent again.
         func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
@@ -25,6 +27,8 @@ extension Relay {
     struct ForwardKey: Hashable, Sendable {
         var question: DNSQuestion
         var wantsRecursion, wantsSecurity, checkingDisabled, authenticated: Bool
+        /// Whether upstreams are asked, for the primary of its domain names others.
+        var isDelegated = false
     }
 
     /// Why something is asked.
