@@ -138,6 +138,10 @@ struct ProxyOptions: ParsableArguments {
         guard (16...1_000_000).contains(cacheSize) else {
             throw ValidationError("'\(cacheSize)': a cache has room for 16 to 1000000 answers")
         }
+        for (option, ttl) in [("min-ttl", minTtl), ("max-ttl", maxTtl)] {
+            guard let ttl, ttl.nanoseconds % 1_000_000_000 != 0 else { continue }
+            throw ValidationError("\(option): times to live are whole seconds, and not \(ttl.text)")
+        }
         if let minTtl, let maxTtl, minTtl > maxTtl {
             throw ValidationError("min-ttl (\(minTtl.text)) is more than max-ttl (\(maxTtl.text))")
         }
@@ -179,7 +183,7 @@ extension ProxyOptions {
         relay.randomizesCase = randomCase
         relay.refusesPrivateAddresses = rebindProtect
         relay.local = ownRecords
-        if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
+        if let wrong = Self.wrongAlias(in: relay.local) { throw Failure(.usage, wrong) }
         for list in lists { relay.local.addHosts(list.text, ttl: Self.recordTTL) }
         return relay
     }

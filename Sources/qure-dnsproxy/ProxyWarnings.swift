@@ -37,6 +37,11 @@ extension ProxyOptions {
                 "\(option): \(server) is an address of this host, where this proxy listens itself: it is passed over "
                     + "as long as that is so")
         }
+        for (option, server) in asked where server.port == 853 {
+            warnings.append(
+                "\(option): at port 853 servers expect DNS over TLS, which this proxy does not speak: leave the port "
+                    + "out")
+        }
         // Meant for the world, but resolvers ask without RD.
         if isForAll, let domain = forward.first(where: { !$0.isPublic })?.domain {
             warnings.append(

@@ -26,7 +26,7 @@ struct DNSProxyConfigurationTests {
             ("plain.zone", zone), ("bad.zone", zone + "ns CNAME other\n"), ("odd.zone", zone + "a.test. A 192.0.2.3\n"),
             ("bad.hosts", "192.0.2.1 a\nfe80::1%lo0 a\nnonsense b\n192.0.2.1\n::1 *.x\n"), ("bad.key", "no key\n"),
             ("bare.zone", "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n"), ("ns.hosts", "192.0.2.1 ns1.a.test\n"),
-            ("deep.hosts", "192.0.2.1 d.b.test c.b.b.test\n"),
+            ("circle.zone", zone + "x CNAME y\ny CNAME y\n"), ("deep.hosts", "192.0.2.1 d.b.test c.b.b.test\n"),
             ("deep.zone", "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns.b\nb NS ns.b\nb NS x.b\nns.b A 192.0.2.1\n"),
             ("signed.zone", zone + "w CNAME ns\nw NSEC a CNAME\n"),
             ("plain.hosts", "# a comment\n192.0.2.1 a.test b.test\n192.0.2.2 B.test c.d.test\n"),
@@ -105,6 +105,13 @@ struct DNSProxyConfigurationTests {
         Row("record m\u{fc}nchen.lan A 192.0.2.1", 1, "'m\u{fc}nchen.lan': who", "write that, which has 'xn--'"),
         Row("view 10.0.0.0/8 \u{fc}.lan A 192.0.2.1", 1, "write that, which has 'xn--' in it"),
         Row("alias \u{fc}.lan=a.test", 1, "write that, which has 'xn--' in it"),
+        Row("record a.lan CNAME a.lan.", 1, "'a.lan.' leads by CNAMEs into a circle", "leave one out"),
+        Row("record b.lan CNAME c.lan.\nrecord a.lan CNAME b.lan.\nrecord c.lan CNAME b.lan.", 3, "into a circle"),
+        Row("record *.lan CNAME x.lan.", 1, "into a circle"),
+        Row("view 10.0.0.0/8 a.lan CNAME b.lan.\nview 10.0.0.0/8 b.lan CNAME a.lan.", 2, "into a circle"),
+        Row("view 10.0.0.0/8 a.lan NS b.lan.", 1, "a view has names and no zones, for which NS is"),
+        Row("upstream 192.0.2.1\nupstream 192.0.2.1:53", 2, "upstream: 192.0.2.1#53 stands there twice"),
+        Row("min-ttl 500ms", 1, "min-ttl: times to live are whole seconds, and not 500ms"),
         Row("hosts FOLDER", 1, "FOLDER: Is a directory"), Row("max-ttl 0", 1, "longer than nothing"),
         Row("query-log a", 1, "query-log"), Row("intrface eth0", 1, "intrface"),
     ])
@@ -132,6 +139,10 @@ struct DNSProxyConfigurationTests {
         #expect(wildcard.status == 0 && wildcard.errors.contains("\(other.path)/plain.zone: 'ns.a.test.' is an alias"))
         #expect(wildcard.errors.contains("record: 'www.a.test.' is an alias, which hides what the record says\n"))
         #expect(!wildcard.errors.contains("www.c.test"), "\(wildcard)")
+        let (secret, _) = try Self.check("upstream 192.0.2.1:853\n")
+        #expect(secret.status == 0 && secret.errors.contains("upstream: at port 853 servers expect DNS over TLS"))
+        let (zone, _) = try Self.check("zone a.test FOLDER/circle.zone\n")
+        #expect(zone.status == 64 && zone.errors.contains("'x.a.test.' leads by CNAMEs into a circle"), "\(zone)")
         #expect(try Self.check("# nothing\n").result.errors.contains("nothing is configured, and every question is"))
     }
 
@@ -195,7 +206,8 @@ struct DNSProxyConfigurationTests {
         let words = [
             ("nonsense a", "'nonsense' is not an address"), ("192.0.2.1", "no name follows the address '192.0.2.1'"),
             ("192.0.2.1 a b..c", "'b..c' is not a name of a host"), ("::1 *.x", "'*.x' is not a name of a host"),
-            ("::1 b\u{fc}ro", "'b\u{fc}ro' is not a name of a host"),
+            ("::1 b\u{fc}ro", "'b\u{fc}ro' is not a name of a host"), ("::1 .", "'.' is not a name of a host"),
+            ("::1 http://a.test/", "'http://a.test/' is not a name of a host"),
         ]
         for (line, oddity) in words { #expect(HostsFile.lines(Array(line.utf8)).first { _ in true }?.oddity == oddity) }
         var known = LocalData()

@@ -249,6 +249,22 @@ extension LocalData {
     /// Whether a name has a CNAME.
     package func isAlias(_ name: DomainName) -> Bool { nodes[name]?.contains { $0.data.type == .cname } == true }
 
+    /// A name from which aliases lead into a circle, so that it has no addresses.
+    package var circle: DomainName? {
+        func next(_ name: DomainName) -> DomainName? {
+            lookUp(name, .a)?.answers.last.flatMap { $0.type == .cname ? $0.data.target : nil }
+        }
+        return nodes.filter { name, sayings in
+            guard sayings.contains(where: { $0.data.type == .cname }) else { return false }
+            var seen: Set<DomainName> = [], target: DomainName? = name
+            while let current = target {
+                guard seen.insert(current).inserted else { return true }
+                target = next(current)
+            }
+            return false
+        }.keys.min()
+    }
+
     /// A name that has a CNAME and other records, or several CNAMEs, which no name may have (RFC 1034 section 3.6.2).
     package var overloadedAlias: DomainName? {
         nodes.filter { _, sayings in

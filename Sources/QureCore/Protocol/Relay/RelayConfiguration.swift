@@ -329,10 +329,15 @@ extension Audiences.View {
         }
         let owner = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
         if let refusal = DomainName.refusal(String(owner)) { throw SettingError(refusal) }
-        var records = LocalData()
-        do { records.add(try ZoneFile.record(String(parts[1]), ttl: 60)) } catch {
+        let record: DNSRecord
+        do { record = try ZoneFile.record(String(parts[1]), ttl: 60) } catch {
             throw SettingError("'\(text)': \(error.reason); \(form)")
         }
+        guard ![.ns, .soa, .ds, .dname].contains(record.type) else {
+            throw SettingError("'\(text)': a view has names and no zones, for which \(record.type) is")
+        }
+        var records = LocalData()
+        records.add(record)
         self.init(network.network, records)
     }
 }

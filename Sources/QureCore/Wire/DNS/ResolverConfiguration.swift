@@ -75,11 +75,13 @@ package enum HostsFile {
         }
     }
 
-    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file, and who asks for a name
-    /// with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
+    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file and no addresses of pages,
+    /// and who asks for a name with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
     package static func name(_ word: String) -> DomainName? {
-        guard word.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
-        return DomainName(word).flatMap { $0.isWildcard ? nil : $0.detached }
+        guard word.utf8.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }) else {
+            return nil
+        }
+        return DomainName(word).flatMap { $0.isWildcard || $0.isRoot ? nil : $0.detached }
     }
 
     /// The addresses of `host`, in any case, with or without a dot at the end.
