@@ -36,12 +36,17 @@ package enum TextFile {
     /// Replaces the file at `path`, all at once: a reader sees the old content or the new one.
     package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
         let temporary = "\(path).\(getpid())"
-        do {
+        do throws(SystemError) {
             let file = FileDescriptor(
                 owning: try check("open", temporary) {
                     unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
                 })
-            try OutputStream.writeAll(content, to: file.number)
+            do throws(SystemError) {
+                try OutputStream.writeAll(content, to: file.number)
+            } catch {
+                // Where a disk is full, its user looks for a path.
+                throw SystemError(error.call, temporary, errno: error.errno)
+            }
             try check("rename", path) { unsafe rename(temporary, path) }
         } catch {
             _ = unsafe unlink(temporary)
