@@ -93,6 +93,9 @@ struct CheckJudgement {
         let who = "\(peer.name) \(peer.address) (\(peer.role.name))"
         switch (peer.isHeard, peer.hasAnswered) {
         case (true, true): return finding(.ok, "member", "\(who) is heard, and hears this host")
+        // What is sent to this host alone goes to the member that runs here.
+        case (false, _) where evidence.isBesideAnother && !options.peer.isEmpty:
+            return finding(.ok, "member", "\(who) hears this host")
         case (false, _):
             if ownRulesDrop {
                 return finding(
@@ -104,6 +107,12 @@ struct CheckJudgement {
                 return finding(
                     .warning, "member",
                     "\(who) hears this host; to hear it takes longer: --seconds \(due.text)")
+            }
+            if !options.peer.isEmpty {
+                return finding(
+                    .problem, "member",
+                    "\(who) hears this host, but nothing that it says by itself arrives here: has it --peer"
+                        + " \(place.own)?")
             }
             return finding(
                 .problem, "member",

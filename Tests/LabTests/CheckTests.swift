@@ -368,6 +368,22 @@ extension InTheLab {
             #expect(
                 check.lines("ok firewall").isEmpty && check.lines("ok group").isEmpty
                     && master.process.isRunning)
+            // Of two members on one host the first has what is sent to the host alone: that proves nothing of the way.
+            let own = try Elector(lab.host(1), ["--peer", "192.168.1.22"])
+            #expect(own.becomes("standby"), "\(own.said)")
+            let beside = try CheckRun(lab.host(1), "--peer", "192.168.1.22", seconds: 4)
+            beside.says("ok member: h2 192.168.1.22 (master) hears this host")
+            #expect(beside.lines("problem member").isEmpty, "\(beside.output)")
+        }
+
+        @Test func `a member that does not have this host as a peer is found`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let master = try Self.master(lab, "--peer", "192.168.1.23")
+            let check = try CheckRun(lab.host(1), "--peer", "192.168.1.22", seconds: 5)
+            check.says(
+                "problem member: h2 192.168.1.22 (master) hears this host, but nothing that it says by itself arrives"
+                    + " here: has it --peer 192.168.1.21?")
+            #expect(master.process.isRunning)
         }
 
         @Test(.enabled(if: Toolbox.isInstalled("dnsmasq"), "needs dnsmasq: make deps"))
