@@ -13,7 +13,7 @@ struct Check: ParsableCommand {
 
     @OptionGroup var member: MemberOptions
 
-    @Option(help: "How long to listen.")
+    @Option(help: "How long to listen.", transform: ArgumentText.duration)
     var seconds = DurationArgument(.seconds(5))
 
     mutating func validate() throws {

@@ -105,7 +105,7 @@ struct Keygen: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
         "keygen", of: "qure-elect", abstract: "Print a new key, for a key file.")
 
-    @Option(help: "The key's number, 0 to 255.")
+    @Option(help: "The key's number, 0 to 255.", transform: Self.readNumber)
     var number: UInt8 = 1
 
     func run() throws {
@@ -116,5 +116,10 @@ struct Keygen: ParsableCommand {
             diagnostics.say(.warning, "standard output is a file that others may read; chmod 600 it")
         }
         try OutputStream.writeAll(Array("\(number) \(key)\n".utf8), to: STDOUT_FILENO)
+    }
+
+    private static func readNumber(_ text: String) throws -> UInt8 {
+        if let number = UInt8(text) { return number }
+        throw ValidationError("'\(text)': a key's number is 0 to 255")
     }
 }

@@ -47,10 +47,12 @@ struct MemberOptions: ParsableArguments {
     @Option(help: "Interval and tolerance at once: steady (200ms, 1s), default (100ms, 200ms), fast (20ms, 40ms).")
     var profile = Profile.default
 
-    @Option(help: "From one heartbeat to the next.  [default: the profile's]")
+    @Option(help: "From one heartbeat to the next.  [default: the profile's]", transform: ArgumentText.duration)
     var interval: DurationArgument?
 
-    @Option(help: "How long a silence of the master is forgiven; at least two intervals.  [default: the profile's]")
+    @Option(
+        help: "How long a silence of the master is forgiven; at least two intervals.  [default: the profile's]",
+        transform: ArgumentText.duration)
     var tolerance: DurationArgument?
 
     @Option(help: "The higher, the sooner it succeeds: 0 to 255.", transform: Self.readPriority)
@@ -62,13 +64,14 @@ struct MemberOptions: ParsableArguments {
     @Option(help: "Who claims must hear the gateway: auto (the default route's, if there is one), off, or its address.")
     var requireGateway = "auto"
 
-    @Option(help: "Claim without hearing the gateway after this time.  [default: never]")
+    @Option(
+        help: "Claim without hearing the gateway after this time.  [default: never]", transform: ArgumentText.duration)
     var claimBlind: DurationArgument?
 
     @Option(help: "The multicast group.", transform: ArgumentText.address)
     var group: IPAddress?
 
-    @Option(help: "The UDP port.")
+    @Option(help: "The UDP port.", transform: Self.readPort)
     var port: UInt16 = 7784
 
     @Option(help: "Send to this member instead of the group; may be repeated.", transform: ArgumentText.address)
@@ -86,16 +89,18 @@ struct MemberOptions: ParsableArguments {
     @Option(help: "Run this shell command when this member is at fault.")
     var onFault: String?
 
-    @Option(help: "Kill a command of --on-master, --on-standby, --on-fault after this time.")
+    @Option(
+        help: "Kill a command of --on-master, --on-standby, --on-fault after this time.",
+        transform: ArgumentText.duration)
     var hookLimit = DurationArgument(.seconds(10))
 
     @Option(help: "Only a member whose shell command ends with status 0 may hold the address.")
     var health: String?
 
-    @Option(help: "From one health check to the next.")
+    @Option(help: "From one health check to the next.", transform: ArgumentText.duration)
     var healthInterval = DurationArgument(.seconds(2))
 
-    @Option(help: "A health check that takes longer is killed, and has failed.")
+    @Option(help: "A health check that takes longer is killed, and has failed.", transform: ArgumentText.duration)
     var healthTimeout = DurationArgument(.seconds(1))
 
     @Option(help: "How many failures in a row mean unhealthy.")
@@ -139,6 +144,11 @@ struct MemberOptions: ParsableArguments {
             throw ValidationError("--preempt takes off, on or a duration, not '\(preempt)'")
         }
         if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
+    }
+
+    static func readPort(_ text: String) throws -> UInt16 {
+        if let port = UInt16(text), port > 0 { return port }
+        throw ValidationError("'\(text)': a port is a number from 1 to 65535")
     }
 
     static func readPriority(_ text: String) throws -> UInt8 {
