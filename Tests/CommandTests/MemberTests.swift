@@ -92,6 +92,16 @@ struct MemberTests {
         #expect(result == ToolResult(64, errors: "qure-elect: FOLDER/home.key: \(why)\n"))
     }
 
+    @Test func `without a place for its own files it says which one it wants`() throws {
+        let folder = TemporaryFolder()
+        try TextFile.replace("\(folder.path)/home.conf", with: Array(Self.good.utf8))
+        let words = ["env", "QURE_BIN=\(Executables.directory)", "TMPDIR=/proc", Self.script]
+        let result = RunningTool(words + ["\(folder.path)/home.conf"]).finish()
+        #expect(result.status == 71 && result.output == "")
+        let why = "qure-member: no folder for a moment's files: RUNTIME_DIRECTORY or TMPDIR names one that"
+        #expect(result.errors.contains(why), "\(result)")
+    }
+
     @Test func `a good file is checked without a word, and how much is said is passed on`() throws {
         for options in [[], ["-v"], ["-vv", "--quiet"], ["-q", "--verbose"]] {
             #expect(try Self.member(["--check-config"] + options, Self.good) == ToolResult(0))
