@@ -109,7 +109,9 @@ struct Watch: ParsableCommand {
         "watch", of: "qure-elect", abstract: "Print the events of a running elector as they come.")
     @OptionGroup var asking: AskingOptions
     func run() throws {
-        try asking.ask(.watch, forEver: true, asking.write)
+        try asking.ask(.watch, forEver: true) { line in
+            try asking.write(asking.common.json ? EventWriter.json(line) : line)
+        }
     }
 }
 

@@ -42,6 +42,22 @@ struct EventWriter {
         if pending.count > Self.maximumPending { pending.removeAll { $0.isRenewal } }
     }
 
+    /// A line of the stream as JSON, whichever of the two the elector writes.
+    static func json(_ line: String) -> String {
+        guard !line.hasPrefix("{") else { return line }
+        let words = line.split(separator: " ")
+        let fields = words.dropFirst().map { word -> (String, JSONValue) in
+            let pair = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let (key, text) = (String(pair[0]), String(pair.last ?? ""))
+            let number = numbers.contains(key) ? Int64(text) : nil
+            return (key, number.map { .integer($0) } ?? .string(text))
+        }
+        return JSONValue.object([("event", .string(String(words.first ?? "")))] + fields).text
+    }
+
+    /// The keys whose values are numbers.
+    private static let numbers = ["term", "members", "at"]
+
     private func fields(
         _ event: Election.Event, _ election: () -> Election, _ heartbeat: String?
     ) -> [(String, JSONValue)] {

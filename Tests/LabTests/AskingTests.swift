@@ -107,6 +107,20 @@ extension InTheLab {
             #expect(elector.process.errors.ranges(of: own).count == 2, "\(elector.said)")
         }
 
+        @Test func `a watcher has events as JSON though the followers have text`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks)
+            try #require(elector.becomes("master"), "\(elector.said)")
+            let words = [Self.tool, "watch", "--json", "--cluster", "test", "--state-dir", elector.folder]
+            let watcher = try lab.host(1).start(words)
+            #expect(eventually { watcher.output.hasPrefix(#"{"event":"alive","term":1,"at":"#) }, "\(watcher.output)")
+            #expect(elector.ask("maintenance", "on").status == 0)
+            let start = #"{"event":"maintenance","term":1,"cluster":"test","node":""#
+            #expect(eventually { watcher.output.contains("\n\(start)") }, "\(watcher.output)")
+            #expect(watcher.output.contains(#""peers":"","members":1"#), "\(watcher.output)")
+            watcher.send(SIGKILL)
+        }
+
         @Test func `who had the address while a master listened to nobody is no stranger once it is none`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let elector = try Elector(lab.host(1), Self.hooks + ["--require-gateway", "off"])
