@@ -38,6 +38,9 @@ extension ElectSession {
         election.term > 0 ? election.term : max(election.highestTerm, election.configuration.rememberedTerm)
     }
 
+    /// Who is master, as far as this member knows.
+    var masterNow: NodeID? { election.isMasterNow ? election.configuration.node : election.master?.standing.node }
+
     private func status() -> JSONValue {
         let now = Clock.now
         let heard = election.isMasterNow ? nil : election.master.map { now - $0.heardAt }
@@ -74,9 +77,10 @@ extension ElectSession {
     /// When the gateway last answered, where it is asked: elsewhere that means nothing.
     var gatewayHeard: Instant? { election.isGatewayAsked ? election.gatewayHeard : nil }
 
-    /// Why this member neither holds the address nor stands by.
+    /// Why this member neither holds the address nor stands by, or why it is of no use to the others though it does.
     private var reason: String? {
         switch election.role {
+        case .master where told.isOwnAddressMissing, .standby where told.isOwnAddressMissing: "own-address-gone"
         case .master, .standby, .maintenance: nil
         // It may have another one by now than at first.
         case .fault: illness ?? told.reason

@@ -322,6 +322,7 @@ final class ElectSession {
         if message.node != election.configuration.node { places[message.node] = datagram.source }
         if places.count > Election.maximumMembers * 2 { places = places.filter { election.members[$0.key] != nil } }
         diagnostics.say(.debug, "< \(message)")
+        warnOfOtherAddresses(message, datagram.source.address)
         step(.heard(message, received: datagram.received), from: datagram.source)
     }
 
@@ -387,9 +388,6 @@ final class ElectSession {
         failure = Failure(.unreachable, "\(what): whoever followed is gone; left the cluster")
         step(.leave(reason: "follower-gone"))
     }
-
-    /// Who is master, as far as this member knows.
-    var masterNow: NodeID? { election.isMasterNow ? election.configuration.node : election.master?.standing.node }
 
     private func serveControl(_ events: [Poller.Event]) {
         for event in events {

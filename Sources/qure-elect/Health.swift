@@ -38,13 +38,15 @@ struct Health: ~Copyable {
     /// When `proceed` is due, at the latest.
     var nextDeadline: Instant? { isOver ? nil : earlier(check.nextDeadline, command.deadline) }
 
+    /// The reason of a member whose interface is down, or has no carrier.
+    static let linkReason = "link-down"
     /// The reason of a member whose check fails, or has no result yet.
     static let checkReason = "health-check"
 
     /// What the election is told: the link comes first, for nothing else matters where it is down. Without a verdict
     /// yet, a member with a check is not healthy.
     var input: Election.Input {
-        guard isLinkUp else { return .healthy(false, reason: "link-down") }
+        guard isLinkUp else { return .healthy(false, reason: Self.linkReason) }
         guard isFollowed else { return .healthy(false, reason: "follower-stalled") }
         return .healthy(text == nil || check.isHealthy == true, reason: Self.checkReason)
     }

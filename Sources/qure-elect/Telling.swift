@@ -19,6 +19,8 @@ struct Told {
     var master: Election.Standing?
     /// When somebody with another key was last told of.
     var otherKey: Instant?
+    /// The members that are there for other addresses.
+    var otherAddresses: Set<NodeID> = []
     /// Whether this host's own address is not there.
     var isOwnAddressMissing = false
 
@@ -45,7 +47,7 @@ extension ElectSession {
             diagnostics.say(
                 .warning,
                 "this host's own address \(ownAddress) is gone: this member is not heard, or not answered, until it is"
-                    + " back")
+                    + " back; where this host has another one from now on, start the service anew")
         } else {
             diagnostics.say(.notice, "this host's own address \(ownAddress) is back")
         }
@@ -112,6 +114,23 @@ extension ElectSession {
         diagnostics.say(
             .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours: "
                 + "until all members have the same key file, the address does not pass between those with another")
+    }
+
+    /// Once for each member that has other addresses, until it has ours: whoever of the two is master holds its own,
+    /// and nobody the other's.
+    func warnOfOtherAddresses(_ message: ElectionMessage, _ source: IPAddress) {
+        // What asks and answers for `check` is no member yet, or says nothing that its heartbeats do not.
+        guard message.kind != .challenge, message.node != election.configuration.node else { return }
+        if message.configuration == election.configuration.hash {
+            told.otherAddresses.remove(message.node)
+            return
+        }
+        guard told.otherAddresses.count < Election.maximumMembers, told.otherAddresses.insert(message.node).inserted
+        else { return }
+        diagnostics.say(
+            .warning,
+            "\(message.name ?? name(message.node)) \(source): is a member for other addresses: until --address is the"
+                + " same everywhere, which of them are held depends on who is master")
     }
 
     private static func phrase(_ reason: String?) -> String {

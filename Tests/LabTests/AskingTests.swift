@@ -101,10 +101,27 @@ extension InTheLab {
             let own = "qure-elect: this host's own address 192.168.1.21 is"
             try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
             #expect(eventually { elector.process.errors.contains("\(own) gone: ") }, "\(elector.said)")
+            #expect(elector.process.errors.contains("; where this host has another one from now on, start the service"))
+            #expect(elector.ask("status").output.hasSuffix(" reason=own-address-gone\n"), "\(elector.said)")
             try lab.host(1).ip("addr add 192.168.1.9/24 dev eth0")
             try lab.host(1).ip("addr add 192.168.1.21/24 dev eth0")
             #expect(eventually { elector.process.errors.contains("\(own) back\n") }, "\(elector.said)")
             #expect(elector.process.errors.ranges(of: own).count == 2, "\(elector.said)")
+            #expect(elector.ask("status").output.hasSuffix(" reason=-\n"), "\(elector.said)")
+        }
+
+        @Test func `a member for other addresses is told of once`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let first = try Elector(lab.host(1), Self.hooks)
+            try #require(first.becomes("master"), "\(first.said)")
+            let second = try Elector(lab.host(2), ["--address", "192.168.1.12/24"])
+            #expect(second.becomes("standby"), "\(second.said)")
+            let other = "is a member for other addresses: until --address is the same everywhere, which of them are"
+            let told = "qure-elect: h2 192.168.1.22: \(other)"
+            #expect(eventually { first.process.errors.contains(told) }, "\(first.said)")
+            #expect(second.process.errors.contains("qure-elect: h1 192.168.1.21: \(other)"), "\(second.said)")
+            usleep(500_000)  // several heartbeats
+            #expect(second.process.errors.ranges(of: other).count == 1, "\(second.said)")
         }
 
         @Test func `a watcher has events as JSON though the followers have text`() throws {
@@ -119,6 +136,18 @@ extension InTheLab {
             #expect(eventually { watcher.output.contains("\n\(start)") }, "\(watcher.output)")
             #expect(watcher.output.contains(#""peers":"","members":1"#), "\(watcher.output)")
             watcher.send(SIGKILL)
+        }
+
+        @Test func `a master whose cable is pulled does not say that nobody took over`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let (first, second) = (try Elector(lab.host(1), Self.hooks), try Elector(lab.host(2), Self.hooks))
+            #expect(first.becomes("master") || first.becomes("standby"), "\(first.said)")
+            #expect(eventually { (first.ask("status").output + second.ask("status").output).contains("master term=") })
+            let isFirst = first.ask("status").output.hasPrefix("master ")
+            let (master, number) = isFirst ? (first, 1) : (second, 2)
+            try lab.host(number).ip("link set eth0 down")
+            let end = "qure-elect: given up: link-down; whoever takes over is not heard here\n"
+            #expect(eventually { master.process.errors.contains(end) }, "\(master.said)")
         }
 
         @Test func `who had the address while a master listened to nobody is no stranger once it is none`() throws {
