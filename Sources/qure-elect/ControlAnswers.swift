@@ -22,8 +22,8 @@ extension ElectSession {
         case .suspect:
             step(.suspect)
             return ["done"]
-        // Who watches is told of events as they come.
-        case .watch: return []
+        // Who watches is told of events as they come, and first of the one that tells what this member is.
+        case .watch: return events.lastState.map { [$0] } ?? []
         }
     }
 

@@ -26,7 +26,8 @@ final class ControlServer {
 
     var descriptor: CInt { listener.descriptor }
 
-    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer, or nil: `settle` will.
+    /// Takes whoever connects, or what a client says; `answer` makes the lines of the answer, or nil: `settle` will. To
+    /// who watches they are what was before.
     func serve(_ token: Int, _ poller: borrowing Poller, _ answer: (ControlRequest) -> [String]?) {
         if token == ElectSession.Token.control { return acceptAll(poller) }
         let key = token - ElectSession.Token.connections
@@ -43,6 +44,7 @@ final class ControlServer {
         case .request(.watch):
             client.watches = true
             client.input = []
+            for line in answer(.watch) ?? [] { _ = client.connection.writeNow(Array((line + "\n").utf8)) }
             return
         case .request(let request):
             guard let answer = answer(request) else {

@@ -27,7 +27,7 @@ final class ElectSession {
     private var netlink: Netlink
     private var linkWatch: LinkWatch
     private let kept: ElectorState
-    private var events: EventWriter
+    private(set) var events: EventWriter
     private var renewals: Renewals
     let control: ControlServer
     private var hooks: Hooks

@@ -10,8 +10,9 @@ struct EventWriter {
     private let name: String
     private let addresses: [Prefix]
     private var pending: [(line: String, isRenewal: Bool)] = []
-    /// The last line that was added.
+    /// The last line that was added; and the last one that was no renewal.
     private(set) var last = ""
+    private(set) var lastState: String?
     /// When the oldest line was written that the reader may not have read.
     private var unreadSince: Instant?
     private static let maximumPending = 256
@@ -38,6 +39,7 @@ struct EventWriter {
                 if case .string(let text) = value { last += text } else { last += value.text }
             }
         }
+        if event.state != .alive { lastState = last }
         pending.append((last, event.state == .alive))
         if pending.count > Self.maximumPending { pending.removeAll { $0.isRenewal } }
     }

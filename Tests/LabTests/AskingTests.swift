@@ -130,7 +130,10 @@ extension InTheLab {
             try #require(elector.becomes("master"), "\(elector.said)")
             let words = [Self.tool, "watch", "--json", "--cluster", "test", "--state-dir", elector.folder]
             let watcher = try lab.host(1).start(words)
-            #expect(eventually { watcher.output.hasPrefix(#"{"event":"alive","term":1,"at":"#) }, "\(watcher.output)")
+            // First what it is, then what happens.
+            let alive = #"{"event":"alive","term":1,"at":"#, state = #"{"event":"master","term":1,"cluster":"test","#
+            #expect(eventually { watcher.output.contains("\n" + alive) }, "\(watcher.output)")
+            #expect(watcher.output.hasPrefix(state), "\(watcher.output)")
             #expect(elector.ask("maintenance", "on").status == 0)
             let start = #"{"event":"maintenance","term":1,"cluster":"test","node":""#
             #expect(eventually { watcher.output.contains("\n\(start)") }, "\(watcher.output)")
