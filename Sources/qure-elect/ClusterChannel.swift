@@ -26,7 +26,14 @@ struct ClusterChannel: ~Copyable {
     /// The address that this member speaks from.
     var ownAddress: IPAddress { socket.own.address }
     /// Datagrams that may have come from beyond the link.
-    var strayed: Int { socket.strayed }
+    var strayed: Int { strayedBefore + socket.strayed }
+    private var strayedBefore = 0
+
+    /// Speaks from another address from now on; the socket of the old one is closed.
+    mutating func move(to socket: consuming ClusterSocket) {
+        strayedBefore = strayed
+        self.socket = socket
+    }
 
     /// What has arrived until now, still sealed.
     mutating func receive() throws(SystemError) -> [ClusterSocket.Datagram] { try socket.receive() }

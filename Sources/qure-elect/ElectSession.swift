@@ -22,7 +22,7 @@ final class ElectSession {
     private(set) var poller: Poller
     /// What has ended the wait.
     private var arrived: [Poller.Event] = []
-    private var channel: ClusterChannel
+    var channel: ClusterChannel
     private var changes: NetlinkMonitor
     private var netlink: Netlink
     private var linkWatch: LinkWatch
@@ -346,7 +346,7 @@ final class ElectSession {
         health.isLinkUp = now.isUp && now.hasCarrier
         step(health.input)
         let all = try netlink.addresses()
-        tellOwnAddress(all)
+        heedOwnAddress(all)
         let usable = all.filter { !$0.hasFailedDAD && !$0.isTentative }
         present = Set(usable.map(\.prefix.address))
         isClaimed = usable.contains { $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address) }

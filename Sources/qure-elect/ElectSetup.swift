@@ -42,24 +42,6 @@ extension ElectSession {
         return configuration
     }
 
-    /// The address that this member speaks from: its own, never a shared one.
-    static func ownAddress(on link: Link, _ options: MemberOptions, _ netlink: inout Netlink) throws -> IPAddress {
-        let shared = Set(options.address.map(\.address))
-        let own = try netlink.addresses(on: link.index).filter {
-            !shared.contains($0.prefix.address) && $0.origin != AddressOrigin.qure && !$0.isTentative
-                && !$0.hasFailedDAD
-        }
-        let wantsV6 = options.group.map { $0.bitWidth == 128 } ?? options.peer.first.map { $0.bitWidth == 128 } ?? false
-        if !wantsV6, let v4 = own.first(where: { $0.prefix.address.bitWidth == 32 }) { return v4.prefix.address }
-        let v6 = own.first(where: { $0.prefix.address.isLinkLocalV6 })
-        guard let v6 else {
-            throw Failure(
-                .unreachable,
-                "\(link.name): has no address of its own to speak from; give it one beside the shared address")
-        }
-        return v6.prefix.address
-    }
-
     /// Where all members hear each other.
     static func group(_ options: MemberOptions, _ own: IPAddress) -> IPAddress {
         options.group ?? (own.bitWidth == 32 ? .v4(IPv4Address(rawValue: 0xe000_007b)) : .v6(.electionGroup))

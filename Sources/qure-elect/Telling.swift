@@ -37,22 +37,6 @@ extension ElectSession {
         diagnostics.say(.warning, "\(event.state.rawValue): \(reason)")
     }
 
-    /// Once when it goes and once when it comes back: without it this member is as good as absent, and neither its
-    /// cable nor its health shows why.
-    func tellOwnAddress(_ addresses: [InterfaceAddress]) {
-        let isMissing = !addresses.contains { $0.prefix.address == ownAddress }
-        guard isMissing != told.isOwnAddressMissing else { return }
-        told.isOwnAddressMissing = isMissing
-        if isMissing {
-            diagnostics.say(
-                .warning,
-                "this host's own address \(ownAddress) is gone: this member is not heard, or not answered, until it is"
-                    + " back; where this host has another one from now on, start the service anew")
-        } else {
-            diagnostics.say(.notice, "this host's own address \(ownAddress) is back")
-        }
-    }
-
     /// Once for each time that nobody is master for a second: what everybody waits for is told where it is looked for.
     func tellOfMissingGateway() {
         guard election.role == .suspecting, let since = told.suspectingSince, Clock.now - since > .seconds(1) else {
@@ -113,7 +97,8 @@ extension ElectSession {
         told.otherKey = Clock.now
         diagnostics.say(
             .warning, "\(source): speaks for cluster '\(options.place.cluster)' with a key that is none of ours: "
-                + "until all members have the same key file, the address does not pass between those with another")
+                + "until all members have the same key file, those with another elect a master of their own, and two "
+                + "machines may want the address")
     }
 
     /// Once for each member that has other addresses, until it has ours: whoever of the two is master holds its own,

@@ -101,13 +101,40 @@ extension InTheLab {
             let own = "qure-elect: this host's own address 192.168.1.21 is"
             try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
             #expect(eventually { elector.process.errors.contains("\(own) gone: ") }, "\(elector.said)")
-            #expect(elector.process.errors.contains("; where this host has another one from now on, start the service"))
             #expect(elector.ask("status").output.hasSuffix(" reason=own-address-gone\n"), "\(elector.said)")
-            try lab.host(1).ip("addr add 192.168.1.9/24 dev eth0")
             try lab.host(1).ip("addr add 192.168.1.21/24 dev eth0")
             #expect(eventually { elector.process.errors.contains("\(own) back\n") }, "\(elector.said)")
             #expect(elector.process.errors.ranges(of: own).count == 2, "\(elector.said)")
             #expect(elector.ask("status").output.hasSuffix(" reason=-\n"), "\(elector.said)")
+        }
+
+        /// As where a DHCP server gives another one out.
+        @Test func `a member whose own address is another one goes on from there`() throws {
+            let lab = try Lab(hosts: 2, responders: false)
+            let first = try Elector(lab.host(1), Self.hooks)
+            try #require(first.becomes("master"), "\(first.said)")
+            let second = try Elector(lab.host(2), Self.hooks)
+            #expect(second.becomes("standby"), "\(second.said)")
+            for (number, elector, other) in [(1, first, second), (2, second, first)] {
+                let (old, new) = ("192.168.1.2\(number)", "192.168.1.4\(number)")
+                // The kernel takes the others of a network along with its first one unless it is told not to.
+                try lab.host(number).must("sysctl -qw net.ipv4.conf.eth0.promote_secondaries=1")
+                try lab.host(number).ip("addr add \(new)/24 dev eth0")
+                try lab.host(number).ip("addr del \(old)/24 dev eth0")
+                let line = "own address is \(new) now, and no longer \(old): going on from there\n"
+                #expect(eventually { elector.process.errors.contains(line) }, "\(elector.said)")
+                #expect(eventually { other.ask("members").output.contains(new) }, "\(other.said)")
+                #expect(elector.ask("status").output.hasSuffix(" reason=-\n"), "\(elector.said)")
+            }
+            usleep(1_000_000)  // ten heartbeats, and five times the patience
+            #expect(first.ask("status").output.hasPrefix("master term=1 ") && !first.said.contains("quarantined"))
+            #expect(second.ask("status").output.hasPrefix("standby ") && !second.said.contains("suspecting"))
+            // All that is gone, and what comes then is another address again.
+            try lab.host(2).ip("addr del 192.168.1.42/24 dev eth0")
+            let gone = "own address 192.168.1.42 is gone: "
+            #expect(eventually { second.process.errors.contains(gone) }, "\(second.said)")
+            try lab.host(2).ip("addr add 192.168.1.52/24 dev eth0")
+            #expect(eventually { first.ask("members").output.contains("192.168.1.52") }, "\(first.said)")
         }
 
         @Test func `a member for other addresses is told of once`() throws {
