@@ -21,7 +21,7 @@ struct CheckEvidence {
         var isHeard: Bool { heardFirst != nil }
         /// The first of that: when, and its number among all that it says.
         var heardFirst: (at: Instant, sequence: UInt64)?
-        /// When something of it last arrived.
+        /// When something of it last arrived, by the kernel's stamp: this process may read late.
         var heardAt: Instant
         var session: UInt64
         /// What it said last that it has heard of the others, and whether there was room for all of them.
@@ -225,28 +225,27 @@ final class CheckListening {
         var input = WireReader(bytes)
         guard let message = try? ElectionMessage(parsing: &input) else { return note(\.otherThings) }
         guard evidence.peers[message.node] != nil || evidence.peers.count < CheckEvidence.maximum else { return }
-        evidence.peers[message.node] = peer(message, from: source, evidence.peers[message.node])
+        evidence.peers[message.node] = peer(message, from: source, datagram.received, evidence.peers[message.node])
     }
 
-    /// What is known of the member that has sent this, given what was known before.
+    /// What is known of the member that has sent this, which the kernel received then, given what was known before.
     private func peer(
-        _ message: ElectionMessage, from source: IPAddress, _ known: CheckEvidence.Peer?
+        _ message: ElectionMessage, from source: IPAddress, _ received: Instant, _ known: CheckEvidence.Peer?
     ) -> CheckEvidence.Peer {
-        let now = Clock.now
         var peer = CheckEvidence.Peer(
             name: message.name ?? "\(message.node)", address: source, mac: message.mac, role: message.role,
             interval: message.interval, tolerance: message.tolerance, configuration: message.configuration,
-            heardAt: now, session: message.session)
+            heardAt: max(received, known?.heardAt ?? received), session: message.session)
         let isAsked = message.kind == .response || message.kind == .challenge
-        peer.heardFirst = known?.heardFirst ?? (isAsked ? nil : (now, message.sequence))
+        peer.heardFirst = known?.heardFirst ?? (isAsked ? nil : (received, message.sequence))
         // Begun anew, it counts anew.
-        if let known, known.session != message.session, !isAsked { peer.heardFirst = (now, message.sequence) }
+        if let known, known.session != message.session, !isAsked { peer.heardFirst = (received, message.sequence) }
         peer.hasAnswered =
             known?.hasAnswered == true || (message.kind == .response && message.echo == nonce)
         peer.hears = known?.session == message.session ? known?.hears ?? [:] : [:]
         for digest in message.digests { peer.hears[digest.node] = digest }
         peer.tellsAll = message.digests.count < ElectionMessage.maximumEntries
-        peer.masterSince = message.role == .master ? known?.masterSince ?? now : nil
+        peer.masterSince = message.role == .master ? known?.masterSince ?? received : nil
         peer.hasLed = known?.hasLed == true || [.claiming, .master, .transferring].contains(message.role)
         return peer
     }
