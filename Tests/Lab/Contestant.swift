@@ -74,7 +74,11 @@ package final class Cluster: Contestant {
     }
 
     @discardableResult
-    package func stop(_ host: Int) -> Int? { members[host]?.stop() }
+    package func stop(_ host: Int) -> Int? {
+        // Each program of a member closes a socket of the packet filter in the end. The kernel lets it wait until it is
+        // rid of what was removed before: seconds (seven were seen) where many processes want the processors.
+        members[host]?.stop(within: .seconds(20))
+    }
 
     /// Gives all members another key file, and tells them.
     package func setKeys(_ text: String) {
@@ -92,7 +96,15 @@ package final class Cluster: Contestant {
     }
 
     package func isReady(_ host: Int) -> Bool {
-        ["standby", "master"].contains { ask(host, "status").output.hasPrefix("\($0) ") }
+        ["standby", "master"].contains { ask(host, "status").output.hasPrefix("\($0) ") } && hasFollower(host)
+    }
+
+    /// Whether the follower of a host reads what its elector says: it may begin long after that has joined, and until
+    /// then the host takes over nothing.
+    private func hasFollower(_ host: Int) -> Bool {
+        guard let tool = try? Toolbox.path(of: "qure-claim") else { return false }
+        let claims = try? lab.host(host).run(tool, "show", "--json", "--state-dir", "\(folder)/run\(host)").output
+        return claims?.contains("\"mode\":\"follow\"") == true
     }
 
     /// Prints what the elector of a host tells, from now on.

@@ -42,6 +42,16 @@ final class ElectedSite {
         eventually { (try? lab.holders(of: address)) == [number] && witness.holders == [.host(number)] }
     }
 
+    /// Waits until all other hosts could follow this master, and it knows that: one that it has heard of and that still
+    /// listens would be asked to take over, and not do it.
+    func hasHeirs(_ master: Int) -> Bool {
+        eventually(within: .seconds(20)) {
+            let members = ask(master, "members").output.split(separator: "\n")
+            return members.count { $0.contains(" standby ") } == lab.hosts.count - 1
+                && (1...lab.hosts.count).allSatisfy(cluster.isReady)
+        }
+    }
+
     /// Waits until exactly one host has the address, and names it.
     func onlyHolder() -> Int? {
         var found: Int?
@@ -175,27 +185,24 @@ extension InTheLab {
         @Test func `a master that is stopped hands the address over without losing a request`() throws {
             let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
-            #expect(eventually { cluster.ask(master, "members").output.split(separator: "\n").count == 3 })
+            try #require(cluster.hasHeirs(master), "\(cluster.said)")
             // One that has seen nothing of the time before somebody answered.
             let meter = try cluster.lab.startMeter()
             #expect(meter.waitForAnswer(byOtherThan: 0) == master)
-            #expect(cluster.stop(master) == 0)
+            #expect(cluster.stop(master) == 0, "\(cluster.said)")
             // A service manager may kill what is left of the service now: the address is gone already.
             #expect(try !cluster.lab.host(master).has(Lab.Plan.address), "\(cluster.said)")
             let next = try #require(meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
             #expect(cluster.isHeldOnly(by: next))
             let report = try meter.stop()
-            #expect(report.lost == 0, "\(report)")
+            #expect(report.lost == 0, "\(report)\n\(cluster.said)")
         }
 
         @Test func `a master that resigns hands the address over`() throws {
             let cluster = try ElectedSite(hosts: 3)
             let master = try #require(cluster.onlyHolder(), "\(cluster.said)")
             // Whom nobody could follow yet stays.
-            let heirs = {
-                cluster.ask(master, "members").output.split(separator: "\n").count { $0.contains(" standby ") }
-            }
-            #expect(eventually { heirs() == 2 })
+            try #require(cluster.hasHeirs(master), "\(cluster.said)")
             #expect(cluster.ask(master, "resign").status == 0)
             let next = try #require(cluster.meter.waitForAnswer(byOtherThan: master), "\(cluster.said)")
             #expect(cluster.isHeldOnly(by: next) && cluster.isMaster(next))
