@@ -19,12 +19,12 @@ final class ElectSession {
     /// A turn that is later than that may have something to hear which had come before.
     private static let punctual = Duration.milliseconds(1)
     let link: Link
-    private(set) var poller: Poller
+    var poller: Poller
     /// What has ended the wait.
     private var arrived: [Poller.Event] = []
     var channel: ClusterChannel
-    private var changes: NetlinkMonitor
-    private var netlink: Netlink
+    var changes: NetlinkMonitor
+    var netlink: Netlink
     private var linkWatch: LinkWatch
     private let kept: ElectorState
     private(set) var events: EventWriter
@@ -36,7 +36,7 @@ final class ElectSession {
     let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
     let gateways: [IPAddress]
-    private let addresses: Set<IPAddress>
+    let addresses: Set<IPAddress>
     let service = ServiceManager()
     private var watchdog: Watchdog
     private var places: [NodeID: SocketAddress] = [:]
@@ -109,19 +109,6 @@ final class ElectSession {
         service.notify("STOPPING=1")
         if let failure { throw failure }
         try seeFollowerOff()
-    }
-
-    /// Waits until the follower has taken the addresses away: it may be killed as soon as this process has ended.
-    private func seeFollowerOff() throws {
-        let deadline = Clock.now + .milliseconds(500)
-        while Clock.now < deadline {
-            let ours = try netlink.addresses().contains {
-                $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address)
-            }
-            guard ours else { return }
-            _ = try poller.wait(until: deadline)
-            _ = try changes.read()
-        }
     }
 
     private func turn() throws {
