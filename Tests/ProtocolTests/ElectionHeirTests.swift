@@ -41,6 +41,27 @@ import Testing
         }
     }
 
+    /// It takes over from nobody yet, whatever its priority.
+    @Test func `a member that is still joining is no heir while another one follows`() throws {
+        var cluster = SmallCluster(3) { number, configuration in if number == 3 { configuration.priority = 200 } }
+        cluster.step(1, .start)
+        cluster.run(1000)
+        cluster.step(2, .start)
+        cluster.run(9500)
+        try #require(cluster.master == 1 && cluster[2].role == .standby)
+        cluster.step(3, .start)
+        func known() -> Election.Member? { cluster[1].members[SmallCluster.node(3)] }
+        for _ in 0..<1000 where known()?.isEligible != true { cluster.run(1) }
+        try #require(known()?.role == .joining)
+        cluster.cuts = [[1, 3], [3, 1]]
+        cluster.step(1, .leave(reason: "stopped"))
+        for _ in 0..<200 {
+            cluster.run(1)
+            #expect(cluster.has(1) || cluster.has(2))
+        }
+        #expect(cluster.has(2) && !cluster.has(1) && cluster[2].role == .master)
+    }
+
     @Test func `a quick pace: the heir says nothing for several intervals`() throws {
         var cluster = try Self.slow(.milliseconds(45), interval: 20, tolerance: 60)
         cluster.step(1, .resign)

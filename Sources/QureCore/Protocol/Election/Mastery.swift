@@ -143,17 +143,18 @@ extension Election {
         [.send(message(.released, at: now), to: .group), .send(message(.released, at: now), to: .group)]
     }
 
-    /// Who succeeds, in order: eligible members that were heard lately; priority, the gateway's sign of life, how long
-    /// they have been there, number.
+    /// Who succeeds, in order: eligible members that were heard lately; first those that follow already, for one that
+    /// is still joining takes nothing over from a master that leaves; then by priority, the gateway's sign of life,
+    /// how long they have been there, number.
     func successors(at now: Instant) -> [NodeID] {
-        typealias Order = (priority: Int, lacksGateway: Int, since: Int64, node: NodeID)
+        typealias Order = (isJoining: Int, priority: Int, lacksGateway: Int, since: Int64, node: NodeID)
         var ranking: [Order] = []
         for (node, member) in members where member.isEligible && isPresent(member, at: now) {
             let evidence = member.gatewayHeard.map { now - $0 <= Self.freshEvidence } ?? false
             ranking.append(
                 (
-                    -Int(member.priority), configuration.requiresGateway && !evidence ? 1 : 0,
-                    member.knownSince.nanoseconds, node
+                    member.role == .joining ? 1 : 0, -Int(member.priority),
+                    configuration.requiresGateway && !evidence ? 1 : 0, member.knownSince.nanoseconds, node
                 ))
         }
         return ranking.sorted(by: <).prefix(ElectionMessage.maximumEntries).map(\.node)
