@@ -38,6 +38,8 @@ struct CheckHost {
         guard isReady, let own else { return nil }
         let group = ElectSession.group(options, own)
         try lookAtGroup(group, &report)
+        try lookAtPeers(link, &netlink, &report)
+        try lookAtCommands(&report)
         return CheckPlace(link: link, own: own, group: group, held: held, configured: configured)
     }
 
@@ -104,6 +106,30 @@ struct CheckHost {
                     + " take it out of this host's configuration")
         }
         return (held, configured)
+    }
+
+    /// What comes from beyond the link is not believed.
+    private func lookAtPeers(_ link: Link, _ netlink: inout Netlink, _ report: inout CheckReport) throws {
+        let networks = try netlink.addresses(on: link.index).map(\.prefix)
+        for peer in options.peer where !peer.isLinkLocalV6 && !networks.contains(where: { $0.contains(peer) }) {
+            try report.say(
+                .problem, "peer",
+                "\(peer) is in no network of \(link.name), and what comes through a router is not believed: name the"
+                    + " address that the member has on this link")
+        }
+    }
+
+    /// The programs that are named by their path: they are run in the night when they are needed first.
+    private func lookAtCommands(_ report: inout CheckReport) throws {
+        let commands = [
+            ("health", options.health), ("on-master", options.onMaster), ("on-standby", options.onStandby),
+            ("on-fault", options.onFault),
+        ]
+        for case (let option, let command?) in commands {
+            let program = command.prefix { !" \t;&|<>()$`'\"\\*?".contains($0) }
+            guard program.hasPrefix("/"), let trouble = TextFile.troubleToRun(String(program)) else { continue }
+            try report.say(.problem, "command", "--\(option): \(trouble)")
+        }
     }
 
     private func lookAtGroup(_ group: IPAddress, _ report: inout CheckReport) throws {

@@ -131,6 +131,10 @@ struct MemberOptions: ParsableArguments {
         guard keyFile != nil || insecure else {
             throw ValidationError("no --key-file: make one with 'qure-elect keygen', or say --insecure")
         }
+        guard keyFile == nil || !insecure else {
+            throw ValidationError("--key-file and --insecure contradict each other: leave one out")
+        }
+        try checkPeers()
         guard (1...1000).contains(healthFall), (1...1000).contains(healthRise) else {
             throw ValidationError("--health-fall and --health-rise take 1 to 1000")
         }
@@ -144,6 +148,16 @@ struct MemberOptions: ParsableArguments {
             throw ValidationError("--preempt takes off, on or a duration, not '\(preempt)'")
         }
         if let group, !group.isMulticast { throw ValidationError("'\(group)' is not a multicast group") }
+    }
+
+    private func checkPeers() throws {
+        if let shared = peer.first(where: { address.map(\.address).contains($0) }) {
+            throw ValidationError("--peer \(shared): that is the shared address; a peer is a member's own")
+        }
+        guard Set(peer.map(\.bitWidth)).count <= 1 else {
+            throw ValidationError(
+                "--peer: a member speaks from one address, by IPv4 or by IPv6: name peers of one kind")
+        }
     }
 
     static func readPort(_ text: String) throws -> UInt16 {

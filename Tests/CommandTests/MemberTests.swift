@@ -48,10 +48,12 @@ struct MemberTests {
         // Two that are wrong: one of them, and that one's line.
         ("require-gateway nope\npreempt maybe\n", 5, "--require-gateway takes auto, off or an address, not 'nope'"),
         ("\n# why\n  health-fall 0\n", 7, "--health-fall and --health-rise take 1 to 1000"),
-        ("key-file /none\n", 5, "open /none: No such file or directory: make one with 'qure-elect keygen'"),
         ("address 192.168.1.0/24\n", 5, "192.168.1.0/24: is the network's own or its broadcast address"),
         ("-v\n", 5, "write 'verbose' for '-v'"), ("v\n", 5, "Unknown option '--v'; did you mean '--verbose'?"),
         ("intervall 100ms\n", 5, "Unknown option '--intervall'; did you mean '--interval'?"),
+        ("peer 192.168.1.11\n", 5, "--peer 192.168.1.11: that is the shared address"),
+        ("peer 192.168.1.21\npeer fe80::1\n", 6, "--peer: a member speaks from one address, by IPv4 or by IPv6"),
+        ("key-file /nowhere\n", 5, "--key-file and --insecure contradict each other: leave one out"),
         ("lease 1ms\n", 5, "--lease takes 100ms to a day"), ("virtual-mac zz\n", 5, "'zz' is not a hardware address"),
     ])
     func `a wrong line is named, by the file that the user knows`(_ lines: String, _ line: Int, _ why: String) throws {
@@ -84,6 +86,12 @@ struct MemberTests {
         let result = try Self.member([], Self.good.replacing(" ", with: "=").replacing("insecure", with: "key-file=/a"))
         let why = "write 'cluster home' (name, blank, value)"
         #expect(result == ToolResult(64, errors: "qure-elect: FOLDER/home.conf:1: \(why)\n"))
+    }
+
+    @Test func `a key file that is not there is told how to be made`() throws {
+        let result = try Self.member(["--check-config"], Self.good.replacing("insecure", with: "key-file /none"))
+        let why = "open /none: No such file or directory: make one with 'qure-elect keygen', the same for all members"
+        #expect(result == ToolResult(64, errors: "qure-elect: FOLDER/home.conf:4: \(why)\n"))
     }
 
     @Test func `a key that is there and is none is named as well`() throws {

@@ -53,6 +53,17 @@ extension InTheLab {
             #expect(try machine.run("nft", "\(chain); add rule inet t c \(rule)").status == 0)
         }
 
+        @Test func `a peer beyond the link and a program that cannot be run`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let programs = ["--health", "/nonexistent/h -x", "--on-master", "'/etc/passwd' x", "--on-fault", "true"]
+            let key = ["--insecure", "--on-standby", "/etc/passwd; x"] + programs
+            let check = try CheckRun(lab.host(1), "--peer", "10.0.0.5", "--peer", "192.168.1.22", key: key)
+            check.says("problem peer: 10.0.0.5 is in no network of eth0, and what comes through a router is not")
+            check.says("problem command: --health: run /nonexistent/h: No such file or directory")
+            check.says("problem command: --on-standby: run /etc/passwd: Permission denied")
+            #expect(check.lines("problem command").count == 2 && check.lines("problem peer").count == 1)
+        }
+
         @Test func `a site that is well, and whom the check does not disturb`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let master = try Self.master(lab)

@@ -33,6 +33,14 @@ package enum TextFile {
         if isDirectory { throw SystemError("read", path, errno: Errno(rawValue: EISDIR)) }
     }
 
+    /// Why the program at `path` cannot be run; nil: it can, as far as its mode tells.
+    package static func troubleToRun(_ path: String) -> SystemError? {
+        do throws(SystemError) {
+            try check("run", path) { unsafe access(path, X_OK) }
+            return nil
+        } catch { return error }
+    }
+
     /// Replaces the file at `path`, all at once: a reader sees the old content or the new one.
     package static func replace(_ path: String, with content: [UInt8]) throws(SystemError) {
         let temporary = "\(path).\(getpid())"
