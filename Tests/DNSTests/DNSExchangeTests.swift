@@ -46,6 +46,27 @@ struct DNSExchangeTests {
         }
     }
 
+    /// The name of the question is spelled by the header itself here, and the pointer to it is shorter than the name.
+    @Test func `a question by a pointer into the header is taken, and breaks nothing`() throws {
+        // A length that is half of the number, three octets of the header, another length, one octet.
+        let name = try #require(DomainName(octets: [3, 0x84, 0, 0, 1, 0, 0]))
+        let server = try #require(DNSEndpoint("192.0.2.1"))
+        var random = SplitMix64(seed: 1)
+        for _ in 0..<10_000 {
+            let message = DNSMessage(id: 0, questions: [DNSQuestion(name, .a)])
+            var exchange = DNSExchange(message, key: nil, servers: [server], spelling: name)
+            let now = Instant(nanoseconds: 0)
+            let asked = Self.octets(exchange.step(.start, at: now, time: 0, using: &random))
+            let number = try #require(asked?.prefix(2))
+            guard number.last == 3 else { continue }
+            let response = number + [0x84, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 1, 0, 1, 0, 1]
+            let outputs = exchange.step(.datagram(Array(response)), at: now, time: 0, using: &random)
+            guard case .finished(let answer)? = outputs.last else { return #expect(Bool(false), "\(outputs)") }
+            return #expect(answer.message.question?.name == name)
+        }
+        #expect(Bool(false), "no such number was drawn")
+    }
+
     private static func octets(_ outputs: [DNSExchange.Output]) -> [UInt8]? {
         switch outputs.last {
         case .sendDatagram(let octets, _), .openStream(let octets, _): octets

@@ -306,9 +306,12 @@ extension DNSExchange {
         return finish(answer)
     }
 
-    /// The answer with the question's name as `spelling` has it: there, and wherever a pointer leads there.
+    /// The answer with the question's name as `spelling` has it: there, and wherever a pointer leads there. Its own
+    /// name may be a pointer, too, to what the header happens to spell: it is shorter then than it seems.
     private func spelled(_ message: DNSMessage, _ octets: [UInt8]) -> DNSMessage {
-        guard let spelling, !message.questions.isEmpty else { return message }
+        guard let spelling, let name = message.questions.first?.name, name == spelling,
+            octets.dropFirst(DNSHeader.length).starts(with: name.octets)
+        else { return message }
         var octets = octets
         octets.replaceSubrange(DNSHeader.length..<(DNSHeader.length + spelling.octets.count), with: spelling.octets)
         return (try? DNSMessage(octets)) ?? message
