@@ -120,6 +120,31 @@ struct RelayPublicTests {
         #expect(RelayBench.asked(led).isEmpty && RelayBench.told(led).first?.answers.count == 1)
     }
 
+    @Test func `upstreams that do not find what is delegated keep nobody from the primary`() throws {
+        var bench = try Self.bench()
+        let delegation = ["below.example.com. NS ns.below.example.com."]
+        func ask(_ bench: inout RelayBench, by client: RelayClient) throws -> [Relay.Output] {
+            let outputs = bench.ask("www.below.example.com", by: client)
+            #expect(RelayBench.asked(outputs).map(\.server) == [RelayBench.authority])
+            return try bench.answer(outputs, authority: delegation)
+        }
+        func fail(_ bench: inout RelayBench) throws {
+            var outputs = try ask(&bench, by: RelayBench.client)
+            for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
+            #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
+        }
+        try fail(&bench)
+        let stranger = try ask(&bench, by: RelayBench.stranger)
+        #expect(RelayBench.told(stranger).first?.authorities.count == 1)
+        let again = try ask(&bench, by: RelayBench.client)
+        #expect(RelayBench.told(again).first?.edns?.extendedError == .cachedError)
+        bench.now += .seconds(1)
+        try fail(&bench)
+        bench.now += .seconds(1)
+        let soon = try ask(&bench, by: RelayBench.client)
+        #expect(RelayBench.told(soon).first?.edns?.extendedError == .cachedError, "the pause doubles")
+    }
+
     @Test func `strangers are told of nothing else`() throws {
         var bench = try Self.bench()
         // A domain within that is not public, one beside, transfers, and an upstream's names.

@@ -10,45 +10,55 @@ package struct FailureCache: Sendable {
         var pause: Duration
     }
 
+    /// Those who are asked beyond a primary's delegation are others than the primary: while they are silent, it answers
+    /// all who do not want it found.
+    private struct Key: Hashable {
+        var question: DNSQuestion
+        var isDelegated: Bool
+    }
+
     /// The pauses (RFC 9520 section 3.2).
     package static let firstPause = Duration.seconds(1), longestPause = Duration.seconds(30)
     /// Questions that are remembered; those beyond take the place of all whose time is over, or of any.
     package static let capacity = 1000
 
-    private var rows: [DNSQuestion: Row] = [:]
+    private var rows: [Key: Row] = [:]
 
     /// Nothing has failed.
     package init() {}
 
-    /// Whether the question failed and is not to be asked now.
-    package func isFailing(_ question: DNSQuestion, at now: Instant) -> Bool {
-        rows[question].map { now < $0.until } ?? false
+    /// Whether the question failed and is not to be asked now; `isDelegated`: of those beyond a primary's delegation.
+    package func isFailing(_ question: DNSQuestion, isDelegated: Bool = false, at now: Instant) -> Bool {
+        rows[Key(question: question, isDelegated: isDelegated)].map { now < $0.until } ?? false
     }
 
     /// It failed.
-    package mutating func fail(_ question: DNSQuestion, at now: Instant) {
-        let pause = rows[question].map { min(Self.longestPause, $0.pause * 2) } ?? Self.firstPause
-        if rows.count >= Self.capacity, rows[question] == nil {
+    package mutating func fail(_ question: DNSQuestion, isDelegated: Bool = false, at now: Instant) {
+        let key = Key(question: question, isDelegated: isDelegated)
+        let pause = rows[key].map { min(Self.longestPause, $0.pause * 2) } ?? Self.firstPause
+        if rows.count >= Self.capacity, rows[key] == nil {
             rows = rows.filter { now < $0.value.until }
             if rows.count >= Self.capacity, let any = rows.keys.first { rows[any] = nil }
         }
-        rows[question] = Row(until: now + pause, pause: pause)
+        rows[key] = Row(until: now + pause, pause: pause)
     }
 
     /// A server that had gone silent is back: what failed for that is asked soon, though not all of it at once, and the
     /// pauses begin anew.
     package mutating func restart(at now: Instant) {
-        for question in rows.keys {
-            guard let until = rows[question]?.until else { continue }
-            rows[question] = Row(until: min(until, now + Self.firstPause), pause: Self.firstPause)
+        for key in rows.keys {
+            guard let until = rows[key]?.until else { continue }
+            rows[key] = Row(until: min(until, now + Self.firstPause), pause: Self.firstPause)
         }
     }
 
     /// Forgets the failures of a name and of those below it.
     package mutating func remove(_ name: DomainName) {
-        rows = rows.filter { !$0.key.name.isWithin(name) }
+        rows = rows.filter { !$0.key.question.name.isWithin(name) }
     }
 
     /// It was answered.
-    package mutating func succeed(_ question: DNSQuestion) { rows[question] = nil }
+    package mutating func succeed(_ question: DNSQuestion, isDelegated: Bool = false) {
+        rows[Key(question: question, isDelegated: isDelegated)] = nil
+    }
 }

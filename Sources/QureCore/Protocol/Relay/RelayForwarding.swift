@@ -12,7 +12,7 @@ extension Relay {
         if let probe = numbers[.probe(question.name)] {
             return hearProbe(probe, waiter, at: now, time: time, using: &random)
         }
-        guard !failures.isFailing(question, at: now) else {
+        guard !failures.isFailing(question, isDelegated: waiter.isDelegated, at: now) else {
             return failOrStale(waiter, .cachedError, at: now)
         }
         let key = ForwardKey(waiter)
@@ -81,12 +81,12 @@ extension Relay {
     ) -> [Output] {
         if key.isAbandoned { return answerAgain(work.waiters, at: now, time: time, using: &random) }
         guard let answer else {
-            failures.fail(key.question, at: now)
+            failures.fail(key.question, isDelegated: key.isDelegated, at: now)
             let isElsewhere = configuration.forward(for: key.question.name) != nil
             let reason = work.isLoop ? ExtendedError.loop : .unreachable(isAuthority: isElsewhere)
             return work.waiters.flatMap { failOrStale($0, reason, at: now) }
         }
-        failures.succeed(key.question)
+        failures.succeed(key.question, isDelegated: key.isDelegated)
         let isPublic = !key.isDelegated && configuration.publicDomain(of: key.question.name) != nil
         var outputs: [Output] = []
         for waiter in work.waiters {
