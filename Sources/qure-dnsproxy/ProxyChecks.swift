@@ -20,7 +20,7 @@ extension ProxyOptions {
         var own = LocalData()
         for record in record { own.add(record) }
         for records in [own] + Audiences(recursion: [], views: view).views.map(\.records) {
-            if let wrong = Self.wrongAlias(in: records) { throw ValidationError(wrong) }
+            if let name = records.overloadedAlias { throw ValidationError(Self.overload(name)) }
         }
         if let twice = Self.twice(alias.map(\.name)) {
             throw ValidationError("'\(twice)' is an alias twice")
@@ -97,15 +97,10 @@ extension ProxyOptions {
                 + "write ask=ADDR behind it, or name an upstream")
     }
 
-    /// What is wrong with a name that has a CNAME; nil: nothing is.
-    static func wrongAlias(in records: LocalData) -> String? {
-        if let name = records.overloadedAlias {
-            return "'\(name)' has a CNAME and other records, and nothing may stand beside a CNAME (RFC 1034 section "
-                + "3.6.2): leave either out"
-        }
-        return records.circle.map {
-            "'\($0)' leads by CNAMEs into a circle, where nothing has an address: leave one out"
-        }
+    /// What is said of a name that has too much.
+    static func overload(_ name: DomainName) -> String {
+        "'\(name)' has a CNAME and other records, and nothing may stand beside a CNAME (RFC 1034 section 3.6.2): "
+            + "leave either out"
     }
 
     /// The servers that are asked, and by which option.

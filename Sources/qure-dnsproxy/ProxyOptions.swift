@@ -183,7 +183,7 @@ extension ProxyOptions {
         relay.randomizesCase = randomCase
         relay.refusesPrivateAddresses = rebindProtect
         relay.local = ownRecords
-        if let wrong = Self.wrongAlias(in: relay.local) { throw Failure(.usage, wrong) }
+        if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
         for list in lists { relay.local.addHosts(list.text, ttl: Self.recordTTL) }
         return relay
     }

@@ -29,6 +29,11 @@ extension ProxyOptions {
             warnings.append("record: '\(record.name)' is in '\(part)', which is delegated to others: it is never used")
         }
         warnings += lists.flatMap { list in [oddLine(list, own), hiddenLine(list)].compactMap { $0 } }
+        // Not refused: it is one name's trouble, and the others are to be served.
+        let views = Audiences(recursion: [], views: view).views.map(\.records)
+        for name in ([own] + views).compactMap({ $0.circle { aliases.alias(of: $0) != nil } }) {
+            warnings.append("'\(name)' leads by CNAMEs into a circle, where nothing has an address")
+        }
         warnings += targetsOfOurs(own) + hiddenForwards(own) + unreachableZones(own)
         // Not refused: the address may move between hosts, and the server be another one soon.
         let addresses = Self.ownAddresses

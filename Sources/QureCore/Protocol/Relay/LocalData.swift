@@ -249,15 +249,16 @@ extension LocalData {
     /// Whether a name has a CNAME.
     package func isAlias(_ name: DomainName) -> Bool { nodes[name]?.contains { $0.data.type == .cname } == true }
 
-    /// A name from which aliases lead into a circle, so that it has no addresses.
-    package var circle: DomainName? {
+    /// A name from which CNAMEs lead into a circle, so that it has no addresses; nil: there is none. They end at names
+    /// that are known otherwise, `isEnd`.
+    package func circle(endingAt isEnd: (DomainName) -> Bool) -> DomainName? {
         func next(_ name: DomainName) -> DomainName? {
             lookUp(name, .a)?.answers.last.flatMap { $0.type == .cname ? $0.data.target : nil }
         }
         return nodes.filter { name, sayings in
             guard sayings.contains(where: { $0.data.type == .cname }) else { return false }
             var seen: Set<DomainName> = [], target: DomainName? = name
-            while let current = target {
+            while let current = target, !isEnd(current) {
                 guard seen.insert(current).inserted else { return true }
                 target = next(current)
             }
