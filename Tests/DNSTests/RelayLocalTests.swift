@@ -226,8 +226,10 @@ import Testing
         let server = try #require(RelayBench.upstream)
         let start = Instant(nanoseconds: 0)
         var silence = ServerSilence()
-        let told = [0, 1, 2, 100].map { silence.giveUp(server, at: start + .seconds($0)) }
-        #expect(told == [false, true, false, false])
+        let told = [0, 1, 2, 100].map { second in
+            (silence.giveUp(server, at: start + .seconds(second)), silence.isSilent(server))
+        }
+        #expect(told.map(\.0) == [false, true, false, false] && told.map(\.1) == [false, true, true, true])
         #expect(silence.hear(server, at: start + .seconds(101)) == .seconds(101))
         let later = start + .seconds(200)
         let many = (0..<300).map { DNSEndpoint(.v4(IPv4Address(rawValue: 0xc000_0200 + $0)), port: 53) }
@@ -237,6 +239,25 @@ import Testing
         let muchLater = later + .seconds(100)
         #expect(many.allSatisfy { silence.hear($0, at: muchLater) == nil })
         #expect(many.count { silence.giveUp($0, at: muchLater) || silence.giveUp($0, at: muchLater) } == 256)
+    }
+
+    @Test func `whom a new configuration does not name was never silent`() throws {
+        let forward = try RelayConfiguration.Forward(setting: "a.test=192.0.2.1,192.0.2.2")
+        let alias = try Alias(setting: "b.test=c.test ask=192.0.2.3"), rule = try UpdateRule(setting: "192.0.2.4")
+        var bench = RelayBench {
+            ($0.forwards, $0.aliases, $0.updates) = ([forward], [alias], [rule])
+        }
+        let all = (1...4).compactMap { DNSEndpoint("192.0.2.\($0)") } + [RelayBench.upstream].compactMap { $0 }
+        #expect(bench.relay.configuration.servers == Set(all))
+        let server = try #require(RelayBench.upstream)
+        #expect(waitInVain("d.test", &bench).contains(.silent(server, "timed out")))
+        let old = bench.relay.configuration
+        var new = old
+        new.upstreams = []
+        for configuration in [new, old] { bench.relay.configure(configuration, cacheKey: (3, 4), at: bench.now) }
+        let reports = said(try bench.answer(bench.ask("e.test"), ["e.test. 60 A 192.0.2.9"]))
+        let isBack = reports.contains { if case .heardAgain(server, _) = $0 { true } else { false } }
+        #expect(!isBack, "\(reports)")
     }
 
     @Test func `a primary that takes no updates is named, too`() throws {

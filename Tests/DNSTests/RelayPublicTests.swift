@@ -89,6 +89,40 @@ struct RelayPublicTests {
         #expect(both.answers.map(\.description) == [inner, address])
     }
 
+    @Test func `what is found further on is asked of whom it belongs to, once`() throws {
+        let record = try ZoneFile.record("mine.example.net. CNAME www.example.com.", ttl: 60)
+        let delegation = ["below.example.com. NS ns.below.example.com."]
+        // By way of a delegated part back to the domain, and to the primary.
+        var bench = try Self.bench { $0.local.add(record) }
+        let first = try bench.answer(bench.ask("www.below.example.com"), authority: delegation)
+        let second = try bench.answer(first, ["www.below.example.com. 60 CNAME mine.example.net."])
+        #expect(RelayBench.asked(second).map(\.server) == [RelayBench.authority])
+        // An upstream that leads nowhere itself is not asked again.
+        let third = try bench.answer(bench.ask("two.below.example.com"), authority: delegation)
+        let fourth = try bench.answer(third, authority: delegation)
+        #expect(RelayBench.asked(fourth).isEmpty && RelayBench.told(fourth).first?.responseCode == .noError)
+    }
+
+    /// Nothing of these is a delegation to others, or an alias that leads beyond what was said.
+    @Test func `what is whole is told as it is`() throws {
+        let below = "www.below.example.com.", servers = ["below.example.com. NS ns.below.example.com."]
+        let alias = "\(below) 300 IN CNAME www.example.org."
+        let rows: [(answers: [String], authority: [String], code: DNSResponseCode, flags: DNSMessage.Flags)] = [
+            (["\(below) 300 A 192.0.2.1"], servers, .noError, []), ([], servers, .noError, .authoritative),
+            ([], ["other.example.com. NS ns.example.com."], .noError, []), ([], servers, .nameError, []),
+            ([alias, "www.example.org. 300 A 192.0.2.1"], [], .noError, []), ([alias], [], .nameError, []),
+        ]
+        for row in rows {
+            var bench = try Self.bench()
+            let outputs = try bench.answer(
+                bench.ask("www.below.example.com"), row.answers, authority: row.authority, code: row.code
+            ) { $0.flags.formUnion(row.flags) }
+            #expect(RelayBench.asked(outputs).isEmpty, "\(row)")
+            let told = try #require(RelayBench.told(outputs).first)
+            #expect(told.answers.count == row.answers.count && told.responseCode == row.code, "\(row)")
+        }
+    }
+
     @Test func `what the primary has found itself, or denies, goes no further, nor for others`() throws {
         let delegation = ["below.example.com. NS ns.below.example.com."]
         let alias = "out.example.com. 300 IN CNAME www.example.org."

@@ -204,12 +204,19 @@ struct RelayTests {
         _ = try bench.answer(bench.ask("b.test"), ["b.test. 60 A 192.0.2.1"])
         #expect(RelayBench.told(bench.ask("a.test")).first?.edns?.extendedError == .cachedError, "RFC 9520: a second")
         bench.now += .seconds(1)
+        var outputs = bench.ask("a.test")
+        #expect(RelayBench.asked(outputs).count == 1)
+        // The pauses have begun anew: the next one is the second.
+        while RelayBench.told(outputs).isEmpty { outputs = try bench.answer(outputs, code: .serverFailure) }
+        bench.now += .milliseconds(1900)
+        #expect(RelayBench.asked(bench.ask("a.test")).isEmpty)
+        bench.now += .milliseconds(100)
         #expect(RelayBench.asked(bench.ask("a.test")).count == 1)
     }
 
     @Test func `who has a name forgotten has its failure forgotten, too`() throws {
         var bench = RelayBench()
-        for name in ["a.test", "b.test"] {
+        for name in ["a.test", "b.test", "c.b.test"] {
             var outputs = bench.ask(name)
             for _ in 0..<3 { outputs = try bench.answer(outputs, code: .serverFailure) }
             #expect(RelayBench.told(outputs).first?.responseCode == .serverFailure)
@@ -217,6 +224,7 @@ struct RelayTests {
         #expect(bench.relay.forget(try #require(DomainName("B.test"))) == 0)
         #expect(RelayBench.asked(bench.ask("a.test")).isEmpty)
         #expect(RelayBench.asked(bench.ask("b.test")).count == 1)
+        #expect(RelayBench.asked(bench.ask("c.b.test")).count == 1, "and those below it")
     }
 
     @Test func `nobody waits longer than a resolver's library does`() throws {
