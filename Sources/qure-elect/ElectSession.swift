@@ -19,7 +19,7 @@ final class ElectSession {
     /// A turn that is later than that may have something to hear which had come before.
     private static let punctual = Duration.milliseconds(1)
     let link: Link
-    var poller: Poller
+    private(set) var poller: Poller
     /// What has ended the wait.
     private var arrived: [Poller.Event] = []
     var channel: ClusterChannel

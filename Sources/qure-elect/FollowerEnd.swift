@@ -11,9 +11,12 @@ extension ElectSession {
     func seeFollowerOff() throws {
         let deadline = Clock.now + .milliseconds(500)
         let follower = ProcessWatch(followerProcess)
-        if let descriptor = follower.descriptor { try poller.add(descriptor, token: Token.output) }
+        // One of its own: what the members go on saying is heard by nobody, and would end every wait.
+        var waiting = try Poller(signals: [])
+        try waiting.add(changes.descriptor, token: Token.changes)
+        if let descriptor = follower.descriptor { try waiting.add(descriptor, token: Token.output) }
         while try follower.isRunning || areAddressesClaimed(), Clock.now < deadline {
-            _ = try poller.wait(until: deadline)
+            _ = try waiting.wait(until: deadline)
             _ = try changes.read()
         }
     }

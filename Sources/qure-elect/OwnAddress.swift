@@ -69,6 +69,9 @@ extension ElectSession {
         }
         diagnostics.say(
             .notice, "this host's own address is \(address) now, and no longer \(before): going on from there")
+        if !options.peer.isEmpty {
+            diagnostics.say(.warning, "members that name this one by --peer \(before) have to name it by \(address)")
+        }
         return true
     }
 }
