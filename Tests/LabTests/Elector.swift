@@ -23,13 +23,14 @@ final class Elector {
         self.folder = folder
         self.host = host
         place = ["--cluster", cluster, "--state-dir", folder]
-        let member = ["--name", "\(host.node)", "--address", Lab.Plan.shared, "--insecure", "--keep-dir", folder]
+        let member = ["--name", "\(host.node)", "--address", Lab.Plan.shared, "--keep-dir", folder]
         let commands = options.map { text in
             text.split(separator: "FOLDER", omittingEmptySubsequences: false).joined(separator: folder)
         }
+        let key = options.contains("--key-file") ? [] : ["--insecure"]
         // A service manager that nobody is.
         process = try host.start(
-            [Self.tool, "run"] + place + member + commands, environment: ["NOTIFY_SOCKET": "/nowhere"])
+            [Self.tool, "run"] + place + member + key + commands, environment: ["NOTIFY_SOCKET": "/nowhere"])
     }
 
     deinit {
