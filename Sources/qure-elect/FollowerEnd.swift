@@ -14,8 +14,15 @@ extension ElectSession {
         // One of its own: what the members go on saying is heard by nobody, and would end every wait.
         var waiting = try Poller(signals: [])
         try waiting.add(changes.descriptor, token: Token.changes)
-        if let descriptor = follower.descriptor { try waiting.add(descriptor, token: Token.output) }
-        while try follower.isRunning || areAddressesClaimed(), Clock.now < deadline {
+        if let descriptor = follower.descriptor {
+            try waiting.add(descriptor, token: Token.output)
+            while follower.isRunning, Clock.now < deadline {
+                _ = try waiting.wait(until: deadline)
+                _ = try changes.read()
+            }
+            try waiting.remove(descriptor)
+        }
+        while try areAddressesClaimed(), Clock.now < deadline {
             _ = try waiting.wait(until: deadline)
             _ = try changes.read()
         }

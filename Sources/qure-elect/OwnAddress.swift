@@ -64,7 +64,9 @@ extension ElectSession {
                     group: Self.group(options, address), port: options.port, own: address, interface: link.index,
                     name: link.name))
         } catch {
-            diagnostics.say(.warning, "\(error): cannot speak from \(address)")
+            // It is tried at every change of an address; told is once.
+            if told.refusedAddress != address { diagnostics.say(.warning, "\(error): cannot speak from \(address)") }
+            told.refusedAddress = address
             return false
         }
         diagnostics.say(

@@ -21,8 +21,9 @@ struct Told {
     var otherKey: Instant?
     /// The members that are there for other addresses.
     var otherAddresses: Set<NodeID> = []
-    /// Whether this host's own address is not there.
+    /// Whether this host's own address is not there; and another one that could not be spoken from.
     var isOwnAddressMissing = false
+    var refusedAddress: IPAddress?
 
     mutating func note(_ event: Election.Event) {
         if let reason = event.reason { lastReason = reason }
