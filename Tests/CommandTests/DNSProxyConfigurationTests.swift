@@ -162,6 +162,8 @@ struct DNSProxyConfigurationTests {
         let (records, _) = try Self.check(zone + "record d.b.test AAAA ::1\nrecord b.b.test NS e.test.\n")
         let line = "record: 'c.b.b.test.' is in 'b.b.test.', which is delegated to others: it is never used\n"
         #expect(records == ToolResult(0, errors: "qure-dnsproxy: \(line)"), "but not the address of its server")
+        let sibling = "record o.b.test NS d.b.b.test.\nrecord d.b.b.test A 192.0.2.8\n"
+        #expect(try Self.check("zone b.test FOLDER/deep.zone\n\(sibling)").result == ToolResult(0), "another's server")
         let (names, folder) = try Self.check("zone b.test FOLDER/deep.zone\nhosts FOLDER/deep.hosts\n")
         let why = "'c.b.b.test' is in 'b.b.test.', which is delegated to others; leaving it out"
         #expect(names == ToolResult(0, errors: "qure-dnsproxy: \(folder.path)/deep.hosts:1: \(why)\n"))

@@ -103,6 +103,34 @@ struct RelayPublicTests {
         #expect(RelayBench.asked(fourth).isEmpty && RelayBench.told(fourth).first?.responseCode == .noError)
     }
 
+    @Test func `who is led from one to the next waits no longer in all than for one`() throws {
+        var bench = try Self.bench()
+        let start = bench.now
+        let outputs = bench.ask("www.below.example.com")
+        bench.now += .seconds(2)
+        var named = try bench.answer(outputs, authority: ["below.example.com. NS ns.below.example.com."])
+        #expect(RelayBench.asked(named).map(\.server) == [RelayBench.upstream])
+        while RelayBench.told(named).isEmpty { named = try bench.pass() }
+        #expect(RelayBench.told(named).first?.responseCode == .serverFailure)
+        #expect(bench.now - start <= .milliseconds(4500) && bench.now - start > .seconds(3))
+        var random = bench.random
+        let question = DNSQuestion(try #require(DomainName("www.below.example.com")), .a)
+        let steps = bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &random)
+        #expect(steps.contains("failure: the upstreams did not, a moment ago; they are asked again soon"))
+    }
+
+    @Test func `what upstreams say of a delegated part is kept within the bounds of all that they say`() throws {
+        let record = try ZoneFile.record("mine.example.net. A 192.0.2.5", ttl: 60)
+        var bench = try Self.bench {
+            $0.local.add(record)
+            $0.maximumTTL = 30
+        }
+        let delegation = ["below.example.com. NS ns.below.example.com."]
+        let named = try bench.answer(bench.ask("www.below.example.com"), authority: delegation)
+        let led = try bench.answer(named, ["www.below.example.com. 600 CNAME mine.example.net."])
+        #expect(RelayBench.told(led).first?.answers.map(\.ttl) == [30, 60])
+    }
+
     /// Nothing of these is a delegation to others, or an alias that leads beyond what was said.
     @Test func `what is whole is told as it is`() throws {
         let below = "www.below.example.com.", servers = ["below.example.com. NS ns.below.example.com."]

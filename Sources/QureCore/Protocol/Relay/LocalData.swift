@@ -186,10 +186,10 @@ package struct LocalData: Equatable, Sendable {
     private func records(_ name: DomainName) -> [DNSRecord] { (nodes[name] ?? []).map { $0.record(of: name) } }
 
     /// The part of a zone of ours that a name is in and that is delegated to others; nil: there is none, or the name is
-    /// that of one of its servers, whose addresses are told with the way there.
+    /// that of a server of this or another part, whose addresses are told with the way there.
     package func delegatedPart(of name: DomainName) -> DomainName? {
         guard let apex = zone(of: name)?.name, let cut = delegation(of: name, in: apex),
-            cut.allSatisfy({ $0.data.target != name })
+            !nodes.values.joined().contains(where: { $0.data.type == .ns && $0.data.target == name })
         else { return nil }
         return cut.first?.name
     }

@@ -274,8 +274,11 @@ package struct Relay: Sendable {
         numbers[purpose] = number
         var staleDue: Instant?
         var spelling: DomainName?
+        var since = now
         if case .forward(let key) = purpose {
-            if configuration.staleLimit > .zero { staleDue = now + AliasTable.stalePatience }
+            // Who was led here has waited for others already.
+            since = waiters.map(\.since).min() ?? now
+            if configuration.staleLimit > .zero { staleDue = since + AliasTable.stalePatience }
             if configuration.randomizesCase { spelling = key.question.name }
         }
         works[number] = Work(
@@ -283,7 +286,7 @@ package struct Relay: Sendable {
             exchange: DNSExchange(
                 message, key: nil, servers: tried, timing: timing, passesOver: Self.noAnswers, watchesForForgers: true,
                 cookies: jar.cookies(for: servers, at: now, using: &random), spelling: spelling),
-            waiters: waiters, limit: now + Self.patience, hops: hops, ttl: ttl, serial: serial, staleDue: staleDue)
+            waiters: waiters, limit: since + Self.patience, hops: hops, ttl: ttl, serial: serial, staleDue: staleDue)
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
         return advance(number, .start, at: now, time: time, using: &random)

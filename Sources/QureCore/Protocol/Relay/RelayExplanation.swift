@@ -79,6 +79,9 @@ extension Relay {
             if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
         } else if isPublic, !configuration.upstreams.isEmpty {
             steps.append("recursion: where they name others, or an alias leads away from them, the upstreams find it")
+            if failures.isFailing(question, isDelegated: true, at: now) {
+                steps.append("failure: the upstreams did not, a moment ago; they are asked again soon")
+            }
         }
         let queries = Self.commonQueries(question)
         if let age = queries.compactMap({ cache.age($0, audience: audience, at: now) }).min() {

@@ -59,7 +59,8 @@ extension Relay {
         // Its signatures stand behind it.
         let rest = records[(index + 1)...].firstIndex { $0.type != .rrsig || $0.name != alias.name }
         records.removeSubrange((rest ?? records.endIndex)...)
-        if configuration.publicDomain(of: waiter.question.name) == nil { boundTTL(of: &records) }
+        let isPrimarys = !waiter.isDelegated && configuration.publicDomain(of: waiter.question.name) != nil
+        if !isPrimarys { boundTTL(of: &records) }
         return (records, target)
     }
 
