@@ -24,7 +24,7 @@ struct LabTool: Tool {
                 name: "Instruments:",
                 subcommands: [
                     MeterCommand.self, WitnessCommand.self, ServeCommand.self, BenchCommand.self, FiguresCommand.self,
-                    EchoCommand.self,
+                    EchoCommand.self, BeatCommand.self,
                 ]),
             CommandGroup(name: "In the lab's shell:", subcommands: [FaultCommand.self]),
         ])
