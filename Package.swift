@@ -80,7 +80,7 @@ let package = Package(
         tool("qure-dnsupdate"),
         tool("qure-dnsproxy"),
         .target(name: "Lab", dependencies: ["QureCore", "CLinux"], path: "Tests/Lab", swiftSettings: settings),
-        .target(name: "Echo", path: "Tests/Echo"),
+        .target(name: "Echo", dependencies: ["CNettle"], path: "Tests/Echo"),
         .target(name: "Allocations", path: "Tests/Allocations"),
         .executableTarget(
             name: "qure-lab", dependencies: ["Lab", "Echo", "QureCore", argumentParser], path: "Tests/LabTool",

@@ -14,8 +14,11 @@ struct BeatCommand: ParsableCommand {
     @Argument(help: "The interface.")
     var interface: String
 
+    @Flag(help: "Put a code behind each, as members do.")
+    var sealed = false
+
     func run() throws {
-        _ = qure_beat(interface, "224.0.0.123", 7784, 100)
+        _ = qure_beat(interface, "224.0.0.123", 7784, 100, sealed ? 1 : 0)
         throw SystemError("beat", interface, errno: .current)
     }
 }

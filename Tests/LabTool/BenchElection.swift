@@ -260,8 +260,8 @@ extension Bench {
 
     /// In turns, each of another start: what a pair costs differs from one to the next.
     private mutating func measureCost() throws {
-        // Where members hear it, a program that only sends as much is measured as well.
-        var beats: [Double] = []
+        // Where members hear them, programs that only send as much are measured as well.
+        var beats: [[Double]] = [[], []]
         func cost(_ setting: Setting) throws -> (share: Double, peak: Int) {
             let bench = try ElectionBench(setting, hosts: 2)
             let holder = try bench.settle()
@@ -270,10 +270,12 @@ extension Bench {
             let share = Self.share(of: processes)
             let peak = processes.compactMap { ProcessCost(of: $0)?.peakMemory }.reduce(0, +)
             if setting.tolerance != nil {
-                let beat = try bench.lab.host(holder).start("qure-lab", "beat", "eth0")
-                sleep(1)
-                beats.append(Self.share(of: [beat.pid]))
-                beat.stop()
+                for (index, words) in [[], ["--sealed"]].enumerated() {
+                    let beat = try bench.lab.host(holder).start(["qure-lab", "beat", "eth0"] + words)
+                    sleep(1)
+                    beats[index].append(Self.share(of: [beat.pid]))
+                    beat.stop()
+                }
             }
             return (share, peak)
         }
@@ -295,11 +297,14 @@ extension Bench {
             BenchRow(
                 what: "  beside one that asks for the gateway, too", median: "\(medians[0].figure) %",
                 beside: beside(2), fields: [("peer_percent", .string(medians[2].figure))]))
-        let least = beats.sorted()[beats.count / 2]
-        try add(
-            BenchRow(
-                what: "  a C program that sends as often, and no more", median: "\(least.figure) %",
-                beside: "\((least / medians[1]).figure)x of keepalived", fields: [("percent", .string(least.figure))]))
+        for (what, shares) in zip(["sends as often, and no more", "seals what it sends, and no more"], beats) {
+            let least = shares.sorted()[shares.count / 2]
+            try add(
+                BenchRow(
+                    what: "  a C program that \(what)", median: "\(least.figure) %",
+                    beside: "\((least / medians[1]).figure)x of keepalived", fields: [("percent", .string(least.figure))])
+            )
+        }
         try add(
             BenchRow(
                 what: "  resident at their peaks, together", median: "\(peak(0) / 1024) kB",

@@ -7,6 +7,6 @@
 int qure_echo(unsigned short port);
 
 // The least that a master can do: a datagram as long as a heartbeat to an IPv4 group, each so many milliseconds (less
-// than a thousand), until the process ends. It says nothing that anybody would believe. Returns -1 with errno if it
-// cannot.
-int qure_beat(const char *interface, const char *group, unsigned short port, long milliseconds);
+// than a thousand), until the process ends; `sealed`: with a code behind it (HMAC-SHA-256) that is made anew each time.
+// It says nothing that anybody would believe. Returns -1 with errno if it cannot.
+int qure_beat(const char *interface, const char *group, unsigned short port, long milliseconds, int sealed);
