@@ -302,8 +302,8 @@ extension Bench {
             try add(
                 BenchRow(
                     what: "  a C program that \(what)", median: "\(least.figure) %",
-                    beside: "\((least / medians[1]).figure)x of keepalived", fields: [("percent", .string(least.figure))])
-            )
+                    beside: "\((least / medians[1]).figure)x of keepalived",
+                    fields: [("percent", .string(least.figure))]))
         }
         try add(
             BenchRow(
