@@ -86,7 +86,20 @@ struct CheckJudgement {
                         + " another one runs")
             ]
         }
-        return peers.flatMap { [way($0)] + settings($0) }
+        return peers.flatMap { [way($0)] + settings($0) } + absent
+    }
+
+    /// Those that are named where nobody is, though other members are there.
+    private var absent: [Finding] {
+        let places = Set(peers.map(\.address) + [place.own])
+        return options.peer.filter { !places.contains($0) }.map {
+            finding(.warning, "peer", "nobody was heard at \($0): is that the own address of a member that runs?")
+        }
+    }
+
+    /// Whether it is told nothing where those are told that are named.
+    private func isUnnamed(_ peer: CheckEvidence.Peer) -> Bool {
+        !options.peer.isEmpty && !options.peer.contains(peer.address)
     }
 
     private func way(_ peer: CheckEvidence.Peer) -> Finding {
@@ -117,9 +130,15 @@ struct CheckJudgement {
             return finding(
                 .problem, "member",
                 "\(who) hears this host, but what it sends to \(place.group) does not arrive here: a switch or an"
-                    + " access point between them may hold it back")
+                    + " access point between them may hold it back, or its --peer lines name others in place of the"
+                    + " group")
         case (true, false) where evidence.isBesideAnother:
             return finding(.ok, "member", "\(who) is heard")
+        case (true, false) where isUnnamed(peer):
+            return finding(
+                .problem, "member",
+                "\(who) is heard, but is not asked: it is named by no --peer of this host, which then tells it only"
+                    + " what follows after it was heard")
         case (true, false):
             return finding(
                 .problem, "member",

@@ -387,6 +387,23 @@ extension InTheLab {
             #expect(beside.lines("problem member").isEmpty, "\(beside.output)")
         }
 
+        @Test func `a member that no peer line names, and a peer line for nobody, are found`() throws {
+            let lab = try Lab(hosts: 3, responders: false)
+            let master = try Self.master(lab, "--peer", "192.168.1.21")
+            let third = try Elector(
+                lab.host(3), ["--peer", "192.168.1.21", "--peer", "192.168.1.22"])
+            #expect(third.becomes("standby"), "\(third.said)")
+            let check = try CheckRun(
+                lab.host(1), "--peer", "192.168.1.21", "--peer", "192.168.1.22", "--peer", "192.168.1.99", seconds: 4)
+            check.says("ok member: h2 192.168.1.22 (master) is heard, and hears this host")
+            check.says("problem member: h3 192.168.1.23 (standby) is heard, but is not asked: it is named by no --peer")
+            check.says("warning peer: nobody was heard at 192.168.1.99: ")
+            #expect(check.lines("warning peer").count == 1 && master.process.isRunning)
+            // The group is not where those are told that are named.
+            let mixed = try CheckRun(lab.host(1), seconds: 4)
+            mixed.says("ok member: h2 192.168.1.22 (master) is heard, and hears this host")
+        }
+
         @Test func `a member that does not have this host as a peer is found`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let master = try Self.master(lab, "--peer", "192.168.1.23")
