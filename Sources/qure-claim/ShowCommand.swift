@@ -102,7 +102,8 @@ struct Show: ParsableCommand {
         if let lease = row.lease { words.append("lease \(lease.text)") }
         if let entry = row.entry, entry.mode != "add" {
             words.append("announced \(entry.announcements) conflicts \(entry.conflicts)")
-            words.append(entry.isFenced ? "fenced" : "unfenced")
+            // Who has nothing to speak for needs none.
+            if entry.isFenced || row.state != "standby" { words.append(entry.isFenced ? "fenced" : "unfenced") }
             let ago = verifiedAgo.map { ", \($0.components.seconds)s ago" } ?? ""
             if let verification, !verification.isEmpty { words.append(verification + ago) }
         }

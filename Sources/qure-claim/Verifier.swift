@@ -154,7 +154,7 @@ final class Verifications {
                 if let result = verifier.begin(mouth, poller) { findings.append(Finding(verifier, result)) }
             } else {
                 missing.append(width)
-                let text = "not verified: there is no default gateway yet"
+                let text = "not verified: there is no default gateway"
                 if !onlyMissing { findings.append(Finding(width: width, text: text)) }
             }
         }

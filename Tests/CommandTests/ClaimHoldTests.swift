@@ -10,7 +10,7 @@ import Testing
 struct ClaimHold {
     let network = ClaimNetwork()
 
-    private static let unverified = "claimed, not verified: there is no default gateway yet eth0"
+    private static let unverified = "claimed, not verified: there is no default gateway eth0"
 
     @Test(arguments: [SIGTERM, SIGINT])
     func `held until it is asked to end, then withdrawn`(_ signal: CInt) {

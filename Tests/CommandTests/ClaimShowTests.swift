@@ -72,7 +72,7 @@ struct ClaimShow {
                 shown = show()
                 return shown.output.components(of: "announced N conflicts 0 fenced not verified") == 2
             })
-        let reason = "not verified: there is no default gateway yet"
+        let reason = "not verified: there is no default gateway"
         #expect(
             shown
                 == ToolResult(
@@ -100,7 +100,7 @@ struct ClaimShow {
         #expect(eventually { network.claim("show").output.contains("standby") })
         #expect(
             show("10.9.0.50")
-                == ToolResult(1, "10.9.0.50/24 standby eth0 follow pid N for Ns announced 0 conflicts 0 unfenced\n"))
+                == ToolResult(1, "10.9.0.50/24 standby eth0 follow pid N for Ns announced 0 conflicts 0\n"))
         // The same after it was held.
         events.say("master lease=60s")
         #expect(follower.says("taken"))

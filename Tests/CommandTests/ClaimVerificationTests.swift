@@ -148,7 +148,7 @@ struct ClaimVerification {
     @Test func `a gateway that comes later`() {
         let holder = network.startHold("10.9.0.50/24 fd09::50/64")
         for address in ["10.9.0.50", "fd09::50"] {
-            #expect(holder.says("\(address) claimed, not verified: there is no default gateway yet eth0\n"))
+            #expect(holder.says("\(address) claimed, not verified: there is no default gateway eth0\n"))
         }
         useGateway()
         // It looks whenever it announces, which it does after 1.1 and 3 seconds still.
