@@ -1,5 +1,7 @@
 // ClusterChannel: the cluster's socket and the keys: what a member says is sealed, to the group or to the peers that
-// are told in its place, or to one member; what it hears is opened with them. A master says nearly the same ten times a
+// are told in its place, or to one member; what it hears is opened with them. Where peers are named, members that were
+// heard from elsewhere are told as well: a host may have another address by now than the one it was named by, and two
+// masters of whom only one hears the other would both go on. A master says nearly the same ten times a
 // second: of a heartbeat that only repeats the last one, what differs is changed in that.
 
 import QureCore
@@ -10,6 +12,8 @@ struct ClusterChannel: ~Copyable {
     var keys: KeyRing { didSet { lastHeartbeat = nil } }
     /// Who is told by name what the group would be told; empty: the group is.
     private let peers: [SocketAddress]
+    /// Who is told besides, where peers are.
+    private var others: [SocketAddress] = []
     private let repeats: Bool
     private var lastHeartbeat: SealedDatagram?
 
@@ -23,6 +27,8 @@ struct ClusterChannel: ~Copyable {
     }
 
     var descriptors: [CInt] { socket.descriptors }
+    /// An address of IPv4, where this member began to speak from one of IPv6 because there was nothing else.
+    var betterPlace: IPAddress?
     /// The address that this member speaks from.
     var ownAddress: IPAddress { socket.own.address }
     /// Datagrams that may have come from beyond the link.
@@ -33,6 +39,14 @@ struct ClusterChannel: ~Copyable {
     mutating func move(to socket: consuming ClusterSocket) {
         strayedBefore = strayed
         self.socket = socket
+    }
+
+    /// Whether members are told by name what the group would be told.
+    var namesPeers: Bool { !peers.isEmpty }
+
+    /// From now on those are told as well who were heard at these places, as far as no peer is named by them.
+    mutating func tellAlso(at places: [SocketAddress]) {
+        others = places.filter { place in !peers.contains { $0.address == place.address } }
     }
 
     /// What has arrived until now, still sealed.
@@ -61,11 +75,11 @@ struct ClusterChannel: ~Copyable {
         if let datagram = lastHeartbeat?.octets { try sendToAll(datagram) }
     }
 
-    /// A peer who cannot be reached keeps nothing from the others.
+    /// One who cannot be reached keeps nothing from the others.
     private func sendToAll(_ datagram: [UInt8]) throws(SystemError) {
         if peers.isEmpty { return try socket.send(datagram) }
         var failure: SystemError?
-        for peer in peers {
+        for peer in peers + others {
             do throws(SystemError) { try socket.send(datagram, to: peer) } catch { failure = error }
         }
         if let failure { throw failure }

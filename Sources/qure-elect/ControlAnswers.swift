@@ -80,7 +80,7 @@ extension ElectSession {
     /// Why this member neither holds the address nor stands by, or why it is of no use to the others though it does.
     private var reason: String? {
         switch election.role {
-        case .master where told.isOwnAddressMissing, .standby where told.isOwnAddressMissing: "own-address-gone"
+        case .master where told.isOwnAddressMissing, .standby where told.isOwnAddressMissing: Health.addressReason
         case .master, .standby, .maintenance: nil
         // It may have another one by now than at first.
         case .fault: illness ?? told.reason

@@ -222,6 +222,7 @@ final class ElectSession {
             linkWatch.watch(as: election.role, election.configuration.interval, poller)
         }
         for output in outputs { perform(output, source) }
+        goOverToIPv4()
         if election.role != before { tellChange(from: before) }
         tellMaster()
     }
@@ -271,6 +272,9 @@ final class ElectSession {
         do {
             switch destination {
             case .group:
+                if channel.namesPeers {
+                    channel.tellAlso(at: places.filter { election.members[$0.key] != nil }.map(\.value))
+                }
                 try channel.say(message)
                 if message.kind == .heartbeat, message.role == .master { renewals.noteHeartbeat() }
             case .member(let node): if let place = places[node] { try channel.say(message, to: place) }
@@ -306,11 +310,14 @@ final class ElectSession {
         var input = WireReader(bytes)
         guard let message = try? ElectionMessage(parsing: &input) else { return counters.malformed += 1 }
         counters.received[message.kind, default: 0] += 1
+        let before = (member: election.members[message.node], place: places[message.node])
         if message.node != election.configuration.node { places[message.node] = datagram.source }
         if places.count > Election.maximumMembers * 2 { places = places.filter { election.members[$0.key] != nil } }
         diagnostics.say(.debug, "< \(message)")
         warnOfOtherAddresses(message, datagram.source.address)
         step(.heard(message, received: datagram.received), from: datagram.source)
+        // What is not believed, a recording for instance, leads nobody to another place.
+        if election.members[message.node] == before.member { places[message.node] = before.place }
     }
 
     private func hearLink() throws {
@@ -330,10 +337,11 @@ final class ElectSession {
             step(.leave(reason: "interface-gone"))
             return
         }
-        health.isLinkUp = now.isUp && now.hasCarrier
-        step(health.input)
         let all = try netlink.addresses()
         heedOwnAddress(all)
+        health.isLinkUp = now.isUp && now.hasCarrier
+        health.isAddressed = !told.isOwnAddressMissing || !channel.namesPeers
+        step(health.input)
         let usable = all.filter { !$0.hasFailedDAD && !$0.isTentative }
         present = Set(usable.map(\.prefix.address))
         isClaimed = usable.contains { $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address) }

@@ -22,6 +22,8 @@ struct Health: ~Copyable {
     private var isOver = false
     /// Whether the interface is up and has a carrier.
     var isLinkUp = true
+    /// Whether this host has the address that the others speak to, where they need one: without it, it hears nobody.
+    var isAddressed = true
     /// Whether the follower, if there is one, reads what it is told.
     var isFollowed = true
 
@@ -40,6 +42,8 @@ struct Health: ~Copyable {
 
     /// The reason of a member whose interface is down, or has no carrier.
     static let linkReason = "link-down"
+    /// The reason of a member whose own address is gone.
+    static let addressReason = "own-address-gone"
     /// The reason of a member whose check fails, or has no result yet.
     static let checkReason = "health-check"
 
@@ -47,6 +51,7 @@ struct Health: ~Copyable {
     /// yet, a member with a check is not healthy.
     var input: Election.Input {
         guard isLinkUp else { return .healthy(false, reason: Self.linkReason) }
+        guard isAddressed else { return .healthy(false, reason: Self.addressReason) }
         guard isFollowed else { return .healthy(false, reason: "follower-stalled") }
         return .healthy(text == nil || check.isHealthy == true, reason: Self.checkReason)
     }

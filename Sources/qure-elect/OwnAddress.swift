@@ -1,20 +1,24 @@
 // OwnAddress: the address that a member speaks from, beside the shared one. Where a DHCP server, or somebody, gives the
-// host another one, the member goes on from there; while it has none it is as good as absent, which is told.
+// host another one, the member goes on from there; while it has none it is as good as absent, which is told. Who began
+// with IPv6 because the host had nothing else yet goes over to IPv4, where the others are, once it is alone.
 
 import QureCore
 
 extension ElectSession {
     /// The address that a member speaks from: its own, never a shared one.
     static func ownAddress(on link: Link, _ options: MemberOptions, _ netlink: inout Netlink) throws -> IPAddress {
-        let wantsV6 = options.group.map { $0.bitWidth == 128 } ?? options.peer.first.map { $0.bitWidth == 128 } ?? false
         let own = ownAddresses(among: try netlink.addresses(on: link.index), options)
-        if !wantsV6, let v4 = own.first(where: { $0.bitWidth == 32 }) { return v4 }
+        if !wantsV6(options), let v4 = own.first(where: { $0.bitWidth == 32 }) { return v4 }
         guard let v6 = own.first(where: \.isLinkLocalV6) else {
             throw Failure(
                 .unreachable,
                 "\(link.name): has no address of its own to speak from; give it one beside the shared address")
         }
         return v6
+    }
+
+    private static func wantsV6(_ options: MemberOptions) -> Bool {
+        (options.group ?? options.peer.first).map { $0.bitWidth == 128 } ?? false
     }
 
     /// Those of an interface that may be spoken from.
@@ -30,8 +34,12 @@ extension ElectSession {
     /// or another: without it neither the cable nor the health of this host shows why nobody hears it.
     func heedOwnAddress(_ all: [InterfaceAddress]) {
         let here = all.filter { $0.interface == link.index }
+        let own = Self.ownAddresses(among: here, options)
         let isMissing = !here.contains { $0.prefix.address == ownAddress }
-        if isMissing, let other = Self.ownAddresses(among: here, options).first(where: isAlike), goOn(from: other) {
+        let isMakeshift = ownAddress.bitWidth == 128 && !Self.wantsV6(options)
+        channel.betterPlace = isMakeshift ? own.first { $0.bitWidth == 32 } : nil
+        if goOverToIPv4() { return }
+        if isMissing, let other = own.first(where: isAlike), goOn(from: other) {
             told.isOwnAddressMissing = false
             return
         }
@@ -40,11 +48,23 @@ extension ElectSession {
         if isMissing {
             diagnostics.say(
                 .warning,
-                "this host's own address \(ownAddress) is gone: this member is not heard, or not answered, until it is"
-                    + " back, or another one is there")
+                "this host's own address \(ownAddress) is gone: this member "
+                    + (channel.namesPeers ? "hears nobody and stands aside" : "is not heard, or not answered,")
+                    + " until it is back, or another one is there")
         } else {
             diagnostics.say(.notice, "this host's own address \(ownAddress) is back")
         }
+    }
+
+    /// Goes over to where a member that is started now would be, if that has become another place and nobody is heard
+    /// where this one is: those that are together stay together. Whether it did.
+    @discardableResult
+    func goOverToIPv4() -> Bool {
+        guard let place = channel.betterPlace, election.members.isEmpty else { return false }
+        channel.betterPlace = nil
+        guard goOn(from: place) else { return false }
+        told.isOwnAddressMissing = false
+        return true
     }
 
     /// Whether the others, who are spoken to as before, can be spoken to from there.

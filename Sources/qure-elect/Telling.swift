@@ -80,9 +80,13 @@ extension ElectSession {
     }
 
     func tell(_ ways: [Election.Way]) {
-        for way in ways where !told.reported.contains(way) {
+        // Whose own address is gone knows why nobody hears it.
+        for way in ways
+        where !told.reported.contains(way)
+            && !(told.isOwnAddressMissing && way.speaker == election.configuration.node) {
             diagnostics.say(
-                .warning, "\(name(way.hearer)) does not hear \(name(way.speaker)), others do: a one-way path, going on")
+                .warning,
+                "\(name(way.hearer)) does not hear \(name(way.speaker)): nothing passes on that way, going on")
         }
         // The rest is about members that are gone.
         for way in told.reported where !ways.contains(way) && election.isHeard(way, at: Clock.now) {

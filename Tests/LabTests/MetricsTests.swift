@@ -132,7 +132,7 @@ extension InTheLab {
             #expect(electors[1].ask("members").output.contains(" path=one-way "))
             #expect(electors[0].ask("members", "--json").output.contains("\"deaf_to\":[\"h2\"]"))
             #expect(Self.metrics(first)["one_way_paths"] == 1)
-            #expect(first.process.errors.contains("h3 does not hear h2, others do: "))
+            #expect(first.process.errors.contains("h3 does not hear h2: "))
             try lab.host(3).must("nft delete table ip deaf")
             for elector in electors {
                 #expect(eventually { elector.ask("status").output.hasSuffix(" one_way=- reason=-\n") })
