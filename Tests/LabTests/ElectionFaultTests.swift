@@ -100,9 +100,12 @@ extension InTheLab {
             let link = try site.lab.stranger.inside { try RawLink(interface: "eth0") }
             let frames = try Self.recording(link)
             let moves = { site.isMaster(master) && (try? site.lab.holders()) == [master] }
-            let noise = frames + frames.map(Self.damaged) + Self.garbage(like: frames[0])
+            let noise = frames + frames.map(Self.damaged) + frames.map(Self.moved) + Self.garbage(like: frames[0])
             let flood = Flood(link, noise, perSecond: 50_000)
             #expect(!eventually(within: .seconds(5)) { !moves() }, "\(site.said)")
+            // Where a recording comes from, nobody is looked for.
+            let members = site.ask(master, "members").output
+            #expect(members.contains(" 192.168.1.2\(3 - master) ") && !members.contains("192.168.1.99"), "\(members)")
             let sent = flood.stop()
             #expect(sent.frames > 20_000, "no flood: \(sent)")
             #expect(site.meter.waitForAnswer(by: master), "\(site.said)")
@@ -132,6 +135,19 @@ extension InTheLab {
             frame[40] = 0
             frame[41] = 0
             frame[42 + frame.count % (frame.count - 42)] ^= 0x40
+            return frame
+        }
+
+        /// The same from another address.
+        private static func moved(_ frame: [UInt8]) -> [UInt8] {
+            var frame = frame
+            frame.replaceSubrange(26..<30, with: [192, 168, 1, 99])
+            // The checksums: UDP's may be left out, IP's may not.
+            frame.replaceSubrange(40..<42, with: [0, 0])
+            frame.replaceSubrange(24..<26, with: [0, 0])
+            var sum = InternetChecksum()
+            sum.add(frame[14..<34])
+            frame.replaceSubrange(24..<26, with: [UInt8(sum.value >> 8), UInt8(sum.value & 0xff)])
             return frame
         }
 
