@@ -99,6 +99,10 @@ extension InTheLab {
             let elector = try Elector(lab.host(1), [])
             try #require(elector.becomes("master"), "\(elector.said)")
             let own = "qure-elect: this host's own address 192.168.1.21 is"
+            // One of another interface, and the link's own of IPv6, are no place to speak to the others from.
+            try lab.host(1).ip("link add other type dummy")
+            try lab.host(1).ip("link set other up")
+            try lab.host(1).ip("addr add 192.168.7.1/24 dev other")
             try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
             #expect(eventually { elector.process.errors.contains("\(own) gone: ") }, "\(elector.said)")
             #expect(elector.ask("status").output.hasSuffix(" reason=own-address-gone\n"), "\(elector.said)")
