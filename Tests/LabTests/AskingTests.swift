@@ -100,7 +100,7 @@ extension InTheLab {
             try #require(elector.becomes("master"), "\(elector.said)")
             let own = "qure-elect: this host's own address 192.168.1.21 is"
             // One of another interface, and the link's own of IPv6, are no place to speak to the others from.
-            try lab.host(1).ip("link add other type dummy")
+            try lab.host(1).ip("link add other type veth peer name otherend")
             try lab.host(1).ip("link set other up")
             try lab.host(1).ip("addr add 192.168.7.1/24 dev other")
             try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
@@ -139,12 +139,16 @@ extension InTheLab {
             #expect(eventually { second.process.errors.contains(gone) }, "\(second.said)")
             try lab.host(2).ip("addr add 192.168.1.52/24 dev eth0")
             #expect(eventually { first.ask("members").output.contains("192.168.1.52") }, "\(first.said)")
+            #expect(second.ask("status").output.hasSuffix(" reason=-\n"), "\(second.said)")
         }
 
         @Test func `a member for other addresses is told of once`() throws {
             let lab = try Lab(hosts: 2, responders: false)
             let first = try Elector(lab.host(1), Self.hooks)
             try #require(first.becomes("master"), "\(first.said)")
+            // Who only looks is no member.
+            _ = try CheckRun(lab.host(2), address: "192.168.1.12/24")
+            #expect(!first.said.contains("other addresses"), "\(first.said)")
             let second = try Elector(lab.host(2), ["--address", "192.168.1.12/24"])
             #expect(second.becomes("standby"), "\(second.said)")
             let other = "is a member for other addresses: until --address is the same everywhere, which of them are"
@@ -170,6 +174,28 @@ extension InTheLab {
             #expect(eventually { watcher.output.contains("\n\(start)") }, "\(watcher.output)")
             #expect(watcher.output.contains(#""peers":"","members":1"#), "\(watcher.output)")
             watcher.send(SIGKILL)
+        }
+
+        @Test func `a watcher has the JSON of an elector that writes it`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks + ["--json"])
+            try #require(elector.becomes("master"), "\(elector.said)")
+            let words = [Self.tool, "watch", "--json", "--cluster", "test", "--state-dir", elector.folder]
+            let watcher = try lab.host(1).start(words)
+            let state = #"{"event":"master","term":1,"cluster":"test","#
+            #expect(eventually { watcher.output.hasPrefix(state) }, "\(watcher.output)")
+            watcher.send(SIGKILL)
+        }
+
+        @Test func `a member that peers name is told how they have to name it now`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            let elector = try Elector(lab.host(1), Self.hooks + ["--peer", "192.168.1.22"])
+            try #require(elector.becomes("master"), "\(elector.said)")
+            try lab.host(1).must("sysctl -qw net.ipv4.conf.eth0.promote_secondaries=1")
+            try lab.host(1).ip("addr add 192.168.1.41/24 dev eth0")
+            try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
+            let line = "members that name this one by --peer 192.168.1.21 have to name it by 192.168.1.41\n"
+            #expect(eventually { elector.process.errors.contains(line) }, "\(elector.said)")
         }
 
         @Test func `a master whose cable is pulled does not say that nobody took over`() throws {
