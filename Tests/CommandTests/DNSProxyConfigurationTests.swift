@@ -108,6 +108,8 @@ struct DNSProxyConfigurationTests {
         Row("view 10.0.0.0/8 a.lan NS b.lan.", 1, "a view has names and no zones, for which NS is"),
         Row("upstream 192.0.2.1\nupstream 192.0.2.1:53", 2, "upstream: 192.0.2.1#53 stands there twice"),
         Row("min-ttl 500ms", 1, "min-ttl: times to live are whole seconds, and not 500ms"),
+        Row("max-ttl 1500ms", 1, "max-ttl: times to live are whole seconds, and not 1.5s"),
+        Row("view 10.0.0.0/8 a.lan SOA ns. h. 1 2 3 4 5", 1, "a view has names and no zones, for which SOA is"),
         Row("hosts FOLDER", 1, "FOLDER: Is a directory"), Row("max-ttl 0", 1, "longer than nothing"),
         Row("query-log a", 1, "query-log"), Row("intrface eth0", 1, "intrface"),
     ])
@@ -162,7 +164,8 @@ struct DNSProxyConfigurationTests {
         let (records, _) = try Self.check(zone + "record d.b.test AAAA ::1\nrecord b.b.test NS e.test.\n")
         let line = "record: 'c.b.b.test.' is in 'b.b.test.', which is delegated to others: it is never used\n"
         #expect(records == ToolResult(0, errors: "qure-dnsproxy: \(line)"), "but not the address of its server")
-        let sibling = "record o.b.test NS d.b.b.test.\nrecord d.b.b.test A 192.0.2.8\n"
+        let digest = String(repeating: "0", count: 40)
+        let sibling = "record o.b.test NS d.b.b.test.\nrecord d.b.b.test A 192.0.2.8\nrecord b.b.test DS 1 8 1 \(digest)\n"
         #expect(try Self.check("zone b.test FOLDER/deep.zone\n\(sibling)").result == ToolResult(0), "another's server")
         let (names, folder) = try Self.check("zone b.test FOLDER/deep.zone\nhosts FOLDER/deep.hosts\n")
         let why = "'c.b.b.test' is in 'b.b.test.', which is delegated to others; leaving it out"
@@ -183,6 +186,8 @@ struct DNSProxyConfigurationTests {
         let words = [Executables.path("qure-dnsproxy"), "run", "--check-config", "--hosts", "\(folder.path)/long"]
         let line = "qure-dnsproxy: read \(folder.path)/long: File too large, more than 16 MiB\n"
         #expect(RunningTool(words).finish() == ToolResult(64, errors: line))
+        let zone = RunningTool(words.dropLast(2) + ["--zone", "a.test \(folder.path)/long"]).finish()
+        #expect(zone.status == 64 && zone.errors.contains("/long: File too large, more than 16 MiB"), "\(zone)")
     }
 
     /// The proxy asks others about the target, whatever it knows of it itself.
@@ -205,6 +210,8 @@ struct DNSProxyConfigurationTests {
             ("forward a.test=192.0.2.8", false), ("forward b.a.test=192.0.2.8", false),
             ("forward x.b.a.test=192.0.2.8", false),
             ("forward test=192.0.2.8", false), ("forward c.test=192.0.2.8\nalias x.test=www.c.test", false),
+            ("forward c.test=192.0.2.8\nalias x.test=www.c.test ask=192.0.2.9", true),
+            ("forward s.a.test=192.0.2.8\nrecord s.a.test NS ns.e.test.", false),
         ] {
             let (result, _) = try Self.check("\(own)\(line)\n")
             #expect(result.status == 0 && result.errors.contains("forward: '") == isTold, "\(line): \(result)")
@@ -221,6 +228,7 @@ struct DNSProxyConfigurationTests {
             ("192.0.2.1 a b..c", "'b..c' is not a name of a host"), ("::1 *.x", "'*.x' is not a name of a host"),
             ("::1 b\u{fc}ro", "'b\u{fc}ro' is not a name of a host"), ("::1 .", "'.' is not a name of a host"),
             ("::1 http://a.test/", "'http://a.test/' is not a name of a host"),
+            ("::1 a.test/x", "'a.test/x' is not a name of a host"), ("::1 a:80", "'a:80' is not a name of a host"),
         ]
         for (line, oddity) in words { #expect(HostsFile.lines(Array(line.utf8)).first { _ in true }?.oddity == oddity) }
         var known = LocalData()
