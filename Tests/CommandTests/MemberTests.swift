@@ -39,6 +39,8 @@ struct MemberTests {
         ("name a\nlease 2s\n\nlease 3s\n", 8, "'lease' stands in line 6 already"),
         ("help\n", 5, "Unknown option '--help'"), ("version\n", 5, "Unknown option '--version'"),
         ("interval often\n", 5, "'often' is not a duration; write it like 250ms, 2s or 1m\n"),
+        ("tolerance often\n", 5, "'often' is not a duration"), ("claim-blind x\n", 5, "'x' is not a duration"),
+        ("health-interval x\n", 5, "'x' is not a duration"), ("health-timeout x\n", 5, "'x' is not a duration"),
         ("hook-limit 0\n", 5, "'0' is not a duration; write it like 250ms, 2s or 1m, longer than nothing"),
         ("port 0\n", 5, "'0': a port is a number from 1 to 65535"),
         ("port 65536\n", 5, "'65536': a port is a number from 1 to 65535"),
