@@ -34,6 +34,10 @@ extension InTheLab {
             check.says("problem command: --health: run /nonexistent/h: No such file or directory")
             check.says("problem command: --on-standby: run /etc/passwd: Permission denied")
             #expect(check.lines("problem command").count == 2 && check.lines("problem peer").count == 1)
+            let others = ["--insecure", "--on-master", "/etc/passwd", "--on-fault", "/etc/passwd"]
+            let second = try CheckRun(lab.host(1), key: others)
+            second.says("problem command: --on-master: run /etc/passwd: Permission denied")
+            second.says("problem command: --on-fault: run /etc/passwd: Permission denied")
         }
 
         @Test func `a site that is well, and whom the check does not disturb`() throws {
