@@ -165,7 +165,8 @@ struct DNSProxyConfigurationTests {
         let line = "record: 'c.b.b.test.' is in 'b.b.test.', which is delegated to others: it is never used\n"
         #expect(records == ToolResult(0, errors: "qure-dnsproxy: \(line)"), "but not the address of its server")
         let digest = String(repeating: "0", count: 40)
-        let sibling = "record o.b.test NS d.b.b.test.\nrecord d.b.b.test A 192.0.2.8\nrecord b.b.test DS 1 8 1 \(digest)\n"
+        let signed = "record b.b.test DS 1 8 1 \(digest)\n"
+        let sibling = signed + "record o.b.test NS d.b.b.test.\nrecord d.b.b.test A 192.0.2.8\n"
         #expect(try Self.check("zone b.test FOLDER/deep.zone\n\(sibling)").result == ToolResult(0), "another's server")
         let (names, folder) = try Self.check("zone b.test FOLDER/deep.zone\nhosts FOLDER/deep.hosts\n")
         let why = "'c.b.b.test' is in 'b.b.test.', which is delegated to others; leaving it out"
