@@ -168,14 +168,15 @@ final class CheckListening {
     // MARK: What is heard
 
     private func listen(until end: Instant) throws {
-        while Clock.now < end {
+        // What has come is heard, however late this process is.
+        repeat {
             _ = try poller.wait(until: end)
             // Some of each in turn: a flood of one hides nothing of the others, nor the end.
             for datagram in try cluster.receive() { hear(datagram) }
             evidence.hasStrayed = cluster.strayed > 0
             for one in try neighbours.receive() where one.sighting.kind == .holds { note(one.sighting) }
             for frame in try dhcp.receive() { hearServer(frame.bytes) }
-        }
+        } while Clock.now < end
     }
 
     /// What a member on this host says to the group does not come back to it: its own word is asked for.

@@ -108,7 +108,7 @@ struct DNSProxyConfigurationTests {
         Row("view 10.0.0.0/8 a.lan NS b.lan.", 1, "a view has names and no zones, for which NS is"),
         Row("upstream 192.0.2.1\nupstream 192.0.2.1:53", 2, "upstream: 192.0.2.1#53 stands there twice"),
         Row("min-ttl 500ms", 1, "min-ttl: times to live are whole seconds, and not 500ms"),
-        Row("max-ttl 1500ms", 1, "max-ttl: times to live are whole seconds, and not 1.5s"),
+        Row("max-ttl 1500ms", 1, "max-ttl: times to live are whole seconds, and not 1500ms"),
         Row("view 10.0.0.0/8 a.lan SOA ns. h. 1 2 3 4 5", 1, "a view has names and no zones, for which SOA is"),
         Row("hosts FOLDER", 1, "FOLDER: Is a directory"), Row("max-ttl 0", 1, "longer than nothing"),
         Row("query-log a", 1, "query-log"), Row("intrface eth0", 1, "intrface"),

@@ -97,16 +97,21 @@ extension InTheLab {
                 return (try #require(sent), try #require(metrics(3 - master)["messages_received_total", beats]))
             }
             let start = Clock.now
-            let first = try counts(), deadlines = metrics(master)["loop_lateness_seconds_count"] ?? 0
+            func deadlines() -> (all: Double, late: Double) {
+                let lateness = metrics(master), all = lateness["loop_lateness_seconds_count"] ?? 0
+                return (all, all - (lateness["loop_lateness_seconds_bucket", "le=\"0.001\""] ?? 0))
+            }
+            let first = try counts(), before = deadlines()
             // Most of so many are repeated.
             #expect(try eventually { try counts().sent >= first.sent + 30 })
-            let last = try counts(), judged = (metrics(master)["loop_lateness_seconds_count"] ?? 0) - deadlines
+            let last = try counts(), after = deadlines()
             let time = Clock.now - start, sent = last.sent - first.sent
-            #expect(time > .milliseconds(2800) && time < .milliseconds(3600), "\(sent) in \(time)")
+            let judged = after.all - before.all, late = after.late - before.late
+            #expect(time > .milliseconds(2800) && (time < .milliseconds(3600) || late > 0), "\(sent) in \(time)")
             // Who asks for the second one is a moment later.
             #expect(abs(last.heard - first.heard - sent) <= 1)
-            // A review that comes with a heartbeat is no deadline of its own.
-            #expect(abs(judged - sent) <= 3, "\(judged) deadlines, \(sent) heartbeats")
+            // A review that comes with a heartbeat is no deadline of its own, unless the machine is late.
+            #expect(abs(judged - sent) <= 3 + late, "\(judged) deadlines, \(late) of them late, \(sent) heartbeats")
             #expect(metrics(3 - master)["messages_rejected_total", "reason=\"unauthenticated\""] == 0)
             #expect(metrics(3 - master)["messages_rejected_total", "reason=\"old-sequence\""] ?? 0 == 0)
         }
