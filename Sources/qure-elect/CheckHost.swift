@@ -75,10 +75,16 @@ struct CheckHost {
         }
         let strange = options.address.filter { shared in !others.contains { $0.prefix.contains(shared.address) } }
         for address in strange {
+            // A length that is wrong has another address beside it.
+            let isMissing = !others.contains { $0.prefix.address.bitWidth == address.address.bitWidth }
+            let why =
+                isMissing && own.bitWidth != address.address.bitWidth
+                ? "a member that starts now speaks from \(own), where those with an address like it do not hear it"
+                : "is the length right?"
             try report.say(
                 .warning, "own-address",
                 "\(link.name) has no address of its own in the network of \(address): while another member holds it,"
-                    + " this host reaches nobody there; is the length right?")
+                    + " this host reaches nobody there; \(why)")
         }
         if strange.isEmpty { try report.say(.ok, "own-address", "\(own) on \(link.name)") }
         return own

@@ -342,7 +342,12 @@ extension InTheLab {
             try CheckRun(host, "-i", "eth9").says("problem interface: eth9: no such interface")
             let narrow = try CheckRun(host, "-i", "eth0", address: "192.168.7.11/24")
             narrow.says(
-                "warning own-address: eth0 has no address of its own in the network of 192.168.7.11/24")
+                "warning own-address: eth0 has no address of its own in the network of 192.168.7.11/24: while another"
+                    + " member holds it, this host reaches nobody there; is the length right?")
+            try host.ip("-4 addr flush dev eth0")
+            try CheckRun(host, "-i", "eth0").says(
+                "warning own-address: eth0 has no address of its own in the network of 192.168.1.11/24: while another"
+                    + " member holds it, this host reaches nobody there; a member that starts now speaks from fe80::")
             try lab.lan.ip("link set h1 down")
             #expect(eventually { (try? host.run("cat", "/sys/class/net/eth0/carrier").output) == "0\n" })
             try CheckRun(host, "-i", "eth0").says("problem interface: eth0 has no carrier")

@@ -297,7 +297,7 @@ extension Bench {
             BenchRow(
                 what: "  beside one that asks for the gateway, too", median: "\(medians[0].figure) %",
                 beside: beside(2), fields: [("peer_percent", .string(medians[2].figure))]))
-        for (what, shares) in zip(["sends as often, and no more", "seals what it sends, and no more"], beats) {
+        for (what, shares) in zip(["only sends as often", "only seals and sends"], beats) {
             let least = shares.sorted()[shares.count / 2]
             try add(
                 BenchRow(
