@@ -23,8 +23,9 @@ final class ServerLines {
         }
     }
 
-    /// Sockets without a question that are kept of each family, at most: as many as one client may have questions.
-    private static let maximumIdle = 64
+    /// Sockets without a question that are kept of each family, at most: more than a gateway has that asks
+    /// for a whole network.
+    private static let maximumIdle = 256
 
     private var lines: [Int: Line] = [:]
     private var exchanges: [Int: Line] = [:]

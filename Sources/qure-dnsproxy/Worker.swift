@@ -277,6 +277,8 @@ final class Worker {
         case .notPassedOn(let name, let client, let why):
             let what = "\(client): an update, or a signed question, of \(name) is not passed on: \(why.rawValue)"
             diagnostics.say(.notice, "\(what); refusing, for a minute silently")
+        case .overdrawn(let client, let why):
+            diagnostics.say(.warning, "\(client): refused, for \(why); for a minute silently")
         case .silent(let server, let why):
             diagnostics.say(.warning, "\(server) does not answer: \(why)")
         case .heardAgain(let server, let time):

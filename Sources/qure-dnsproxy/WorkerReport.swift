@@ -70,7 +70,7 @@ struct WorkerReport: Sendable {
             ("notifications", counters.notified, false), ("updates", counters.updates, false),
             ("answers_lost", lost, false), ("rate_limited", restrained, false),
             ("upstream_forgeries", counters.guessed, false), ("loops", counters.looped, false),
-            ("answers_late", counters.late, false),
+            ("answers_late", counters.late, false), ("overdrawn", counters.overdrawn, false),
         ]
     }
 

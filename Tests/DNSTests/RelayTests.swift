@@ -348,18 +348,6 @@ struct RelayTests {
             #expect(told.edns?.extendedError == .filtered)
         }
     }
-
-    @Test func `one client has so much under way and no more`() throws {
-        var bench = RelayBench()
-        for number in 0..<Relay.maximumOfClient { #expect(RelayBench.asked(bench.ask("n\(number).test")).count == 1) }
-        #expect(RelayBench.told(bench.ask("more.test")).first?.responseCode == .serverFailure)
-        var other = RelayBench.client
-        other.address = .v4(IPv4Address(rawValue: 0x0a00_0002))
-        #expect(RelayBench.asked(bench.ask("more.test", by: other)).count == 1)
-        while !bench.relay.works.isEmpty { _ = try bench.pass() }
-        #expect(bench.relay.waiting.isEmpty)
-        #expect(RelayBench.asked(bench.ask("again.test")).count == 1)
-    }
 }
 
 struct ServerRankingTests {

@@ -15,8 +15,8 @@
 //
 // Relay.swift has the door, RelayWork.swift what is under way, RelayQueries.swift what is known at once,
 // RelayForwarding.swift what is asked for, RelayFollowing.swift where aliases lead to other parts of this,
-// RelayAuthority.swift what is public, RelayLoops.swift what comes back, RelayChanges.swift what happens when a zone
-// changes.
+// RelayAuthority.swift what is public, RelayLoops.swift what comes back, RelayRoom.swift how much may be under way,
+// RelayChanges.swift what happens when a zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -94,6 +94,8 @@ package struct Relay: Sendable {
         case heardAgain(DNSEndpoint, Duration)
         /// An update, or a signed question, was not passed on. This is said once a minute at most.
         case notPassedOn(DomainName, by: IPAddress, UpdateRule.Refusal)
+        /// A client's question was refused for want of room. This is said once a minute at most.
+        case overdrawn(by: IPAddress, Overdraft)
     }
 
     /// What has been counted.
@@ -112,6 +114,8 @@ package struct Relay: Sendable {
         package var late: UInt64 = 0
         /// Notifications that were believed; updates that were passed on.
         package var notified: UInt64 = 0, updates: UInt64 = 0
+        /// Questions that there was no room for.
+        package var overdrawn: UInt64 = 0
 
         /// Nothing yet.
         package init() {}
@@ -120,7 +124,7 @@ package struct Relay: Sendable {
         package static func += (one: inout Counters, other: Counters) {
             let all: [WritableKeyPath<Counters, UInt64>] = [
                 \.requests, \.dropped, \.malformed, \.refused, \.joined, \.asked, \.unanswered, \.guessed, \.stale,
-                \.failed, \.looped, \.late, \.notified, \.updates,
+                \.failed, \.looped, \.late, \.notified, \.updates, \.overdrawn,
             ]
             for path in all { one[keyPath: path] += other[keyPath: path] }
         }
@@ -132,8 +136,6 @@ package struct Relay: Sendable {
     /// of his own, could have them come all at once to whoever has that address (DNSBomb, CVE-2024-33655). Who really
     /// asked asks again, and what has come meanwhile is known then. Those that say "no" are as short as the question.
     static let datagramPatience = Duration.milliseconds(1900)
-    /// Questions under way, at most; and those of one client.
-    static let maximumWork = 4096, maximumOfClient = 64
     /// Servers that are asked for one answer, the same ones again where there are fewer.
     static let tries = 3
     /// Answers that are as good as none: the next server is asked.
@@ -160,7 +162,10 @@ package struct Relay: Sendable {
     var publicZones: [DomainName: DNSRecord] = [:]
     var works: [Int: Work] = [:]
     var numbers: [Purpose: Int] = [:]
-    var waiting: [IPAddress: Int] = [:]
+    /// Who waits: how many of each client, and of all.
+    var waiting: [IPAddress: Int] = [:], waitingInAll = 0
+    /// From when on it may be said again that somebody has too much under way.
+    var nextRoomComplaint: Instant?
     /// Who has said that something has changed.
     package internal(set) var notifyGate = NotifyGate()
     /// From when on it may be said again that a notification was not believed.
@@ -234,13 +239,13 @@ package struct Relay: Sendable {
         case .exchange(let number, let input):
             outputs = advance(number, input, at: now, time: time, using: &random)
         case .deadlinePassed:
-            for number in works.keys.sorted() {
+            for number in dueWorks(at: now) {
                 outputs += advance(number, .deadlinePassed, at: now, time: time, using: &random)
                 outputs += lookForLoop(number, at: now, time: time, using: &random)
                 outputs += giveStale(number, at: now)
             }
             for number in updates.keys.sorted() { outputs += advanceUpdate(number, .deadlinePassed, at: now) }
-            earliest = works.values.compactMap(\.nextDeadline).min()
+            earliest = nextLook(at: now)
             earliest = earlier(earliest, updates.values.compactMap(\.nextDeadline).min())
         }
         let due = aliases.takeDue(at: now)
@@ -290,13 +295,6 @@ package struct Relay: Sendable {
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
         return advance(number, .start, at: now, time: time, using: &random)
-    }
-
-    /// Whoever waits counts against what one client may have under way.
-    mutating func count(_ waiter: Waiter, _ step: Int) {
-        guard let address = waiter.client?.address else { return }
-        let count = (waiting[address] ?? 0) + step
-        waiting[address] = count > 0 ? count : nil
     }
 
     mutating func advance(

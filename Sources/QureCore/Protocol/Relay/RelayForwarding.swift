@@ -17,7 +17,7 @@ extension Relay {
         }
         let key = ForwardKey(waiter)
         if let number = numbers[.forward(key)] { return join(number, waiter, at: now, time: time, using: &random) }
-        guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
+        if let overdraft = overdraft(waiter) { return fail(waiter, overdraft, at: now) }
         return begin(
             .forward(key), message(key, using: &random), servers, waiters: [waiter], at: now, time: time, using: &random
         )
@@ -38,29 +38,26 @@ extension Relay {
         return forward(waiter, at: now, time: time, using: &random)
     }
 
-    /// Whether there is too much under way for one more; strangers leave room for the others.
-    func isOverdrawn(_ waiter: Waiter) -> Bool {
-        works.count >= (Audiences.isLocal(waiter.audience) ? Self.maximumWork : Self.maximumWork / 2)
-            || waiter.client.map { waiting[$0.address] ?? 0 >= Self.maximumOfClient } ?? false
-    }
-
     /// Waits for what is being asked already. A datagram that was sent again is answered once. Our own question that
     /// comes back to us, because an upstream is this very proxy, is refused.
     mutating func join(
         _ number: Int, _ waiter: Waiter, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        guard var work = works[number], !isOverdrawn(waiter) else { return ignore(waiter.client) }
-        if let own = work.exchange.query, own == waiter.request {
+        guard let index = works.index(forKey: number) else { return ignore(waiter.client) }
+        if let own = works.values[index].exchange.query, own == waiter.request {
             return endLoop(of: waiter, through: [number], at: now, time: time, using: &random)
         }
-        guard !work.waiters.contains(where: { $0.isSame(as: waiter) }) else { return ignore(waiter.client) }
-        let hasBeenLong = now >= work.limit - Self.patience + AliasTable.stalePatience
-        if hasBeenLong, case .forward = work.purpose, let old = stale(waiter, at: now) { return old }
+        guard !works.values[index].waiters.contains(where: { $0.isSame(as: waiter) }) else {
+            return ignore(waiter.client)
+        }
+        if let overdraft = overdraft(waiter) { return fail(waiter, overdraft, at: now) }
+        let hasBeenLong = now >= works.values[index].limit - Self.patience + AliasTable.stalePatience
+        if hasBeenLong, case .forward = works.values[index].purpose, let old = stale(waiter, at: now) { return old }
         counters.joined += 1
         count(waiter, 1)
-        work.waiters.append(waiter)
-        if waiter.client != nil { suspect(&work, at: now) }
-        works[number] = work
+        // Where it lies: many may wait for the same.
+        works.values[index].waiters.append(waiter)
+        if waiter.client != nil { suspect(index, at: now) }
         return []
     }
 

@@ -18,11 +18,12 @@ extension Relay {
     static let maximumProbes = 16
 
     /// Somebody else has asked the same.
-    mutating func suspect(_ work: inout Work, at now: Instant) {
-        guard case .forward = work.purpose, !work.isJoined else { return }
-        work.isJoined = true
-        work.suspicion = (work.sent ?? now) + Self.suspicionPause
-        noteDeadline(work.suspicion)
+    mutating func suspect(_ index: Dictionary<Int, Work>.Index, at now: Instant) {
+        guard case .forward = works.values[index].purpose, !works.values[index].isJoined else { return }
+        let suspicion = (works.values[index].sent ?? now) + Self.suspicionPause
+        works.values[index].isJoined = true
+        works.values[index].suspicion = suspicion
+        noteDeadline(suspicion)
     }
 
     /// Asks for a name that nobody else knows, if it is time for that.

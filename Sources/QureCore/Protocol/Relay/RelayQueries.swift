@@ -87,7 +87,7 @@ extension Relay {
             explain(&response, waiter.request, reason)
             return answer(response, to: waiter, ttl: 0)
         case .wait:
-            guard !isOverdrawn(waiter) else { return fail(waiter, .overdrawn) }
+            if let overdraft = overdraft(waiter) { return fail(waiter, overdraft, at: now) }
             aliases.want(key, at: now)
             let due = aliases.takeDue(at: now)
             if due.contains(key) {

@@ -20,7 +20,7 @@ extension Relay {
         var isDelegated = false
 
         /// Whether the other one is the same message, sent again.
-        func isSame(as other: Waiter) -> Bool { client == other.client && request.id == other.request.id }
+        func isSame(as other: Waiter) -> Bool { request.id == other.request.id && client == other.client }
     }
 
     /// Questions that are one for the upstreams.
