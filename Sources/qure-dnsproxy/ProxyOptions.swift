@@ -162,7 +162,7 @@ extension ProxyOptions {
     func read() throws -> (relay: RelayConfiguration, warnings: [String]) {
         let lists = try hosts.map { HostsList(file: $0, text: try Self.read($0)) }
         let relay = try relayConfiguration(lists)
-        return (relay, warnings(relay.local, lists))
+        return (relay, warnings(relay, lists))
     }
 
     private func relayConfiguration(_ lists: [HostsList]) throws -> RelayConfiguration {
@@ -184,7 +184,10 @@ extension ProxyOptions {
         relay.refusesPrivateAddresses = rebindProtect
         relay.local = ownRecords
         if let name = relay.local.overloadedAlias { throw Failure(.usage, Self.overload(name)) }
-        for list in lists { relay.local.addHosts(list.text, ttl: Self.recordTTL) }
+        guard !lists.isEmpty else { return relay }
+        var inner = relay.local
+        for list in lists { inner.addHosts(list.text, ttl: Self.recordTTL) }
+        relay.inner = inner
         return relay
     }
 

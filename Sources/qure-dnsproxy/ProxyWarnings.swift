@@ -4,8 +4,9 @@
 import QureCore
 
 extension ProxyOptions {
-    /// What is odd, though it can be done. `own`: all that is known without asking anybody, with what `lists` say.
-    func warnings(_ own: LocalData, _ lists: [HostsList]) -> [String] {
+    /// What is odd, though it can be done; `lists`: what hosts files say.
+    func warnings(_ relay: RelayConfiguration, _ lists: [HostsList]) -> [String] {
+        let own = relay.known(to: Audiences.local)
         var warnings = zone.flatMap { zone in
             zone.content.warnings.map { "\(zone.file):\($0.line): \($0.reason)" }
         }
@@ -34,7 +35,7 @@ extension ProxyOptions {
         for name in ([own] + views).compactMap({ $0.circle { aliases.alias(of: $0) != nil } }) {
             warnings.append("'\(name)' leads by CNAMEs into a circle, where nothing has an address")
         }
-        warnings += targetsOfOurs(own) + hiddenForwards(own) + unreachableZones(own)
+        warnings += targetsOfOurs(own) + hiddenForwards(own) + unreachableZones(relay)
         // Not refused: the address may move between hosts, and the server be another one soon.
         let addresses = Self.ownAddresses
         for (option, server) in asked where addresses.contains(server.address) && isEveryAddressListened(like: server) {
@@ -101,10 +102,10 @@ extension ProxyOptions {
     }
 
     /// Zones of ours that nobody can be led to: a name server within the zone itself has no address in it.
-    private func unreachableZones(_ own: LocalData) -> [String] {
+    private func unreachableZones(_ relay: RelayConfiguration) -> [String] {
         let zones = authority.map { ($0.name, $0.records) } + zone.map { ($0.name, $0.content.records) }
         let aliases = AliasTable(alias, at: Clock.now)
-        func hasAddress(_ server: DomainName) -> Bool {
+        func hasAddress(_ server: DomainName, in own: LocalData) -> Bool {
             aliases.alias(of: server) != nil
                 || [.a, .aaaa].compactMap { own.answer(DNSQuestion(server, $0)) }.contains { answer in
                     // In a part that is delegated to others, the address goes with the way there.
@@ -113,8 +114,12 @@ extension ProxyOptions {
         }
         return zones.flatMap { zone, records in
             records.filter { $0.type == .ns && $0.name == zone }.compactMap(\.data.target)
-                .filter { $0.isWithin(zone) && !hasAddress($0) }
-                .map { "'\($0)' is a name server of '\(zone)' and has no address: add 'record \($0) A ADDR'" }
+                .filter { $0.isWithin(zone) && !hasAddress($0, in: relay.local) }
+                .map { server in
+                    let rest = relay.inner.map { hasAddress(server, in: $0) } == true ? " for strangers" : ""
+                    return "'\(server)' is a name server of '\(zone)' and has no address\(rest): "
+                        + "add 'record \(server) A ADDR'"
+                }
         }
     }
 

@@ -252,9 +252,10 @@ struct DNSProxyConfigurationTests {
         let (result, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n")
         let line = "'ns1.a.test.' is a name server of 'a.test.' and has no address: add 'record ns1.a.test. A ADDR'"
         #expect(result == ToolResult(0, errors: "qure-dnsproxy: \(line)\n"), "\(result)")
-        for rest in [
-            "alias ns1.a.test=d.test ask=192.0.2.1", "record ns1.a.test AAAA 2001:db8::1", "hosts FOLDER/ns.hosts",
-        ] {
+        // Hosts files are not for those who are led to a zone.
+        let (hosts, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\nhosts FOLDER/ns.hosts\n")
+        #expect(hosts.status == 0 && hosts.errors.contains("and has no address for strangers: add"), "\(hosts)")
+        for rest in ["alias ns1.a.test=d.test ask=192.0.2.1", "record ns1.a.test AAAA 2001:db8::1"] {
             let (well, _) = try Self.check(zone + "record ns2.a.test A 192.0.2.1\n\(rest)\n")
             #expect(well == ToolResult(0), "\(well)")
         }

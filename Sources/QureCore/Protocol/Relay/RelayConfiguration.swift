@@ -27,8 +27,11 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var upstreams: [DNSEndpoint] = []
     /// Domains that others know.
     package var forwards: [Forward] = []
-    /// What is known here.
+    /// What is known here, whoever asks.
     package var local = LocalData()
+    /// The same with the names of hosts files, which are for clients of our networks alone; nil: there are no such
+    /// files.
+    package var inner: LocalData?
     /// Who may ask for what.
     package var audiences = Audiences(recursion: [])
     /// Whose word counts that a zone has changed.
@@ -61,6 +64,9 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var servers: Set<DNSEndpoint> {
         Set(upstreams + forwards.flatMap(\.servers) + aliases.flatMap(\.servers) + updates.flatMap(\.primaries))
     }
+
+    /// What an audience is told of what is known here.
+    package func known(to audience: UInt8) -> LocalData { Audiences.isLocal(audience) ? inner ?? local : local }
 
     /// Whom to ask about a name: those of the closest domain, else the upstreams.
     package func servers(for name: DomainName) -> [DNSEndpoint] { forward(for: name)?.servers ?? upstreams }

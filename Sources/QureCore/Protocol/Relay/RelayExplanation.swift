@@ -45,7 +45,11 @@ extension Relay {
                 return steps + answerAtOnce(question, client, audience, at: now, using: &random)
             }
         }
-        if let local = configuration.local.answer(question) {
+        let known = configuration.known(to: audience).answer(question)
+        if !isLocal, let inner = configuration.inner?.answer(question), inner != known {
+            steps.append("hosts: a file has the name, for clients of our networks alone")
+        }
+        if let local = known {
             let zone = configuration.local.zone(of: question.name)
             let local = upToPreferred(local, question, for: audience)
             steps.append(zone.map { "zone \($0.name): is ours" } ?? "name: is among the local records")

@@ -90,7 +90,7 @@ extension Relay {
 
     /// Whether we answer this ourselves.
     func isOwn(_ question: DNSQuestion, for audience: UInt8) -> Bool {
-        aliases.alias(of: question.name) != nil || configuration.local.answer(question) != nil
+        aliases.alias(of: question.name) != nil || configuration.known(to: audience).answer(question) != nil
             || configuration.audiences.view(of: audience)?.records.answer(question) != nil
     }
 }

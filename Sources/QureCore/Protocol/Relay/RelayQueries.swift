@@ -48,7 +48,7 @@ extension Relay {
         if let index = aliases.alias(of: question.name), question.isForAddress || !passesOthers(index, question.name) {
             return resolveAlias(index, waiter, at: now, time: time, using: &random)
         }
-        if let local = configuration.local.answer(question) {
+        if let local = configuration.known(to: waiter.audience).answer(question) {
             let local = upToPreferred(local, question, for: waiter.audience)
             return giveOrFollow(local, waiter, at: now, time: time, using: &random)
         }
@@ -116,7 +116,8 @@ extension Relay {
     /// What an alias says of types that are no addresses: it has none of them, but what a zone of ours has at its apex.
     private mutating func giveOther(_ index: Int, _ waiter: Waiter, at now: Instant) -> [Output] {
         let question = waiter.question
-        if question.type != .any, let local = configuration.local.answer(question), !local.answers.isEmpty {
+        let known = configuration.known(to: waiter.audience)
+        if question.type != .any, let local = known.answer(question), !local.answers.isEmpty {
             return give(local, to: waiter, at: now)
         }
         let ttl = aliases.aliases[index].maximumTTL
