@@ -65,12 +65,12 @@ struct ProxyOptions: ParsableArguments {
         help: ArgumentHelp(
             "Find everything for these clients.  [default: the networks of this host's interfaces]",
             valueName: "network"),
-        transform: ArgumentText.prefix)
+        transform: Setting.network)
     var allowRecursion: [Prefix] = []
 
     @Option(
         help: ArgumentHelp("Believe these when they say that a zone has changed (NOTIFY).", valueName: "network"),
-        transform: ArgumentText.prefix)
+        transform: Setting.network)
     var allowNotify: [Prefix] = []
 
     @Option(
@@ -171,7 +171,7 @@ extension ProxyOptions {
         relay.upstreams = upstream
         relay.forwards = forward
         relay.audiences = Audiences(recursion: try recursionNetworks(), views: view)
-        relay.notify.sources = allowNotify.map(\.network)
+        relay.notify.sources = allowNotify
         relay.notify.key = notifyKey
         relay.updates = forwardUpdatesTo
         relay.strangerRate = rateLimit
@@ -217,7 +217,7 @@ extension ProxyOptions {
 
     /// Who may ask for everything: as told, or whoever is on a link of this host.
     private func recursionNetworks() throws -> [Prefix] {
-        guard allowRecursion.isEmpty else { return allowRecursion.map(\.network) }
+        guard allowRecursion.isEmpty else { return allowRecursion }
         var netlink = try Netlink()
         let connected = try netlink.addresses().map(\.prefix.network)
         let loopback = ["127.0.0.0/8", "::1/128"].compactMap { Prefix($0) }
@@ -262,6 +262,10 @@ enum Setting {
 
     static func view(_ text: String) throws -> Audiences.View {
         try checked { () throws(SettingError) in try Audiences.View(setting: text) }
+    }
+
+    static func network(_ text: String) throws -> Prefix {
+        try checked { () throws(SettingError) in try Prefix(setting: text) }
     }
 
     static func updates(_ text: String) throws -> UpdateRule {

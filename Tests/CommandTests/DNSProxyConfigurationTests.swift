@@ -111,6 +111,13 @@ struct DNSProxyConfigurationTests {
         Row("max-ttl 1500ms", 1, "max-ttl: times to live are whole seconds, and not 1500ms"),
         Row("view 10.0.0.0/8 a.lan SOA ns. h. 1 2 3 4 5", 1, "a view has names and no zones, for which SOA is"),
         Row("hosts FOLDER", 1, "FOLDER: Is a directory"), Row("max-ttl 0", 1, "longer than nothing"),
+        Row("view 192.168.1.5/24 a.lan A 192.0.2.1", 1, "write 192.168.1.0/24, or 192.168.1.5/32 for this address"),
+        Row("allow-recursion 2001:db8::5/64", 1, "write 2001:db8::/64, or 2001:db8::5/128 for this address alone"),
+        Row("allow-notify 192.0.2.1/8", 1, "'192.0.2.1/8' has bits beyond its length: write 192.0.0.0/8, or"),
+        Row("forward-updates-to 192.0.2.1 from=::/0,10.0.0.1/8", 1, "write 10.0.0.0/8, or 10.0.0.1/32"),
+        Row("forward-updates-to 192.0.2.1 from=0.0.0.0", 1, "'0.0.0.0' is the address of nobody: write 0.0.0.0/0"),
+        Row("allow-recursion ::", 1, "'::' is the address of nobody: write ::/0 for everybody"),
+        Row("allow-notify 0.0.0.0/32", 1, "write 0.0.0.0/0"), Row("view ::/128 a A 192.0.2.1", 1, "write ::/0"),
         Row("query-log a", 1, "query-log"), Row("intrface eth0", 1, "intrface"),
     ])
     func `a line that is wrong is named, with what it should be`(_ row: Row) throws {
@@ -224,10 +231,13 @@ struct DNSProxyConfigurationTests {
         let file = "qure-dnsproxy: \(folder.path)/bad.hosts"
         let line = "'fe80::1%lo0' has a scope, which the DNS has no place for; leaving it out"
         #expect(result == ToolResult(0, errors: "\(file):2: \(line), and so it is with 3 more\n"), "\(result)")
-        let words = [
+        let words: [(String, String?)] = [
             ("nonsense a", "'nonsense' is not an address"), ("192.0.2.1", "no name follows the address '192.0.2.1'"),
             ("192.0.2.1 a b..c", "'b..c' is not a name of a host"), ("::1 *.x", "'*.x' is not a name of a host"),
             ("::1 b\u{fc}ro", "'b\u{fc}ro' is not a name of a host"), ("::1 .", "'.' is not a name of a host"),
+            ("::1 bad_name!.lan", "'bad_name!.lan' is not a name of a host"),
+            ("::1 a\\.b", "'a\\.b' is not a name of a host"),
+            ("::1 _good-1.name_.lan", nil),
             ("::1 http://a.test/", "'http://a.test/' is not a name of a host"),
             ("::1 a.test/x", "'a.test/x' is not a name of a host"), ("::1 a:80", "'a:80' is not a name of a host"),
         ]

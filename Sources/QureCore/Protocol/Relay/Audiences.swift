@@ -72,6 +72,25 @@ package struct Audiences: Equatable, Sendable {
     package func view(of audience: UInt8) -> View? { audience < 2 ? nil : views[Int(audience) / 2 - 1] }
 }
 
+extension Prefix {
+    /// A network in a setting. What can be read in two ways, or means nobody, is refused.
+    package init(setting text: some StringProtocol) throws(SettingError) {
+        guard let prefix = Prefix(String(text)) else {
+            throw SettingError("'\(text)' is not a network; write it like 192.168.1.0/24 or 2001:db8::/64")
+        }
+        let address = prefix.address, bits = address.bitWidth
+        guard prefix == prefix.network else {
+            throw SettingError(
+                "'\(text)' has bits beyond its length: write \(prefix.network), or \(address)/\(bits) for this "
+                    + "address alone")
+        }
+        guard !address.isUnspecified || prefix.length < bits else {
+            throw SettingError("'\(text)' is the address of nobody: write \(address)/0 for everybody")
+        }
+        self = prefix
+    }
+}
+
 extension IPAddress {
     /// The IPv4 address within an IPv6 one (RFC 4291 section 2.5.5.2), otherwise itself.
     var unmapped: IPAddress {

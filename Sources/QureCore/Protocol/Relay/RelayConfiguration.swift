@@ -326,13 +326,14 @@ extension Audiences.View {
     package init(setting text: String) throws(SettingError) {
         let form = "a view is NETWORK NAME TYPE DATA, as in '192.168.1.0/24 cloud.example.com A 192.168.1.10'"
         let parts = text.split(maxSplits: 1) { $0 == " " || $0 == "\t" }
-        guard parts.count == 2, let network = Prefix(String(parts[0])) else { throw SettingError("'\(text)': \(form)") }
+        guard parts.count == 2, let given = Prefix(String(parts[0])) else { throw SettingError("'\(text)': \(form)") }
         guard parts[0].contains("/") else {
-            let single = network.network.length
+            let single = given.length
             throw SettingError(
                 "'\(parts[0])' is no network without its length; write it like \(parts[0])/\(single == 32 ? 24 : 64), "
                     + "or \(parts[0])/\(single) for this client alone")
         }
+        let network = try Prefix(setting: parts[0])
         let owner = parts[1].drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
         if let refusal = DomainName.refusal(String(owner)) { throw SettingError(refusal) }
         let record: DNSRecord
@@ -344,6 +345,6 @@ extension Audiences.View {
         }
         var records = LocalData()
         records.add(record)
-        self.init(network.network, records)
+        self.init(network, records)
     }
 }

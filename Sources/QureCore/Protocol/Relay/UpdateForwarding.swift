@@ -38,8 +38,7 @@ package struct UpdateRule: Equatable, Sendable {
         if let from = words.take("from") {
             var networks: [Prefix] = []
             for word in from.split(separator: ",", omittingEmptySubsequences: false) {
-                guard let network = Prefix(String(word)) else { throw SettingError("'\(word)' is not a network") }
-                networks.append(network)
+                networks.append(try Prefix(setting: word))
             }
             sources = networks
         }

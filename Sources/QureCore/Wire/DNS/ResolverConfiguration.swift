@@ -75,13 +75,20 @@ package enum HostsFile {
         }
     }
 
-    /// A name of a line; nil: no host is called so. There are no wildcards in a hosts file and no addresses of pages,
-    /// and who asks for a name with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
+    /// A name of a line; nil: no host is called so. It has letters, digits, hyphens (RFC 1123 section 2.1) and the low
+    /// lines that many have all the same. There are no wildcards in a hosts file and no addresses of pages, and who
+    /// asks for a name with other letters than those of ASCII asks for its other form (RFC 5891), `xn--`.
     package static func name(_ word: String) -> DomainName? {
-        guard word.utf8.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }) else {
-            return nil
+        guard word.utf8.allSatisfy(isOfName) else { return nil }
+        return DomainName(word).flatMap { $0.isRoot ? nil : $0.detached }
+    }
+
+    private static func isOfName(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+        default: false
         }
-        return DomainName(word).flatMap { $0.isWildcard || $0.isRoot ? nil : $0.detached }
     }
 
     /// The addresses of `host`, in any case, with or without a dot at the end.
