@@ -93,7 +93,8 @@ struct AskingOptions: ParsableArguments {
 /// `qure-dnsproxy status`
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration.subcommand(
-        "status", of: "qure-dnsproxy", abstract: "Print what is known of each alias and its authorities, and counts.")
+        "status", of: "qure-dnsproxy",
+        abstract: "Print what is known of each alias and of the servers that are asked, and counts.")
     @OptionGroup var asking: AskingOptions
 
     @Flag(help: "Print numbers for Prometheus, in its text format.")
@@ -112,21 +113,29 @@ struct Explain: ParsableCommand {
         "explain", of: "qure-dnsproxy", abstract: "Print how a name would be answered, step by step.")
     @OptionGroup var asking: AskingOptions
 
-    @Argument(help: "The name.")
+    @Argument(help: "The name, or an address, which has one in reverse.")
     var name: String
-    @Argument(help: "The type.")
-    var type = "A"
+    @Argument(help: "The type.  [default: A; of an address: PTR]")
+    var type: String?
     @Option(help: "As seen by a client at this address.", transform: ArgumentText.address)
     var client: IPAddress?
 
     func validate() throws {
         guard DomainName(name) != nil else { throw ValidationError("'\(name)' is not a domain name") }
-        guard RecordType(type) != nil else { throw ValidationError("'\(type)' is not a type of records") }
+        if let type, RecordType(type) == nil { throw ValidationError("'\(type)' is not a type of records") }
+    }
+
+    /// What is asked: of an address what it is called, as `dig -x` asks. Of another type it may be meant as it stands.
+    private var question: String {
+        if let address = IPAddress(name), type.map({ RecordType($0) == .ptr }) ?? true {
+            return "\(address.reverseName) PTR"
+        }
+        return "\(DomainName(name)?.description ?? name) \(type ?? "A")"
     }
 
     func run() throws {
         let from = client.map { " \($0)" } ?? ""
-        let lines = try asking.ask("explain \(DomainName(name)?.description ?? name) \(type)\(from)")
+        let lines = try asking.ask("explain \(question)\(from)")
         let writer = RecordWriter(json: asking.common.json)
         let records = lines.map { Record($0, [("step", .string($0))]) }
         try OutputStream.writeAll(records.flatMap(writer.line), to: 1)

@@ -106,6 +106,10 @@ final class Worker {
         report.cached = relay.cache.count
         report.capacity = relay.cache.capacity
         report.counters = relay.counters
+        report.servers = relay.configuration.servers.sorted { "\($0)" < "\($1)" }.map { server in
+            let row = relay.silence[server]
+            return WorkerReport.ServerReport(server: server, unanswered: row?.questions ?? 0, since: row?.since)
+        }
         report.aliases = relay.aliases.aliases.enumerated().flatMap { index, alias in
             let authorities = (relay.aliases.authorities[index] ?? [:]).map { (server: $0.key, authority: $0.value) }
                 .sorted { "\($0.server)" < "\($1.server)" }

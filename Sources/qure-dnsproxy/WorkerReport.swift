@@ -30,6 +30,17 @@ struct WorkerReport: Sendable {
     var cached = 0, capacity = 0
     var counters = Relay.Counters()
     var aliases: [AliasReport] = []
+    var servers: [ServerReport] = []
+
+    /// A server that is asked: questions in a row that it has left unanswered, and since when.
+    struct ServerReport: Sendable {
+        var server: DNSEndpoint
+        var unanswered = 0
+        var since: Instant?
+
+        /// What two workers know of it: the worse.
+        func worse(_ other: ServerReport) -> ServerReport { other.unanswered > unanswered ? other : self }
+    }
 
     /// What is known of one set of addresses.
     struct AliasReport: Sendable {
@@ -54,6 +65,10 @@ struct WorkerReport: Sendable {
             total.cached += report.cached
             total.capacity += report.capacity
             total.counters += report.counters
+            for (index, server) in total.servers.enumerated() {
+                let other = report.servers.first { $0.server == server.server }
+                total.servers[index] = server.worse(other ?? server)
+            }
         }
         return total
     }
@@ -88,13 +103,24 @@ struct WorkerReport: Sendable {
                 let isFresh = if case .addresses(_, _, false) = report.finding { 1 } else { 0 }
                 return ["qure_dnsproxy_alias_fresh\(labels) \(isFresh)"]
                     + (report.set.serial.map { ["qure_dnsproxy_alias_serial\(labels) \($0)"] } ?? [])
-            }
+            } + servers.map { "qure_dnsproxy_server_unanswered{server=\"\($0.server)\"} \($0.unanswered)" }
     }
 
     /// The records of `status`.
     func records(at now: Instant) -> [Record] {
         let fields = numbers.map { ($0.name, JSONValue.integer(Int64(clamping: $0.value))) }
-        return aliases.flatMap { $0.records(at: now) } + [
+        let asked = servers.map { report -> Record in
+            let seconds = report.since.map { (now - $0).milliseconds / 1000 }
+            let text = "server \(report.server) unanswered=\(report.unanswered) since=\(seconds.map { "\($0)" } ?? "-")"
+            return Record(
+                text,
+                [
+                    ("record", .string("server")), ("server", .string("\(report.server)")),
+                    ("unanswered", .integer(Int64(report.unanswered))),
+                    ("since", seconds.map { .integer($0) } ?? .null),
+                ])
+        }
+        return aliases.flatMap { $0.records(at: now) } + asked + [
             Record("proxy \(numbersLine)", [(name: "record", value: .string("proxy"))] + fields)
         ]
     }

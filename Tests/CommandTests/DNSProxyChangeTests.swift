@@ -302,7 +302,7 @@ struct DNSProxyChangeTests {
         let server = try NameServer(.knotd)
         let proxy = try ProxyUnderTest([
             "--upstream", "127.0.0.1:\(server.port)", "--alias", "cloud.example.com=www.z.test", "--workers", "2",
-            "--query-log",
+            "--query-log", "--record", "9.1.168.192.in-addr.arpa PTR nas.lan.",
         ])
         // From the upstream once for each worker, and then from what is known.
         #expect(eventually { proxy.dig("www.z.test", "A").count == 2 && proxy.process.output.contains(" known") })
@@ -325,6 +325,18 @@ struct DNSProxyChangeTests {
         )
         #expect(proxy.tell("explain", "no.test", "--client", "192.0.2.1").output.contains("verdict: REFUSED"))
         #expect(proxy.tell("explain", "www.z.test", "MX").output.contains("upstreams: asks 127.0.0.1#\(server.port)"))
+        // An address is asked for as dig -x does, but for another type.
+        for result in [
+            proxy.tell("explain", "192.168.1.9"), proxy.tell("explain", "192.168.1.9", "ptr"),
+            proxy.tell("explain", "9.1.168.192.in-addr.arpa", "PTR"),
+        ] {
+            #expect(result.output.contains("record: 9.1.168.192.in-addr.arpa. 60 IN PTR nas.lan.\n"), "\(result)")
+        }
+        #expect(proxy.tell("explain", "192.168.1.9", "A").output.contains("upstreams: asks"))
+        let asked = "127.0.0.1#\(server.port)"
+        #expect(status.contains("{\"record\":\"server\",\"server\":\"\(asked)\",\"unanswered\":0,\"since\":null}"))
+        #expect(proxy.tell("status").output.contains("\nserver \(asked) unanswered=0 since=-\n"))
+        #expect(metrics.contains("qure_dnsproxy_server_unanswered{server=\"\(asked)\"} 0\n"))
         let elsewhere = proxy.tell("status", "-i", "eth0")
         #expect(elsewhere.status == 64 && elsewhere.errors.contains("-i (interface) has no meaning here: --socket"))
         let flushed = proxy.tell("flush", "z.test")

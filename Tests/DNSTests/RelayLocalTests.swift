@@ -297,6 +297,29 @@ import Testing
 
     // MARK: What explain says
 
+    @Test func `explain names a server that leaves questions unanswered`() throws {
+        let alias = try Alias(setting: "c.example=dyn.test")
+        var bench = try Self.bench { $0.aliases = [alias] }
+        func explain(_ name: String) throws -> [String] {
+            var random = bench.random
+            let question = DNSQuestion(try #require(DomainName(name)), .a)
+            return bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &random)
+        }
+        func isNamed(_ name: String) throws -> Bool {
+            try explain(name).contains { $0.hasPrefix("server 192.0.2.53#53: leaves questions unanswered, ") }
+        }
+        #expect(try !isNamed("b.test") && !isNamed("c.example"))
+        #expect(RelayBench.upstream.map { bench.relay.silence[$0] == nil } == true)
+        _ = bench.ask("b.test")
+        while !bench.relay.works.isEmpty { _ = try bench.pass() }
+        bench.now += .seconds(5)
+        #expect(try isNamed("d.test") && isNamed("c.example"))
+        let row = try #require(RelayBench.upstream.flatMap { bench.relay.silence[$0] })
+        #expect(row.questions >= 2 && bench.now - row.since > .seconds(5))
+        _ = try bench.answer(bench.ask("d.test"), ["d.test. 60 A 192.0.2.1"])
+        #expect(try !isNamed("d.test"))
+    }
+
     @Test func `explain says what would become of a question of any kind`() throws {
         var bench = try Self.bench { $0.staleLimit = .seconds(3600) }
         func explain(_ name: String, _ type: RecordType = .a) throws -> [String] {

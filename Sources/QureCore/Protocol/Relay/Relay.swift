@@ -156,7 +156,8 @@ package struct Relay: Sendable {
     package internal(set) var counters = Counters()
     var failures = FailureCache()
     var ranking = ServerRanking()
-    private var silence = ServerSilence()
+    /// Which servers leave questions unanswered.
+    package private(set) var silence = ServerSilence()
     var jar = CookieJar()
     /// The SOA records of public zones, as their primaries said last.
     var publicZones: [DomainName: DNSRecord] = [:]

@@ -78,6 +78,7 @@ extension Relay {
         } else {
             steps.append("upstreams: asks \(list)")
         }
+        steps += silences(of: servers, at: now)
         if isPublic, !Audiences.isLocal(audience) {
             steps.append("recursion: not for a stranger; the answer is the primary's, with its authority")
             if question.type == .any { steps.append("type ANY: by UDP it is told to come by TCP") }
@@ -137,6 +138,7 @@ extension Relay {
         let servers = alias.servers.isEmpty ? configuration.servers(for: alias.target) : alias.servers
         let who = alias.servers.isEmpty ? "upstreams" : "authorities"
         var steps = ["\(who): " + (servers.isEmpty ? "none" : servers.map(\.description).joined(separator: " "))]
+        steps += silences(of: servers, at: now)
         for (server, authority) in (aliases.authorities[key.alias] ?? [:]).sorted(by: { "\($0.key)" < "\($1.key)" }) {
             let serial = authority.serial.map { "serial \($0)" } ?? "no serial"
             let heard = authority.heard.map { "answered \(($0.distance(to: now)).text) ago" } ?? "does not answer"
@@ -157,6 +159,16 @@ extension Relay {
         case .lost: steps.append("verdict: SERVFAIL, for nobody can be asked")
         }
         return steps
+    }
+
+    /// Who of them does not answer.
+    private func silences(of servers: [DNSEndpoint], at now: Instant) -> [String] {
+        servers.filter(silence.isSilent).compactMap { server in
+            silence[server].map { row in
+                "server \(server): leaves questions unanswered, \(row.questions) in a row, for "
+                    + row.since.distance(to: now).text
+            }
+        }
     }
 
     /// The question as libraries put it, and dig: for each the answer is kept by itself.

@@ -50,6 +50,11 @@ package struct ServerSilence: Sendable {
     /// Whether it has left several questions in a row unanswered, told or not.
     package func isSilent(_ server: DNSEndpoint) -> Bool { (rows[server]?.questions ?? 0) >= Self.questions }
 
+    /// Questions in a row that it has left unanswered, and since when; nil: it answered the last one, or has had none.
+    package subscript(server: DNSEndpoint) -> (questions: Int, since: Instant)? {
+        rows[server].map { ($0.questions, $0.since) }
+    }
+
     /// It has said something; for how long it was silent, if that was told.
     package mutating func hear(_ server: DNSEndpoint, at now: Instant) -> Duration? {
         guard let row = rows.removeValue(forKey: server), row.isTold else { return nil }
