@@ -148,7 +148,7 @@ final class AddressKeeper {
         // One of the host's own may have had the route to the network.
         case .addressRemoved(let address): address.interface == link.index || address.interface == carrier.index
         case .overrun: true
-        case .neighbour, .neighbourRemoved, .routes: false
+        case .neighbour, .neighbourRemoved, .route: false
         }
     }
 

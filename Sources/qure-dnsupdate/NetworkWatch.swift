@@ -43,7 +43,7 @@ struct NetworkWatch: ~Copyable {
                 links[index] = nil
                 matters = true
             case .overrun: matters = true
-            case .neighbour, .neighbourRemoved, .routes: break
+            case .neighbour, .neighbourRemoved, .route: break
             }
         }
         return matters

@@ -229,7 +229,9 @@ extension PrivateNetwork {
         must("ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:77 dev left")
         let mac = MACAddress("02:00:00:00:00:77")
         #expect(try sees { if case .neighbour(let new) = $0 { new.mac == mac } else { false } })
-        #expect(seen.contains(.routes))
+        #expect(seen.contains(.route(isDefault: false)) && !seen.contains(.route(isDefault: true)))
+        must("ip route add default via 10.9.0.99 dev left")
+        #expect(try sees { $0 == .route(isDefault: true) })
         must("ip link del left")
         #expect(try sees { $0 == .linkRemoved(index) })
     }

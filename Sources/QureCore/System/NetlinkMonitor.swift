@@ -18,7 +18,7 @@ package enum Change: Equatable, Sendable {
     case neighbour(Neighbour)
     case neighbourRemoved(Neighbour)
     /// Some route of either family came, went or changed: ask for those that matter.
-    case routes
+    case route(isDefault: Bool)
     /// Changes were lost: look at everything again.
     case overrun
 }
@@ -59,7 +59,8 @@ package struct NetlinkMonitor: ~Copyable {
             do {
                 guard let messages = try socket.receive(for: "receive network changes") else { break }
                 for message in messages {
-                    guard let change = Change(message), change != .routes || changes.last != .routes else { continue }
+                    guard let change = Change(message) else { continue }
+                    if case .route = change, change == changes.last { continue }
                     changes.append(change)
                 }
             } catch where error.errno == .noBuffers {
@@ -80,7 +81,8 @@ extension Change {
         case RTM_DELADDR: self.init(InterfaceAddress(message).map(Change.addressRemoved))
         case RTM_NEWNEIGH: self.init(Neighbour(message).map(Change.neighbour))
         case RTM_DELNEIGH: self.init(Neighbour(message).map(Change.neighbourRemoved))
-        case RTM_NEWROUTE, RTM_DELROUTE: self = .routes
+        case RTM_NEWROUTE, RTM_DELROUTE:
+            self = .route(isDefault: message.fixed(as: rtmsg.self).map { $0.rtm_dst_len == 0 } ?? false)
         default: return nil
         }
     }
