@@ -92,7 +92,9 @@ extension ElectSession {
         diagnostics.say(
             .notice, "this host's own address is \(address) now, and no longer \(before): going on from there")
         if !options.peer.isEmpty {
-            diagnostics.say(.warning, "members that name this one by --peer \(before) have to name it by \(address)")
+            diagnostics.say(
+                .warning, "members that name this one by --peer \(before) should name it by \(address): those that are "
+                    + "started from now on do not find it else")
         }
         return true
     }

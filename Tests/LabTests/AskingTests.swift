@@ -187,14 +187,14 @@ extension InTheLab {
             watcher.send(SIGKILL)
         }
 
-        @Test func `a member that peers name is told how they have to name it now`() throws {
+        @Test func `a member that peers name is told how they should name it now`() throws {
             let lab = try Lab(hosts: 1, responders: false)
             let elector = try Elector(lab.host(1), Self.hooks + ["--peer", "192.168.1.22"])
             try #require(elector.becomes("master"), "\(elector.said)")
             try lab.host(1).must("sysctl -qw net.ipv4.conf.eth0.promote_secondaries=1")
             try lab.host(1).ip("addr add 192.168.1.41/24 dev eth0")
             try lab.host(1).ip("addr del 192.168.1.21/24 dev eth0")
-            let line = "members that name this one by --peer 192.168.1.21 have to name it by 192.168.1.41\n"
+            let line = "members that name this one by --peer 192.168.1.21 should name it by 192.168.1.41: "
             #expect(eventually { elector.process.errors.contains(line) }, "\(elector.said)")
         }
 
