@@ -25,7 +25,7 @@ final class ElectSession {
     var channel: ClusterChannel
     var changes: NetlinkMonitor
     var netlink: Netlink
-    private var linkWatch: LinkWatch
+    var linkWatch: LinkWatch
     private let kept: ElectorState
     private(set) var events: EventWriter
     private var renewals: Renewals
@@ -35,7 +35,6 @@ final class ElectSession {
     var diagnostics: Diagnostics
     let notices: SystemNotices
     private var random = SystemRandomNumberGenerator()
-    let gateways: [IPAddress]
     let addresses: Set<IPAddress>
     let service = ServiceManager()
     private var watchdog: Watchdog
@@ -60,7 +59,7 @@ final class ElectSession {
         let link = try Self.link(options, &netlink)
         let own = try Self.ownAddress(on: link, options, &netlink)
         let group = Self.group(options, own)
-        gateways = try Self.gateways(options, link, &netlink)
+        let gateways = try Self.gateways(options, link, &netlink)
         let name = options.name ?? HostName.current
         var random = SystemRandomNumberGenerator()
         kept = try ElectorState(
@@ -74,7 +73,7 @@ final class ElectSession {
         channel = ClusterChannel(
             try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name), keys,
             peers: options.peer, repeats: !diagnostics.shows(.debug))
-        changes = try NetlinkMonitor()
+        changes = try NetlinkMonitor(routes: options.followsDefaultRoute)
         addresses = Set(options.address.map(\.address))
         linkWatch = try LinkWatch(link, options.address.map(\.address), gateways)
         control = try ControlServer(options.place.path)
@@ -326,11 +325,12 @@ final class ElectSession {
 
     /// Whether a change is worth a look. That the addresses are still here, whose lifetimes were renewed, is not.
     private func isNews(_ change: Change) -> Bool {
+        if case .route(let isDefault) = change { return isDefault }
         guard case .address(let address) = change else { return true }
         return address.isTentative || address.hasFailedDAD || !present.contains(address.prefix.address)
     }
 
-    /// Whether the link is up and the addresses are here.
+    /// Whether the link is up and the addresses are here, and who the gateway is.
     private func lookAtHost() throws {
         guard let now = try netlink.link(index: link.index) else {
             failure = Failure(.unreachable, "\(link.name): the interface is gone")
@@ -346,6 +346,7 @@ final class ElectSession {
         present = Set(usable.map(\.prefix.address))
         isClaimed = usable.contains { $0.origin == AddressOrigin.qure && addresses.contains($0.prefix.address) }
         step(.addressPresent(addresses.isSubset(of: present)))
+        try heedDefaultRoute()
     }
 
     private func noticeSleep() {

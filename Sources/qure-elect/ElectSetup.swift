@@ -47,17 +47,6 @@ extension ElectSession {
         options.group ?? (own.bitWidth == 32 ? .v4(IPv4Address(rawValue: 0xe000_007b)) : .v6(.electionGroup))
     }
 
-    static func gateways(_ options: MemberOptions, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
-        switch options.requireGateway {
-        case "off": return []
-        case "auto":
-            let family = options.address[0].address.bitWidth
-            return try netlink.defaultGateways().filter { $0.interface == link.index && $0.address.bitWidth == family }
-                .prefix(1).map(\.address)
-        default: return IPAddress(options.requireGateway).map { [$0] } ?? []
-        }
-    }
-
     /// Nil: the word means nothing.
     static func preemption(_ text: String) -> Election.Preemption? {
         switch text {

@@ -7,7 +7,7 @@ import QureCore
 struct LinkWatch: ~Copyable {
     private var socket: NeighborSocket
     private let addresses: Set<IPAddress>
-    private let gateways: [IPAddress]
+    private(set) var gateways: [IPAddress]
     /// Whether what is said ends no wait.
     private var isPatient = false
     /// When the gateway was asked whose answer ends no wait and is still to be looked for.
@@ -22,6 +22,13 @@ struct LinkWatch: ~Copyable {
             holders: addresses + gateways)
         self.addresses = Set(addresses)
         self.gateways = gateways
+    }
+
+    /// Asks these gateways from now on, of the family of the addresses. Errors: those of NeighborSocket.
+    mutating func replaceGateways(by new: [IPAddress]) throws(SystemError) {
+        try socket.hear(holders: Array(addresses) + new)
+        gateways = new
+        askedAt = nil
     }
 
     var descriptors: [CInt] { socket.descriptors }

@@ -63,6 +63,8 @@ struct MemberOptions: ParsableArguments {
 
     @Option(help: "Who claims must hear the gateway: auto (the default route's, if there is one), off, or its address.")
     var requireGateway = "auto"
+    /// Whether the gateway is the default route's, whatever that is now.
+    var followsDefaultRoute: Bool { requireGateway == "auto" }
 
     @Option(
         help: "Claim without hearing the gateway after this time.  [default: never]", transform: ArgumentText.duration)

@@ -44,7 +44,7 @@ extension ElectSession {
             return
         }
         told.suspectingSince = nil
-        let names = gateways.map(\.description).joined(separator: ", ")
+        let names = linkWatch.gateways.map(\.description).joined(separator: ", ")
         diagnostics.say(
             .warning, "nobody is master, and the gateway \(names) does not answer: whoever hears it will claim")
     }

@@ -26,7 +26,8 @@ package struct NeighborSocket: ~Copyable {
     /// Only the sockets of the families in question: the kernel takes many milliseconds to close one.
     private let arp: PacketSocket?
     private let ipv6: PacketSocket?
-    private let hears: [Prefix]
+    private let networks: [Prefix]
+    private var hears: [Prefix]
     private let identity: MACAddress?
 
     /// Opens the sockets on the interface with this index and hears evidence about addresses in `networks`; about the
@@ -38,22 +39,18 @@ package struct NeighborSocket: ~Copyable {
         interface index: Int, name: String, mac: MACAddress, linkLocal: IPv6Address?, networks: [Prefix],
         holders: [IPAddress] = [], identity: MACAddress? = nil, hearsClaims: Bool = true
     ) throws(SystemError) {
-        let holders = holders.compactMap { Prefix($0, length: $0.bitWidth) }
-        func isV4(_ network: Prefix) -> Bool { network.address.bitWidth == 32 }
-        func isV6(_ network: Prefix) -> Bool { network.address.bitWidth == 128 }
+        let holders = holders.compactMap(Self.prefix)
         var descriptors: [CInt] = []
         var arp: PacketSocket?
-        // Who asks in the name of an address is answered to that address.
-        let arpHolders = networks.isEmpty ? holders.filter(isV4) : []
-        if networks.contains(where: isV4) || !arpHolders.isEmpty {
-            let filter = PacketFilter.arp(about: networks.filter(isV4), by: arpHolders)
+        if (networks.isEmpty ? holders : networks).contains(where: Self.isV4) {
+            let filter = Self.arpFilter(networks, holders)
             let socket = try PacketSocket(.arp, interface: index, name: name, filter: filter)
             descriptors.append(socket.descriptor)
             arp = .some(socket)
         }
         var ipv6: PacketSocket?
-        if (networks + holders).contains(where: isV6) {
-            let filter = PacketFilter.neighborMessages(about: networks.filter(isV6), by: holders.filter(isV6))
+        if (networks + holders).contains(where: Self.isV6) {
+            let filter = Self.neighborFilter(networks, holders)
             let socket = try PacketSocket(.ipv6, interface: index, name: name, filter: filter)
             try socket.join(.multicast(.allNodes))
             if hearsClaims { try Self.joinGroups(of: networks, socket) }
@@ -66,7 +63,30 @@ package struct NeighborSocket: ~Copyable {
         self.mac = mac
         self.identity = identity
         self.linkLocal = linkLocal ?? .unspecified
+        self.networks = networks
         hears = networks + holders
+    }
+
+    /// Hears about other holders from now on, of the families that are listened to: a new socket would have the old one
+    /// closed.
+    package mutating func hear(holders: [IPAddress]) throws(SystemError) {
+        let holders = holders.compactMap(Self.prefix)
+        try arp?.setFilter(Self.arpFilter(networks, holders))
+        try ipv6?.setFilter(Self.neighborFilter(networks, holders))
+        hears = networks + holders
+    }
+
+    private static func prefix(_ address: IPAddress) -> Prefix? { Prefix(address, length: address.bitWidth) }
+    private static func isV4(_ network: Prefix) -> Bool { network.address.bitWidth == 32 }
+    private static func isV6(_ network: Prefix) -> Bool { !isV4(network) }
+
+    /// Where there are networks, who asks in the name of a holder is answered to that address.
+    private static func arpFilter(_ networks: [Prefix], _ holders: [Prefix]) -> PacketFilter {
+        .arp(about: networks.filter(isV4), by: networks.isEmpty ? holders.filter(isV4) : [])
+    }
+
+    private static func neighborFilter(_ networks: [Prefix], _ holders: [Prefix]) -> PacketFilter {
+        .neighborMessages(about: networks.filter(isV6), by: holders.filter(isV6))
     }
 
     /// Who is about to take an address asks those that have it, by their group.

@@ -89,6 +89,8 @@ package struct Election: Sendable {
     var hearing: [NodeID: [NodeID: Hearing]] = [:]
     /// When this member last began to listen.
     var listensSince = Instant(nanoseconds: 0)
+    /// Since when there is the gateway that is asked; nil: it is that of the start.
+    var gatewayNamedAt: Instant?
     var lastReply = Instant(nanoseconds: 0)
     /// When the message that is being considered was received.
     var arrival = Instant(nanoseconds: 0)
@@ -127,6 +129,7 @@ package struct Election: Sendable {
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)
+        case .gatewayNamed: return gatewayNamed(at: now)
         case .addressPresent(let isPresent): return addressPresent(isPresent, at: now)
         case .healthy(let value, let reason): return healthChanged(value, reason, at: now, using: &random)
         case .maintenance(let value): return maintenanceChanged(value, at: now, using: &random)

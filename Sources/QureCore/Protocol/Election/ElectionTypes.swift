@@ -68,6 +68,8 @@ extension Election {
         /// Somebody answered for the address by ARP or neighbour discovery.
         case addressAnswered(by: MACAddress)
         case gatewayAnswered
+        /// There is a gateway now, or another one than before: from here on, its sign of life counts.
+        case gatewayNamed
         /// The kernel has the address on this host, or not.
         case addressPresent(Bool)
         /// The health check's verdict; the link counts as well.

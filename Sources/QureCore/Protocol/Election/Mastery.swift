@@ -338,7 +338,7 @@ extension Election {
     }
 
     private mutating func reviewEvidence(at now: Instant) -> [Output]? {
-        guard configuration.requiresGateway, now - (gatewayHeard ?? listensSince) >= Self.evidenceLoss,
+        guard configuration.requiresGateway, lacksGateway(for: Self.evidenceLoss, at: now),
             lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true
         else { return nil }
         // Neither priority nor order count here: only who surely is on the gateway's side.

@@ -317,12 +317,27 @@ extension Election {
         return hello(at: now)
     }
 
+    /// It has as long to answer as after the start. What the one before it said is of no use: where this one is silent,
+    /// another member shall hold the address.
+    mutating func gatewayNamed(at now: Instant) -> [Output] {
+        configuration.requiresGateway = true
+        gatewayHeard = nil
+        gatewayNamedAt = now
+        timers[.gateway] = ranksForGateway ? now + Self.gatewayPatience : nil
+        return askGateway()
+    }
+
+    /// Whether nothing was heard of the gateway in that time, in which it could have been.
+    func lacksGateway(for time: Duration, at now: Instant) -> Bool {
+        now - (gatewayHeard ?? max(listensSince, gatewayNamedAt ?? listensSince)) >= time
+    }
+
     func askGateway() -> [Output] { configuration.requiresGateway ? [.probeGateway] : [] }
 
     mutating func gatewayDue(at now: Instant) -> [Output] {
         guard ranksForGateway else { return [] }
         // A question or an answer may be lost, and the address must not move for that.
-        let isMissing = now - (gatewayHeard ?? listensSince) >= Self.evidenceLoss
+        let isMissing = lacksGateway(for: Self.evidenceLoss, at: now)
         timers[.gateway] = now + (isMissing ? Self.gatewayInterval : Self.gatewayPatience)
         return [.probeGateway]
     }

@@ -1,0 +1,28 @@
+// DefaultRoute: the gateway whose sign of life a member needs before it claims. A host may start before a DHCP server
+// has named its gateway, and the site may get another one later: unless the user has named it, the default route says
+// who it is, at every time.
+
+import QureCore
+
+extension ElectSession {
+    static func gateways(_ options: MemberOptions, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
+        guard options.followsDefaultRoute else { return IPAddress(options.requireGateway).map { [$0] } ?? [] }
+        let family = options.address[0].address.bitWidth
+        return try netlink.defaultGateways().filter { $0.interface == link.index && $0.address.bitWidth == family }
+            .prefix(1).map(\.address)
+    }
+
+    /// A default route that has gone changes nothing: that this host has lost its way out makes the gateway no less the
+    /// one that must be heard.
+    func heedDefaultRoute() throws {
+        guard options.followsDefaultRoute else { return }
+        let new = try Self.gateways(options, link, &netlink)
+        guard !new.isEmpty, new != linkWatch.gateways else { return }
+        let before = linkWatch.gateways
+        try linkWatch.replaceGateways(by: new)
+        let names = { (gateways: [IPAddress]) in gateways.map(\.description).joined(separator: ", ") }
+        let end = before.isEmpty ? "" : ", and no longer \(names(before))"
+        diagnostics.say(.notice, "the gateway is \(names(new)) now\(end): who claims must hear it")
+        step(.gatewayNamed)
+    }
+}
