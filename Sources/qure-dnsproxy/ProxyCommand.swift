@@ -46,7 +46,7 @@ struct Run: ParsableCommand {
             }
             throw Failure(.yes, "")
         }
-        try ProxyRun(options, relay).run()
+        try ProxyRun(options, consume relay).run()
     }
 }
 

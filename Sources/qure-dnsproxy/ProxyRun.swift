@@ -6,6 +6,7 @@ import QureCore
 
 final class ProxyRun {
     private let options: ProxyOptions
+    private var configuration: RelayConfiguration
     private var poller: Poller
     private let workers: [Mailbox<WorkerOrder>]
     private let notices: Mailbox<WorkerNotice>
@@ -22,6 +23,7 @@ final class ProxyRun {
 
     init(_ options: ProxyOptions, _ relay: RelayConfiguration) throws {
         self.options = options
+        configuration = relay
         diagnostics = options.common.diagnostics("qure-dnsproxy")
         // Before there are threads: they are to inherit that these signals are for this poller.
         poller = try Poller(signals: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
@@ -49,8 +51,10 @@ final class ProxyRun {
         for (number, entrances) in entrances.enumerated() {
             let log = options.queryLog ? QueryLog(json: options.common.json) : nil
             let diagnostics = diagnostics, notices = notices, orders = workers[number]
+            // Not by the thread's closure, which would keep it for ever.
+            orders.post(.configure(relay))
             try Thread.start {
-                do { try Worker(number, relay, entrances, orders, notices, diagnostics, log: log).run() } catch {
+                do { try Worker(number, entrances, orders, notices, diagnostics, log: log).run() } catch {
                     notices.post(.died(error as? SystemError ?? SystemError("worker", errno: .invalid)))
                 }
             }
@@ -88,7 +92,9 @@ final class ProxyRun {
                 case .signal(SIGTERM), .signal(SIGINT):
                     service.notify("STOPPING=1")
                     return
-                case .signal(SIGHUP): reload()
+                case .signal(SIGHUP):
+                    reload()
+                    Memory.giveBack()
                 case .signal(SIGUSR1): diagnostics.say(.notice, WorkerReport.sum(reports()).numbersLine)
                 case .ready(Token.notices): for notice in notices.take() { try take(notice) }
                 case .ready(Token.control): control.serve { answer($0) }
@@ -124,11 +130,22 @@ final class ProxyRun {
                 diagnostics.say(.warning, "\(names) \(rest) with a restart")
             }
             for warning in warnings { diagnostics.say(.warning, warning) }
-            for worker in workers { worker.post(.configure(relay)) }
+            goOn(with: relay)
             diagnostics.say(.notice, "read the configuration anew")
         } catch {
             diagnostics.say(.error, "\(error): the configuration stays as it was")
         }
+    }
+
+    /// Where hosts files are long it takes tens of milliseconds to compare what they say, and to let go what they said:
+    /// that is done here, where no client waits for it, once the workers have let go.
+    private func goOn(with new: RelayConfiguration) {
+        guard new != configuration else { return }
+        let old = configuration
+        configuration = new
+        for worker in workers { worker.post(.configure(new)) }
+        _ = reports()
+        withExtendedLifetime(old) {}
     }
 
     /// The options that are others now and cannot be obeyed by a process that runs.

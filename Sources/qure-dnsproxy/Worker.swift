@@ -34,15 +34,17 @@ final class Worker {
     private var waitingForRoom: Set<Int> = []
     private var roomDeadline: Instant?
 
+    /// One that knows nothing: its configuration is the first order.
     init(
-        _ number: Int, _ configuration: RelayConfiguration, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>,
-        _ notices: Mailbox<WorkerNotice>, _ diagnostics: Diagnostics, log: QueryLog?
+        _ number: Int, _ entrances: Entrances, _ orders: Mailbox<WorkerOrder>, _ notices: Mailbox<WorkerNotice>,
+        _ diagnostics: Diagnostics, log: QueryLog?
     ) throws {
         self.log = log
         self.number = number
         self.notices = notices
-        relay = Relay(configuration, cacheKey: (random.next(), random.next()), at: Clock.now)
-        rate = ResponseRate(perSecond: configuration.strangerRate, key: (random.next(), random.next()))
+        let nothing = RelayConfiguration()
+        relay = Relay(nothing, cacheKey: (0, 0), at: Clock.now)
+        rate = ResponseRate(perSecond: nothing.strangerRate, key: (0, 0))
         self.entrances = entrances
         self.orders = orders
         self.diagnostics = diagnostics
@@ -58,7 +60,7 @@ final class Worker {
 
     /// Answers until the process ends.
     func run() throws {
-        step(.deadlinePassed)
+        for order in orders.take() { obey(order) }
         var events: [Poller.Event] = []
         while true {
             let deadline = earlier(relay.nextDeadline, streams.nextDeadline)

@@ -132,6 +132,26 @@ struct DNSProxyServiceTests {
         #expect(count(place) == 2, "\(proxy.process.errors)")
     }
 
+    /// Where hosts files are long that is what the process's memory is for.
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `a configuration that is read anew again and again takes no more memory than the first`() throws {
+        let lines = (0..<20_000).map { "10.1.\($0 / 256).\($0 % 256) host\($0).lan\n" }.joined()
+        let proxy = try ProxyUnderTest(
+            ["--hosts", "FOLDER/hosts", "--workers", "2"], files: ["hosts": lines + "10.0.0.1 turn.lan\n"])
+        #expect(proxy.dig("turn.lan", "A") == ["10.0.0.1"] && proxy.dig("host777.lan", "A") == ["10.1.3.9"])
+        let first = try #require(ProcessCost(of: proxy.process.pid)).ownMemory
+        for turn in 2...6 {
+            try TextFile.replace(
+                "\(proxy.folder.path)/hosts", with: Array("\(lines)10.0.0.\(turn) turn.lan\n".utf8))
+            kill(proxy.process.pid, SIGHUP)
+            #expect(eventually { proxy.dig("turn.lan", "A") == ["10.0.0.\(turn)"] }, "\(proxy.process.errors)")
+        }
+        let isGivenBack = eventually {
+            (ProcessCost(of: proxy.process.pid)?.ownMemory ?? .max) < first + first / 4
+        }
+        #expect(isGivenBack, "\(first) octets, then \(ProcessCost(of: proxy.process.pid)?.ownMemory ?? 0)")
+    }
+
     /// Whether there are other users in this namespace.
     private static let hasUsers: Bool = {
         let words = ((try? TextFile.read("/proc/self/uid_map")) ?? []).split(separator: UInt8(ascii: " "))

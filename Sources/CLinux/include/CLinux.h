@@ -4,6 +4,7 @@
 // header it would change the layout of types that Swift's own Glibc module has seen already.
 #pragma once
 #include <linux/filter.h>
+#include <malloc.h>
 #include <net/if_arp.h>
 #include <net/ethernet.h>
 #include <net/if.h>

@@ -196,9 +196,8 @@ package struct Relay: Sendable {
     /// When `deadlinePassed` is due, at the latest.
     package private(set) var nextDeadline: Instant?
 
-    /// Takes a new configuration: what waits goes on waiting, what is known of the same aliases stays.
+    /// Takes another configuration: what waits goes on waiting, what is known of the same aliases stays.
     package mutating func configure(_ new: RelayConfiguration, cacheKey: (UInt64, UInt64), at now: Instant) {
-        guard new != configuration else { return }
         var table = AliasTable(new.aliases, at: now)
         table.adopt(aliases)
         aliases = table
