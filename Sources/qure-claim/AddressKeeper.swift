@@ -40,6 +40,9 @@ final class AddressKeeper {
     /// The one that it was told.
     private(set) var renewedLease: Duration?
 
+    /// Whether the last installation found one of the addresses before the host's own.
+    private(set) var stoodInFront = false
+
     var addresses: [IPAddress] { prefixes.map(\.address) }
     /// The interface that the addresses are put on.
     var carrier: Link { virtual?.link ?? link }
@@ -136,7 +139,23 @@ final class AddressKeeper {
 
     private func isSound(_ entry: InterfaceAddress, _ all: [InterfaceAddress]) -> Bool {
         !entry.hasFailedDAD && !entry.isTentative
-            && (entry.hasPrefixRoute || isCovered(entry.prefix, all) || !isRenewable(entry))
+            && (!isRenewable(entry)
+                || (entry.hasPrefixRoute || isCovered(entry.prefix, all)) && !standsBeforeOthers(entry, all))
+    }
+
+    /// Whether the host's own addresses of that network come behind it, as after a change of theirs: the network's
+    /// route is the first one's alone, and would start from the address that moves, or not be there at all. Put there
+    /// afresh, it is the last.
+    private func standsBeforeOthers(_ entry: InterfaceAddress, _ all: [InterfaceAddress]) -> Bool {
+        entry.prefix.address.bitWidth == 32 && !entry.isSecondary
+            && all.contains {
+                $0.isSecondary && $0.interface == entry.interface && $0.prefix.network == entry.prefix.network
+                    && !isOurs($0)
+            }
+    }
+
+    private func isOurs(_ address: InterfaceAddress) -> Bool {
+        AddressMark.isOurs(address, options.registry.entry(of: address.prefix.address)?.entry)
     }
 
     /// Whether a change may be one of what is kept here.
@@ -144,7 +163,9 @@ final class AddressKeeper {
         switch change {
         case .link(let other): other.index == link.index || other.index == carrier.index
         case .linkRemoved(let index): index == link.index || index == carrier.index
-        case .address(let address): address.hasFailedDAD && addresses.contains(address.prefix.address)
+        case .address(let address) where addresses.contains(address.prefix.address): address.hasFailedDAD
+        // It may stand behind one of these.
+        case .address(let address): address.isSecondary && address.interface == carrier.index
         // One of the host's own may have had the route to the network.
         case .addressRemoved(let address): address.interface == link.index || address.interface == carrier.index
         case .overrun: true
@@ -160,7 +181,7 @@ final class AddressKeeper {
 
     /// Whether it is qure's to renew or remove.
     func isRenewable(_ address: InterfaceAddress) -> Bool {
-        options.adopt || AddressMark.isOurs(address, options.registry.entry(of: address.prefix.address)?.entry)
+        options.adopt || isOurs(address)
     }
 
     /// Fails where one of the addresses is there already and is not qure's.
@@ -196,12 +217,14 @@ final class AddressKeeper {
         if prefixes.contains(where: { $0.address.bitWidth == 32 }) {
             try netlink.setConfiguration(interface: carrier.index, [.promoteSecondaries: 1])
         }
+        stoodInFront = false
         for prefix in prefixes {
             let there = all.filter { $0.interface == carrier.index && $0.prefix.address == prefix.address }
             if leavingOthers && there.contains(where: { !isRenewable($0) }) { continue }
             // A failed duplicate detection, a prefix length and a missing route stay as they are until the address is
             // put there afresh.
             for entry in there where entry.prefix != prefix || !isSound(entry, all) {
+                stoodInFront = stoodInFront || standsBeforeOthers(entry, all)
                 _ = try netlink.removeKeepingOthers(entry)
             }
             coverage[prefix] = isCovered(prefix, all)

@@ -25,7 +25,11 @@ extension ClaimSession {
             service.notify("STATUS=\(status)")
             try verify { try $0.begin($1, $2) }
         case .reinstated:
-            diagnostics.say(.warning, "\(keeper.prefixes[0]): was gone from \(keeper.carrier.name), put back")
+            let what =
+                keeper.stoodInFront
+                ? "stood before the host's own address on \(keeper.carrier.name), put behind it"
+                : "was gone from \(keeper.carrier.name), put back"
+            diagnostics.say(.warning, "\(keeper.prefixes[0]): \(what)")
             for address in keeper.addresses { tell(address, "reinstated") }
             try verify { try $0.begin($1, $2) }
         case .heldBy(let sighting), .rival(let sighting):

@@ -124,6 +124,27 @@ struct ClaimHold {
         #expect(network.sh("ip route") == "")
     }
 
+    /// The kernel makes the next address of the network the first one when the first one goes, and gives the route to
+    /// the network to the first one alone.
+    @Test(arguments: [
+        "ip addr add 10.9.0.7/24 dev eth0; ip addr del 10.9.0.1/24 dev eth0",
+        "ip addr del 10.9.0.1/24 dev eth0; ip addr add 10.9.0.7/24 dev eth0",
+        "ip addr del 10.9.0.1/24 dev eth0; sleep 0.3; ip addr add 10.9.0.7/24 dev eth0",
+    ])
+    func `a host that gets another address of its own speaks from that one`(_ change: String) {
+        let holder = network.startHold("--no-verify 10.9.0.50/24 10.9.0.51/24")
+        network.settle("10.9.0.50")
+        network.sh(change)
+        let isInOrder = eventually {
+            network.sh("ip route").contains("10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.7")
+                && ["10.9.0.50", "10.9.0.51"].allSatisfy { network.address($0)?.contains(" secondary ") == true }
+        }
+        #expect(isInOrder, "\(network.sh("ip addr show eth0; ip route")) \(holder.output)")
+        #expect(network.pings("10.9.0.50") && network.pings("10.9.0.7"))
+        #expect(holder.end().status == 0)
+        #expect(!network.has("10.9.0.50") && network.has("10.9.0.7"))
+    }
+
     @Test func `put back with a word, also where the next renewal comes before the news`() {
         let holder = network.startHold("--no-verify --lease 6s 10.9.0.50/24 fd09::50/64")
         let witness = Witness("arp[14:4] = 0x0a090032", on: 2, of: network)

@@ -43,6 +43,32 @@ extension InTheLab {
             #expect(holders.count == 1 && site.isMaster(holders[0]), "\(holders) \(site.said)")
         }
 
+        /// Where others hear it by the group, it is master as before.
+        @Test(arguments: [[0, 1, 2], [1, 0, 2]])
+        func `a master that gets another address of its own answers as before`(order: [Int]) throws {
+            let site = try ElectedSite(hosts: 2)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            #expect(eventually { (1...2).allSatisfy { site.cluster.members(knownTo: $0) == 2 } }, "\(site.said)")
+            let host = site.lab.host(master)
+            let steps = [
+                "addr del 192.168.1.2\(master)/24 dev eth0", "addr add 192.168.1.4\(master)/24 dev eth0",
+                "route replace default via 192.168.1.1 dev eth0",
+            ]
+            for step in order { try host.ip(steps[step]) }
+            // The way to the network is the own address's, and so is what the host says there.
+            let way = " src 192.168.1.4\(master) "
+            let isInOrder = eventually {
+                (try? host.run("ip", "route", "get", "192.168.1.99"))?.output.contains(way) == true
+            }
+            #expect(isInOrder, "\(site.said)")
+            usleep(2_500_000)  // longer than any lease and lifetime
+            #expect(site.isHeldOnly(by: master), "\(site.said)")
+            let other = 3 - master
+            #expect(site.ask(other, "members").output.contains(" 192.168.1.4\(master) "), "\(site.said)")
+            let report = try site.meter.stop()
+            #expect(report.longestOutage < .milliseconds(300), "\(report) \(site.said)")
+        }
+
         @Test func `a member that is named by an address and has it no more stands aside`() throws {
             let site = try ElectedSite(hosts: 3, lines: Self.peers(3))
             let master = try #require(site.onlyHolder(), "\(site.said)")
