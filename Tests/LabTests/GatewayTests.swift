@@ -1,6 +1,7 @@
 // Members whose default route comes late, leads elsewhere, or goes away: the gateway that they need to hear is the one
 // that it leads to now.
 
+import Glibc
 import Lab
 import QureCore
 import Testing
@@ -53,6 +54,28 @@ extension InTheLab {
             try lab.gateway.ip("addr add 192.168.1.250/24 dev lan")
             #expect(eventually { Self.heard(elector).map { $0 < 2000 } ?? false }, "\(elector.said)")
             #expect(elector.ask("status").output.hasPrefix("master term=1 "), "\(elector.said)")
+        }
+
+        /// Further away than a carrier tells: what comes first when the way is open again is chance.
+        @Test func `a standby that was cut off for a while takes nothing when it is back`() throws {
+            let site = try ElectedSite(hosts: 3)
+            let master = try #require(site.onlyHolder(), "\(site.said)")
+            #expect(eventually { (1...3).allSatisfy { site.cluster.members(knownTo: $0) == 3 } }, "\(site.said)")
+            let others = (1...3).filter { $0 != master }
+            let term = site.ask(master, "status").output.split(separator: " ").first { $0.hasPrefix("term=") }
+            for turn in 0..<4 {
+                let standby = others[turn % 2]
+                let rest = (1...3).filter { $0 != standby }.map(Node.host)
+                try site.lab.partition([.host(standby)], [.gateway, .observer] + rest)
+                #expect(eventually { site.ask(standby, "status").output.hasPrefix("suspecting ") }, "\(site.said)")
+                usleep(700_000)  // longer than its patience
+                try site.lab.mend()
+                let isBack = eventually { site.ask(standby, "status").output.contains(" master=h\(master) ") }
+                #expect(isBack, "\(site.said)")
+            }
+            let status = site.ask(master, "status").output
+            #expect(status.hasPrefix("master \(term ?? "?") "), "\(status) \(site.said)")
+            #expect(site.isHeldOnly(by: master), "\(site.said)")
         }
 
         @Test func `a gateway that is named stays whatever the default route is`() throws {

@@ -91,6 +91,8 @@ package struct Election: Sendable {
     var listensSince = Instant(nanoseconds: 0)
     /// Since when there is the gateway that is asked; nil: it is that of the start.
     var gatewayNamedAt: Instant?
+    /// Since when it would claim, if the gateway answered.
+    var lacksEvidenceSince: Instant?
     var lastReply = Instant(nanoseconds: 0)
     /// When the message that is being considered was received.
     var arrival = Instant(nanoseconds: 0)
@@ -229,6 +231,7 @@ package struct Election: Sendable {
         if new != .suspecting {
             for timer in [Timer.claim, .question] { timers[timer] = nil }
             questions = []
+            lacksEvidenceSince = nil
             if new == .standby { suspectedSince = nil }
         }
         if wasActing && !isMaster { isAsked = false }

@@ -338,9 +338,7 @@ extension Election {
     }
 
     private mutating func reviewEvidence(at now: Instant) -> [Output]? {
-        guard configuration.requiresGateway, lacksGateway(for: Self.evidenceLoss, at: now),
-            lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true
-        else { return nil }
+        guard configuration.requiresGateway, lacksGateway(for: Self.evidenceLoss, at: now) else { return nil }
         // Neither priority nor order count here: only who surely is on the gateway's side.
         let fresh = members.compactMap { node, member -> (heard: Instant, node: NodeID)? in
             guard member.isEligible, isPresent(member, at: now), let heard = member.gatewayHeard,
@@ -351,6 +349,8 @@ extension Election {
         guard let freshest = fresh.max(by: { ($0.heard, $1.node) < ($1.heard, $0.node) }) else {
             return hearsNobody(at: now) ? abdicate(at: now) : nil
         }
+        // A gateway that answers now this one and now that one is no reason to move all the time.
+        guard lastTransfer.map({ now - $0 >= Self.evidenceInterval }) ?? true else { return nil }
         return beginTransfer(.evidence, to: freshest.node, at: now)
     }
 

@@ -242,16 +242,31 @@ extension Election {
             return []
         }
         guard hasEvidence(at: now) else {
+            lacksEvidenceSince = lacksEvidenceSince ?? now
             timers[.claim] = now + confirmation
             return askGateway()
         }
-        return claim(rank: rank, at: now)
+        return lookAround(at: now) ?? claim(rank: rank, at: now)
     }
 
-    /// Whether this member may believe that it is on the side where the gateway is.
+    /// Where the gateway was missed and is there now, this member may have been cut off, and the gateway's answer may
+    /// be the first to come of many: the master, if there is one, has its time to be heard first.
+    private mutating func lookAround(at now: Instant) -> [Output]? {
+        guard let since = lacksEvidenceSince else { return nil }
+        lacksEvidenceSince = nil
+        if now - since > configuration.tolerance { return listen(as: .joining, reason: "gateway-back", at: now) }
+        timers[.claim] = now + confirmation
+        return []
+    }
+
+    /// Whether this member may believe that it is on the side where the gateway is. Of a master that has fallen silent
+    /// without a word that is not shown by what the gateway said before: the way to both may have been cut since.
     private func hasEvidence(at now: Instant) -> Bool {
         guard configuration.requiresGateway else { return true }
-        if let heard = gatewayHeard, now - heard <= Self.freshEvidence { return true }
+        let silence = master.flatMap { $0.isGone ? nil : max($0.livedAt, suspectedSince ?? $0.livedAt) }
+        if let heard = gatewayHeard, now - heard <= Self.freshEvidence, silence.map({ heard > $0 }) ?? true {
+            return true
+        }
         if let master, !master.hasGateway { return true }
         guard let blind = configuration.claimBlind, let since = suspectedSince else { return false }
         return now - since >= blind
@@ -313,6 +328,7 @@ extension Election {
         let isNews = gatewayHeard.map { now - $0 >= Self.freshEvidence / 4 } ?? true
         gatewayHeard = now
         if timers[.gateway] != nil { timers[.gateway] = now + Self.gatewayInterval }
+        if lacksEvidenceSince != nil { timers[.claim] = now + .microseconds(1) }
         guard isNews, role == .standby, let master, !master.hasGateway else { return [] }
         return hello(at: now)
     }
