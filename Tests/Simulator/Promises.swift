@@ -58,12 +58,16 @@ extension Simulation {
             }
     }
 
-    /// I15: a claim takes a term that is higher than any that its member has heard of or has claimed.
+    /// I15: a claim takes a term that is higher than any that its member has heard of or has claimed, also before it
+    /// was started anew.
     mutating func judgeTerm(_ term: UInt64, _ index: Int) {
-        let heard = hosts[index].election.members.values.map(\.term).max() ?? 0
-        let known = max(heard, hosts[index].rememberedTerm)
-        if term <= known { violate("I15", "\(name(index)) claims term \(term), and knows of \(known)") }
+        let election = hosts[index].election
+        let kept = hosts[index].rememberedTerm
+        if term <= kept { violate("I15", "\(name(index)) keeps term \(term), and has kept \(kept)") }
         hosts[index].rememberedTerm = term
+        let heard = election.members.values.map(\.term).max() ?? 0
+        guard election.role == .claiming, election.term == term, term <= heard else { return }
+        violate("I15", "\(name(index)) claims term \(term), and knows of \(heard)")
     }
 
     /// I16: who is unhealthy or in maintenance neither serves nor stands by.

@@ -127,7 +127,7 @@ package struct Election: Sendable {
         case .start: return start(at: now, using: &random)
         case .heard(let message, let received):
             arrival = min(received, now)
-            return heard(message, at: now, using: &random)
+            return heard(message, at: now, using: &random) + rememberTerm()
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)
@@ -147,6 +147,13 @@ package struct Election: Sendable {
         case .restored: return goOnAsAnother(at: now, using: &random)
         case .slept(let time): return quarantine("slept-\(time.milliseconds)ms", at: now)
         }
+    }
+
+    /// A term that others have reached is kept, as one's own is: all may be started anew at once.
+    private mutating func rememberTerm() -> [Output] {
+        guard highestTerm > configuration.rememberedTerm else { return [] }
+        configuration.rememberedTerm = highestTerm
+        return [.remember(term: highestTerm)]
     }
 
     /// Whether this member is master, or still is until its heir is there.
