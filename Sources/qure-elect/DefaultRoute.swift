@@ -7,9 +7,10 @@ import QureCore
 extension ElectSession {
     static func gateways(_ options: MemberOptions, _ link: Link, _ netlink: inout Netlink) throws -> [IPAddress] {
         guard options.followsDefaultRoute else { return IPAddress(options.requireGateway).map { [$0] } ?? [] }
-        let family = options.address[0].address.bitWidth
-        return try netlink.defaultGateways().filter { $0.interface == link.index && $0.address.bitWidth == family }
-            .prefix(1).map(\.address)
+        let all = try netlink.defaultGateways().filter { $0.interface == link.index }.map(\.address)
+        // That of the first address's family, where there is one.
+        let families = options.address.map(\.address.bitWidth)
+        return families.lazy.compactMap { family in all.first { $0.bitWidth == family } }.prefix(1).map { $0 }
     }
 
     /// A default route that has gone changes nothing: that this host has lost its way out makes the gateway no less the
