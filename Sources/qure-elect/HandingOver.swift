@@ -10,8 +10,8 @@ extension ElectSession {
             diagnostics.say(.warning, "\(heirName) did not take over: still master")
         } else if masterNow != nil {
             diagnostics.say(.notice, "handed over: \(told.lastReason)")
-        } else if illness == Health.linkReason {
-            // Others may well have: nothing of it comes here.
+        } else if illness == Health.linkReason || illness == Health.addressReason {
+            // Others may well have: nothing of it comes here, or nothing is asked from here.
             diagnostics.say(.warning, "given up: \(told.lastReason); whoever takes over is not heard here")
         } else {
             diagnostics.say(.warning, "given up: \(told.lastReason); nobody took over")

@@ -81,18 +81,18 @@ extension ElectSession {
 
     func tell(_ ways: [Election.Way]) {
         // Whose own address is gone knows why nobody hears it.
-        for way in ways
-        where !told.reported.contains(way)
-            && !(told.isOwnAddressMissing && way.speaker == election.configuration.node) {
+        let told = self.told.reported
+        let known = ways.filter { !(self.told.isOwnAddressMissing && $0.speaker == election.configuration.node) }
+        for way in known where !told.contains(way) {
             diagnostics.say(
                 .warning,
-                "\(name(way.hearer)) does not hear \(name(way.speaker)): nothing passes on that way, going on")
+                "\(name(way.hearer)) does not hear \(name(way.speaker)): nothing passes on that way")
         }
         // The rest is about members that are gone.
-        for way in told.reported where !ways.contains(way) && election.isHeard(way, at: Clock.now) {
+        for way in told where !ways.contains(way) && election.isHeard(way, at: Clock.now) {
             diagnostics.say(.notice, "\(name(way.hearer)) hears \(name(way.speaker)) again")
         }
-        told.reported = ways
+        self.told.reported = ways.filter { known.contains($0) || told.contains($0) }
     }
 
     /// Once a minute: two machines with different keys each have a cluster of their own, and the one that comes second
