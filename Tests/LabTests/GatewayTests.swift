@@ -56,6 +56,18 @@ extension InTheLab {
             #expect(elector.ask("status").output.hasPrefix("master term=1 "), "\(elector.said)")
         }
 
+        @Test func `of addresses of both families the one with a gateway says whom to hear`() throws {
+            let lab = try Lab(hosts: 1, responders: false)
+            try lab.host(1).ip("route del default")
+            try lab.host(1).ip("-6 route replace default via fd00:1::1 dev eth0")
+            let elector = try Elector(lab.host(1), Self.hooks + ["--address", "fd00:1::99/64"])
+            try #require(elector.becomes("master"), "\(elector.said)")
+            #expect(eventually { Self.heard(elector).map { $0 < 2000 } ?? false }, "\(elector.said)")
+            try lab.host(1).ip("route add default via 192.168.1.1")
+            let word = "the gateway is 192.168.1.1 now, and no longer fd00:1::1: who claims must hear it\n"
+            #expect(eventually { elector.process.errors.contains(word) }, "\(elector.said)")
+        }
+
         /// Further away than a carrier tells: what comes first when the way is open again is chance.
         @Test func `a standby that was cut off for a while takes nothing when it is back`() throws {
             let site = try ElectedSite(hosts: 3)

@@ -92,6 +92,8 @@ extension InTheLab {
             let next = try #require(site.meter.waitForAnswer(byOtherThan: master), "\(site.said)")
             #expect(site.isHeldOnly(by: next))
             #expect(site.ask(master, "status").output.hasPrefix("fault "), "\(site.said)")
+            let word = "given up: own-address-gone; whoever takes over is not heard here\n"
+            #expect(site.said.contains(word), "\(site.said)")
         }
 
         @Test func `a member that was there before its IPv4 address goes over to the others`() throws {
