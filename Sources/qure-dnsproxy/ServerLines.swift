@@ -38,10 +38,11 @@ final class ServerLines {
         return (line, exchange)
     }
 
-    /// A socket for an exchange that has none.
+    /// The socket of an exchange. What is sent again goes through the same one, to which both answers may come.
     func open(
         to server: DNSEndpoint, for exchange: Int, isStream: Bool, _ poller: borrowing Poller
     ) throws -> Line {
+        if let line = exchanges[exchange], !isStream, !line.socket.isStream { return line }
         let line = try takeIdle(server, isStream: isStream) ?? makeLine(server, isStream: isStream, poller)
         line.exchange = exchange
         exchanges[exchange] = line

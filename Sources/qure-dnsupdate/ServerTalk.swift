@@ -118,6 +118,7 @@ struct ServerTalk: ~Copyable {
             case .finished(let answer): return .answered(answer)
             case .exhausted: return .exhausted
             case .close: line = nil
+            case .unheard: break
             case .failed(let server, let reason): try watch(.failed(server, reason), exchange)
             case .sendDatagram(let octets, let server), .openStream(let octets, let server):
                 if latest != server { try watch(.sending(server), exchange) }

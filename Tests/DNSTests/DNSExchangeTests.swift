@@ -20,7 +20,7 @@ struct DNSExchangeTests {
 
         init(
             signed: Bool = false, changes: Int = 1, usesStream: Bool = false, timing: DNSExchange.Timing = .init(),
-            passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false
+            passesOver: Set<DNSResponseCode> = [], watchesForForgers: Bool = false, servers: [DNSEndpoint] = servers
         ) {
             var update = DNSMessage.update(id: 0, zone: DomainName("z.test") ?? .root)
             for number in 0..<changes {
@@ -28,7 +28,7 @@ struct DNSExchangeTests {
                     DNSRecord(DomainName("a\(number).z.test") ?? .root, .any, ttl: 0, .empty(.any)))
             }
             exchange = DNSExchange(
-                update, key: signed ? Self.key : nil, servers: Self.servers, timing: timing, usesStream: usesStream,
+                update, key: signed ? Self.key : nil, servers: servers, timing: timing, usesStream: usesStream,
                 passesOver: passesOver, watchesForForgers: watchesForForgers)
         }
 
@@ -145,6 +145,23 @@ struct DNSExchangeTests {
         var early = Bench()
         _ = early.step(.start)
         #expect(early.step(.deadlinePassed) == [], "a deadline that has not come")
+    }
+
+    @Test func `who is named again has its try used by the last one, if that is silent`() throws {
+        var timing = DNSExchange.Timing()
+        timing.tries = 1
+        timing.total = .seconds(4)
+        timing.staysWithLast = true
+        var bench = Bench(timing: timing, servers: Bench.servers + Bench.servers)
+        _ = bench.step(.start)
+        let second = try bench.pass()
+        #expect(Self.isDatagram(second, to: 1) && second.first == .close, "all have their turn first")
+        for _ in 0..<2 {
+            let again = try bench.pass()
+            #expect(again.first == .unheard(Bench.servers[1]) && Self.octets(again) == Self.octets(second))
+        }
+        #expect(try bench.pass() == [.close, .failed(Bench.servers[1], "timed out"), .exhausted])
+        #expect(bench.now == Instant(nanoseconds: 1_000_000_000) + .seconds(12))
     }
 
     @Test func `a failure leads to the next server at once`() {

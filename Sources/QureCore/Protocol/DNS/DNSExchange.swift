@@ -13,6 +13,8 @@
 //             | a cookie missing    | stream   | opens a stream, if the server has given one before
 //             | anything else       | asking   | nothing
 //             | deadline, tries left| asking   | sends the same octets again
+//             | deadline, others    | asking   | unheard; sends the same octets again, if it is to stay with the last
+//             | have had their turn |          | server: what the first ones are answered is still taken then
 //             | deadline, failed    | asking   | failed; sends to the next server, if any; else done, exhausted
 //             | ruled out           | asking   | the same, and this server is not asked again
 //   stream    | a message           | done     | closes, finished; what is no answer is a failure here
@@ -29,6 +31,9 @@ package struct DNSExchange: Sendable {
         package var perTry = Duration.seconds(3)
         /// Datagrams to one server.
         package var tries = 4
+        /// Whether the tries of servers that are named again, where all have been asked, go to the present one, if it
+        /// is silent: the same octets, from the same socket. Who is slow would never be heard otherwise.
+        package var staysWithLast = false
 
         /// nsupdate's own times.
         package init() {}
@@ -57,6 +62,8 @@ package struct DNSExchange: Sendable {
         case close
         /// This server did not answer; for the user.
         case failed(DNSEndpoint, String)
+        /// It has not answered a datagram in time, and gets the same one again in place of what would follow.
+        case unheard(DNSEndpoint)
         /// In a place of its own: else each `close` would be as large.
         indirect case finished(Answer)
         /// None of them answered.
@@ -209,10 +216,24 @@ package struct DNSExchange: Sendable {
         _ due: Instant, at now: Instant, time: UInt64, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         let isOver = serverLimit.map { now >= $0 } ?? false
-        guard state == .asking, triesLeft > 0, !isOver, let octets = sent?.octets else {
+        if state == .asking, triesLeft > 0, !isOver, let octets = sent?.octets {
+            return [sendDatagram(octets, at: now)]
+        }
+        guard takeNextTry(), let octets = sent?.octets else {
             return fail("timed out", at: now, time: time, using: &random)
         }
-        return [sendDatagram(octets, at: now)]
+        serverLimit = serverLimit.map { $0 + timing.perTry }
+        return [.unheard(servers[position]), sendDatagram(octets, at: now)]
+    }
+
+    /// Whether the present server gets the next one's try. Where another client's cookie came the next one is to be
+    /// made without one.
+    private mutating func takeNextTry() -> Bool {
+        guard timing.staysWithLast, state == .asking, !hasForeignCookie, position + 1 < servers.count,
+            servers[(position + 1)...].allSatisfy(servers[...position].contains)
+        else { return false }
+        servers.remove(at: position + 1)
+        return true
     }
 
     private mutating func fail(

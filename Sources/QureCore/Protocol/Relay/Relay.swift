@@ -136,7 +136,8 @@ package struct Relay: Sendable {
     /// of his own, could have them come all at once to whoever has that address (DNSBomb, CVE-2024-33655). Who really
     /// asked asks again, and what has come meanwhile is known then. Those that say "no" are as short as the question.
     static let datagramPatience = Duration.milliseconds(1900)
-    /// Servers that are asked for one answer, the same ones again where there are fewer.
+    /// Servers that are asked for one answer, the same ones again where there are fewer; of these the last one gets what
+    /// is left if it is silent.
     static let tries = 3
     /// Answers that are as good as none: the next server is asked.
     static let noAnswers: Set<DNSResponseCode> = [
@@ -273,6 +274,7 @@ package struct Relay: Sendable {
         timing.total = .seconds(2)
         timing.perTry = .milliseconds(1200)
         timing.tries = 1
+        timing.staysWithLast = true
         let servers = ranking.order(servers, at: now)
         let tried = servers.isEmpty ? [] : (0..<tries).map { servers[$0 % servers.count] }
         let number = takeNumber()
@@ -317,6 +319,9 @@ package struct Relay: Sendable {
                 ranking.fail(server, at: now)
                 outputs += note(server, silence: input.isSaidByServer ? nil : why, at: now)
                 jar.keep(progress.cookies[server], for: server, at: now)
+            case .unheard(let server):
+                ranking.fail(server, at: now)
+                outputs += note(server, silence: "timed out", at: now)
             case .finished(let answer):
                 jar.keep(progress.cookies[answer.server], for: answer.server, at: now)
                 ranking.succeed(answer.server, after: progress.sent.map { now - $0 } ?? .zero)

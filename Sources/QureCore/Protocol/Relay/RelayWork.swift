@@ -85,8 +85,10 @@ extension Relay {
         ) -> Progress {
             let guesses = exchange.guesses, before = sent
             let outputs = exchange.step(input, at: now, time: time, using: &random)
+            // What is sent again may be the answer to what was sent first.
+            let isAgain = outputs.contains { if case .unheard = $0 { true } else { false } }
             for case .sendDatagram in outputs {
-                sent = now
+                if !isAgain { sent = now }
                 if isJoined { suspicion = now + Relay.suspicionPause }
             }
             return Progress(
