@@ -73,4 +73,49 @@ struct RelaySlownessTests {
         #expect(Self.isTold(ofSilence: try bench.pass()))
         #expect(RelayBench.upstream.map(bench.relay.silence.isSilent) == true)
     }
+
+    /// A line that is down: whatever clients ask for, they have what was known, one name as soon as the other.
+    @Test func `where all servers are silent, what is old is given at once`() throws {
+        var bench = RelayBench {
+            $0.staleLimit = .seconds(3600)
+            $0.upstreams = Self.both
+        }
+        for name in ["a.test", "b.test"] {
+            _ = try bench.answer(bench.ask(name), ["\(name). 60 A 192.0.2.1"])
+        }
+        bench.now += .seconds(100)
+        func reason(_ outputs: [Relay.Output]) -> ExtendedError? { RelayBench.told(outputs).first?.edns?.extendedError }
+        for _ in 0..<4 where !Self.both.allSatisfy(bench.relay.silence.isSilent) {
+            let start = bench.now
+            var outputs = bench.ask("a.test")
+            while RelayBench.told(outputs).isEmpty { outputs = try bench.pass() }
+            #expect(reason(outputs) == .staleAnswer && bench.now - start == AliasTable.stalePatience)
+            while !bench.relay.works.isEmpty { _ = try bench.pass() }
+            bench.now += .seconds(60)
+        }
+        let outputs = bench.ask("b.test")
+        #expect(reason(outputs) == .staleAnswer && RelayBench.asked(outputs).count == 1)
+        #expect(bench.relay.waiting.isEmpty)
+        // Whoever comes meanwhile does not wait, either, and is no reason to ask again.
+        let more = bench.ask("b.test")
+        #expect(reason(more) == .staleAnswer && RelayBench.asked(more).isEmpty)
+        // The question goes on, and when somebody speaks again, the next one waits for him.
+        #expect(RelayBench.told(try bench.answer(outputs, ["b.test. 60 A 192.0.2.2"])).isEmpty)
+        bench.now += .seconds(100)
+        #expect(reason(bench.ask("b.test")) == nil)
+        #expect(RelayBench.told(bench.ask("new.test")).isEmpty, "where nothing is known, all wait")
+    }
+
+    @Test func `an old answer is counted where somebody gets it`() throws {
+        var bench = RelayBench { $0.staleLimit = .seconds(3600) }
+        _ = try bench.answer(bench.ask("a.test"), ["a.test. 60 A 192.0.2.1"])
+        bench.now += .seconds(100)
+        var outputs = bench.ask("a.test")
+        while RelayBench.told(outputs).isEmpty { outputs = try bench.pass() }
+        #expect(bench.relay.counters.stale == 1)
+        while !bench.relay.works.isEmpty { #expect(RelayBench.told(try bench.pass()).isEmpty) }
+        #expect(bench.relay.counters.stale == 1, "the question has failed, and nobody waited for it any more")
+        #expect(RelayBench.told(bench.ask("a.test")).count == 1)
+        #expect(bench.relay.counters.stale == 2)
+    }
 }

@@ -16,7 +16,7 @@
 // Relay.swift has the door, RelayWork.swift what is under way, RelayQueries.swift what is known at once,
 // RelayForwarding.swift what is asked for, RelayFollowing.swift where aliases lead to other parts of this,
 // RelayAuthority.swift what is public, RelayLoops.swift what comes back, RelayRoom.swift how much may be under way,
-// RelayChanges.swift what happens when a zone changes.
+// RelayStale.swift what is given that is old, RelayChanges.swift what happens when a zone changes.
 
 /// A client that waits for an answer: as much of it as the answer needs.
 package struct RelayClient: Hashable, Sendable {
@@ -285,7 +285,7 @@ package struct Relay: Sendable {
         if case .forward(let key) = purpose {
             // Who was led here has waited for others already.
             since = waiters.map(\.since).min() ?? now
-            if configuration.staleLimit > .zero { staleDue = since + AliasTable.stalePatience }
+            staleDue = self.staleDue(since: since, servers)
             if configuration.randomizesCase { spelling = key.question.name }
         }
         works[number] = Work(
@@ -296,7 +296,7 @@ package struct Relay: Sendable {
             waiters: waiters, limit: since + Self.patience, hops: hops, ttl: ttl, serial: serial, staleDue: staleDue)
         for waiter in waiters { count(waiter, 1) }
         counters.asked += 1
-        return advance(number, .start, at: now, time: time, using: &random)
+        return advance(number, .start, at: now, time: time, using: &random) + giveStale(number, at: now)
     }
 
     mutating func advance(

@@ -51,7 +51,8 @@ extension Relay {
             return ignore(waiter.client)
         }
         if let overdraft = overdraft(waiter) { return fail(waiter, overdraft, at: now) }
-        let hasBeenLong = now >= works.values[index].limit - Self.patience + AliasTable.stalePatience
+        // Who waited has been given what is old by then, or nothing old is there.
+        let hasBeenLong = works.values[index].staleDue.map { now >= $0 } ?? true
         if hasBeenLong, case .forward = works.values[index].purpose, let old = stale(waiter, at: now) { return old }
         counters.joined += 1
         count(waiter, 1)
@@ -140,38 +141,6 @@ extension Relay {
         for index in records.indices {
             records[index].ttl = min(max(records[index].ttl, bounds.lowerBound), bounds.upperBound)
         }
-    }
-
-    /// What was known before, if that is allowed, else SERVFAIL.
-    private mutating func failOrStale(_ waiter: Waiter, _ reason: ExtendedError, at now: Instant) -> [Output] {
-        stale(waiter, at: now) ?? fail(waiter, reason)
-    }
-
-    /// What was known before; nil: nothing, or that is not allowed.
-    private mutating func stale(_ waiter: Waiter, at now: Instant) -> [Output]? {
-        guard configuration.staleLimit > .zero else { return nil }
-        let known = cache.stale(
-            waiter.octets, audience: waiter.audience, within: configuration.staleLimit, ttl: AliasTable.staleTTL,
-            at: now)
-        guard let known, var response = try? DNSMessage(known) else { return nil }
-        counters.stale += 1
-        let isName = response.responseCode != .nameError
-        explain(&response, waiter.request, isName ? .staleAnswer : .staleNameError)
-        return answer(response, to: waiter, ttl: 0)
-    }
-
-    /// Those who have waited for long get what was known before. The question goes on, for the cache.
-    mutating func giveStale(_ number: Int, at now: Instant) -> [Output] {
-        guard let work = works[number], let due = work.staleDue, now >= due else { return [] }
-        works[number]?.staleDue = nil
-        var outputs: [Output] = []
-        for (index, waiter) in work.waiters.enumerated() {
-            guard let given = stale(waiter, at: now) else { continue }
-            outputs += given
-            count(waiter, -1)
-            works[number]?.waiters[index].client = nil
-        }
-        return outputs
     }
 
     // MARK: Addresses of aliases
