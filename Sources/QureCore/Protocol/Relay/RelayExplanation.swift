@@ -93,15 +93,16 @@ extension Relay {
             return steps + ["verdict: what they answered \(age.text) ago"]
         }
         let limit = configuration.staleLimit
-        let old = queries.last {
-            limit > .zero && cache.stale($0, audience: audience, within: limit, ttl: 0, at: now) != nil
-        }
+        let query = Self.query(question)
+        let asker = Waiter(
+            octets: query.encoded(), request: query, question: question, client: nil, audience: audience, since: now)
+        let isOld = limit > .zero && known(before: asker, at: now) != nil
         guard failures.isFailing(question, at: now) else {
-            let rest = old == nil ? "" : ", or what they answered before, if they do not"
+            let rest = !isOld ? "" : ", or what they answered before, if they do not"
             return steps + ["verdict: what they answer\(rest)"]
         }
         steps.append("failure: nobody answered a moment ago; they are asked again soon")
-        return steps + answerAtOnce(question, client, audience, cache, as: old, at: now, using: &random)
+        return steps + answerAtOnce(question, client, audience, cache, at: now, using: &random)
     }
 
     /// What is known here, and what others know of the name that it leads to.
@@ -185,33 +186,32 @@ extension Relay {
     }
 
     /// `cache`: what the copy knows. An answer of our own is kept in it, for which the whole large one would be copied.
-    /// `old`: the question as somebody has put it whose old answer is given.
     private func answerAtOnce(
         _ question: DNSQuestion, _ client: IPAddress, _ audience: UInt8,
-        _ cache: AnswerCache = AnswerCache(capacity: 1, key: (0, 0)), as old: [UInt8]? = nil, at now: Instant,
+        _ cache: AnswerCache = AnswerCache(capacity: 1, key: (0, 0)), at now: Instant,
         using random: inout some RandomNumberGenerator
     ) -> [String] {
         var copy = self
         copy.cache = cache
-        let query = old.flatMap { try? DNSMessage($0) } ?? Self.query(question)
+        let query = Self.query(question)
         let waiter = Waiter(
             octets: query.encoded(), request: query, question: question,
             client: RelayClient(client, port: 0, stream: 0), audience: audience, since: now)
         let outputs = copy.resolve(waiter, at: now, time: unixTime, using: &random)
         return outputs.flatMap { output -> [String] in
             guard case .answer(let octets, _) = output, let message = try? DNSMessage(octets) else { return [] }
-            return Self.words(message, isOld: old != nil)
+            return Self.words(message)
         }
     }
 
-    private static func words(_ message: DNSMessage, isOld: Bool) -> [String] {
+    private static func words(_ message: DNSMessage) -> [String] {
         let code = message.responseCode
         let delegation = message.answers.isEmpty ? message.authorities.first { $0.type == .ns } : nil
         let referral = delegation.map { ", to ask the name servers of \($0.name)" }
         let records = code == .noError ? referral ?? " " + with(message.answers.count) : ""
         let authority = message.flags.contains(.authoritative) ? ", with authority" : ""
-        let isStale = message.edns?.extendedError == .staleAnswer
-        let age = isOld || isStale ? ", old: nobody can be asked" : ""
+        let isOld = message.edns?.extendedError == .staleAnswer || message.edns?.extendedError == .staleNameError
+        let age = isOld ? ", old: nobody can be asked" : ""
         return message.answers.map { "record: \($0)" }
             + message.authorities.filter { $0.type == .ns }.map { "name server: \($0)" }
             + ["verdict: \(code)\(records)\(authority)\(age)"]
