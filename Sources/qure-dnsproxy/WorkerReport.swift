@@ -98,12 +98,21 @@ struct WorkerReport: Sendable {
             let full = "qure_dnsproxy_\(name)\(isGauge ? "" : "_total")"
             return ["# TYPE \(full) \(isGauge ? "gauge" : "counter")", "\(full) \(value)"]
         }
-            + aliases.flatMap { report -> [String] in
-                let labels = "{name=\"\(report.alias.name)\",type=\"\(report.type)\"}"
-                let isFresh = if case .addresses(_, _, false) = report.finding { 1 } else { 0 }
-                return ["qure_dnsproxy_alias_fresh\(labels) \(isFresh)"]
-                    + (report.set.serial.map { ["qure_dnsproxy_alias_serial\(labels) \($0)"] } ?? [])
-            } + servers.map { "qure_dnsproxy_server_unanswered{server=\"\($0.server)\"} \($0.unanswered)" }
+            + Self.gauges("alias_fresh", aliases.map { report in
+                let isFresh = if case .addresses(_, _, false) = report.finding { true } else { false }
+                return (report.labels, isFresh ? 1 : 0)
+            })
+            + Self.gauges("alias_serial", aliases.compactMap { report in
+                report.set.serial.map { (report.labels, UInt64($0)) }
+            })
+            + Self.gauges("server_unanswered", servers.map { ("server=\"\($0.server)\"", UInt64($0.unanswered)) })
+    }
+
+    /// Numbers of one name and different labels, with the type before them; nothing where there are none.
+    private static func gauges(_ name: String, _ values: [(labels: String, value: UInt64)]) -> [String] {
+        guard !values.isEmpty else { return [] }
+        let full = "qure_dnsproxy_\(name)"
+        return ["# TYPE \(full) gauge"] + values.map { "\(full){\($0.labels)} \($0.value)" }
     }
 
     /// The records of `status`.
@@ -127,6 +136,8 @@ struct WorkerReport: Sendable {
 }
 
 extension WorkerReport.AliasReport {
+    fileprivate var labels: String { "name=\"\(alias.name)\",type=\"\(type)\"" }
+
     private var state: (word: String, ttl: UInt32?) {
         switch finding {
         case .addresses(_, let ttl, false): ("fresh", ttl)

@@ -319,6 +319,10 @@ struct DNSProxyChangeTests {
         }
         let metrics = proxy.tell("status", "--metrics").output
         #expect(metrics.contains("# TYPE qure_dnsproxy_queries_udp_total counter\nqure_dnsproxy_queries_udp_total "))
+        for line in metrics.split(separator: "\n") where !line.hasPrefix("#") {
+            let name = line.prefix { $0 != " " && $0 != "{" }
+            #expect(metrics.split(separator: "\n").count { $0.hasPrefix("# TYPE \(name) ") } == 1, "\(name)")
+        }
         #expect(metrics.contains("qure_dnsproxy_alias_fresh{name=\"cloud.example.com.\",type=\"A\"} 1\n"))
         #expect(
             eventually { proxy.tell("explain", "cloud.example.com").output.contains("verdict: NOERROR with 2 records") }

@@ -86,4 +86,37 @@ struct RelayStaleTests {
         let steps = bench.relay.explain(question, for: RelayBench.client.address, at: bench.now, using: &bench.random)
         #expect(steps.last?.hasPrefix("verdict: SERVFAIL") == true)
     }
+
+    /// A forwarded domain, a primary that says that it has changed, and what another worker hears of that.
+    @Test(arguments: [true, false])
+    func `what is known of a zone that has changed is asked anew, and is old until then`(_ isOtherWorker: Bool) throws {
+        let forward = try RelayConfiguration.Forward(setting: "corp.test=192.0.2.54")
+        var bench = RelayBench {
+            $0.staleLimit = .seconds(3600)
+            $0.forwards = [forward]
+            $0.notify.sources = ["192.0.2.54/32"].compactMap { Prefix($0) }
+        }
+        for name in ["a.corp.test", "a.test"] {
+            _ = try bench.answer(bench.ask(name), ["\(name). 3600 A 192.0.2.1"])
+        }
+        let underWay = bench.ask("b.corp.test")
+        let zone = try #require(DomainName("corp.test"))
+        let notify = DNSMessage(id: 9, opcode: .notify, questions: [DNSQuestion(zone, .soa)])
+        let primary = RelayClient(try #require(IPAddress("192.0.2.54")), port: 53)
+        let heard = bench.step(isOtherWorker ? .changed(zone) : .request(notify.encoded(), primary))
+        #expect(isOtherWorker || RelayBench.told(heard).first?.responseCode == .noError)
+        // What was asked before may be of the old zone.
+        _ = try bench.answer(underWay, ["b.corp.test. 3600 A 192.0.2.1"])
+        func isKnown(_ name: String) throws -> Bool {
+            let question = DNSQuestion(try #require(DomainName(name)), .a)
+            let query = DNSMessage(id: 1, flags: .recursionDesired, questions: [question], edns: EDNS()).encoded()
+            let audience = bench.relay.configuration.audiences.audience(of: RelayBench.client.address)
+            return bench.relay.cache.age(query, audience: audience, at: bench.now) != nil
+        }
+        #expect(try [isKnown("a.corp.test"), isKnown("b.corp.test"), isKnown("a.test")] == [false, false, true])
+        var outputs = bench.ask("a.corp.test")
+        #expect(RelayBench.asked(outputs).count == 1)
+        while !RelayBench.asked(outputs).isEmpty { outputs = try bench.answer(outputs, code: .serverFailure) }
+        #expect(RelayBench.told(outputs).first?.edns?.extendedError == .staleAnswer)
+    }
 }

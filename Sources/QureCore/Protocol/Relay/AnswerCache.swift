@@ -26,6 +26,7 @@ package struct AnswerCache: Sendable {
         var stored = Instant(nanoseconds: 0)
 
         func age(at now: Instant) -> Int64 { (now.nanoseconds &- stored.nanoseconds) / 1_000_000_000 }
+        mutating func end(at now: Instant) { ttl = min(ttl, UInt32(clamping: age(at: now))) }
     }
 
     /// One place of a bucket.
@@ -55,8 +56,7 @@ package struct AnswerCache: Sendable {
     private var cells: [Cell]
     private var arena: [UInt8]
     private var long: [Int: [UInt8]] = [:]
-    private var used = 0
-    private var hand = 0
+    private var used = 0, hand = 0
     /// What `touch` has read, so that it is read.
     private var touched: Int32 = 0
 
@@ -192,13 +192,13 @@ package struct AnswerCache: Sendable {
         return age < Int64(cells[index].ttl) ? .seconds(age) : nil
     }
 
-    /// Forgets what is known of a name, and of those below it if `andBelow`; how many answers that were.
+    /// Forgets a name, and those below it if `andBelow`; how many answers that were. `oldAt`: they are old since then.
     @discardableResult
-    package mutating func remove(_ name: DomainName, andBelow: Bool = false) -> Int {
+    package mutating func remove(_ name: DomainName, andBelow: Bool = false, oldAt: Instant? = nil) -> Int {
         let name = name.octets.map(\.asciiLowercased)
         var count = 0
         for index in 0..<used where cells[index].row >= 0 && isName(of: index, name, orBelow: andBelow) {
-            free(index)
+            if let oldAt { cells[index].end(at: oldAt) } else { free(index) }
             count += 1
         }
         return count

@@ -30,7 +30,7 @@ package struct NotifyGate: Sendable {
     /// Why one is not believed, as a sentence's end.
     package enum Refusal: String, Sendable {
         case source = "it is in no network of --allow-notify"
-        case zone = "no alias has its target there"
+        case zone = "no alias has its target there, and it is in no domain of --forward"
         case signature = "it is not signed by the key of --notify-key, or not now"
     }
 

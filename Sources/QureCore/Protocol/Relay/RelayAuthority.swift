@@ -93,14 +93,20 @@ extension Relay {
 
     // MARK: Zones
 
-    /// Whether any of a zone is public.
-    func isPublic(_ zone: DomainName) -> Bool {
-        configuration.forwards.contains { $0.isPublic && ($0.domain.isWithin(zone) || zone.isWithin($0.domain)) }
+    /// Whether any of a zone is in a domain that others are asked about.
+    func isForwarded(_ zone: DomainName) -> Bool {
+        configuration.forwards.contains { $0.domain.isWithin(zone) || zone.isWithin($0.domain) }
     }
 
-    /// A zone has changed: what its primary said of it is asked anew.
-    mutating func forgetPublic(_ zone: DomainName) {
-        if isPublic(zone) { cache.remove(zone, andBelow: true) }
+    /// A zone has changed: what others said of it is asked anew, and is old until then. What they are being asked may
+    /// have been said before the change: it is for those who wait, and nobody else.
+    mutating func forgetZone(_ zone: DomainName, at now: Instant) {
+        cache.remove(zone, andBelow: true, oldAt: configuration.staleLimit > .zero ? now : nil)
+        for (number, work) in works {
+            guard case .forward(let key) = work.purpose, key.question.name.isWithin(zone) else { continue }
+            if numbers[work.purpose] == number { numbers[work.purpose] = nil }
+            for index in work.waiters.indices { works[number]?.waiters[index].memory = 0 }
+        }
     }
 
     /// A primary has told its SOA.

@@ -22,7 +22,7 @@ extension Relay {
         _ octets: [UInt8], _ request: DNSMessage, _ client: RelayClient, at now: Instant, time: UInt64
     ) -> [Output] {
         guard let zone = request.question?.name else { return ignore(client) }
-        let isKnown = isPublic(zone) || aliases.aliases.contains { $0.target.isWithin(zone) }
+        let isKnown = isForwarded(zone) || aliases.aliases.contains { $0.target.isWithin(zone) }
         let verdict = notifyGate.judge(
             octets, request, from: client.address.unmapped, configuration.notify, isKnown: isKnown, at: now, time: time)
         switch verdict {
@@ -30,7 +30,7 @@ extension Relay {
         case .answer(let answer, let look?):
             counters.notified += 1
             aliases.expire(below: zone, at: look)
-            forgetPublic(zone)
+            forgetZone(zone, at: now)
             return [.answer(answer, client), .report(.changed(zone, by: client.address))]
         case .refuse(let answer, let why):
             counters.refused += 1
@@ -43,7 +43,7 @@ extension Relay {
     /// A zone has changed: whoever says so, it is looked at now.
     mutating func hearChange(of zone: DomainName, at now: Instant) {
         aliases.expire(below: zone, at: now)
-        forgetPublic(zone)
+        forgetZone(zone, at: now)
     }
 
     // MARK: Updates
