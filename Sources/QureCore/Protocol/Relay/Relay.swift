@@ -136,8 +136,8 @@ package struct Relay: Sendable {
     /// of his own, could have them come all at once to whoever has that address (DNSBomb, CVE-2024-33655). Who really
     /// asked asks again, and what has come meanwhile is known then. Those that say "no" are as short as the question.
     static let datagramPatience = Duration.milliseconds(1900)
-    /// Servers that are asked for one answer, the same ones again where there are fewer; of these the last one gets what
-    /// is left if it is silent.
+    /// Servers that are asked for one answer, the same ones again where there are fewer; of these the last one gets
+    /// what is left if it is silent.
     static let tries = 3
     /// Answers that are as good as none: the next server is asked.
     static let noAnswers: Set<DNSResponseCode> = [
