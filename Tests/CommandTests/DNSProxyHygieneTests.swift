@@ -38,6 +38,23 @@ struct DNSProxyHygieneTests {
         #expect(bits.allSatisfy { (count * 2 / 5...count * 3 / 5).contains($0) }, "\(bits)")
     }
 
+    /// A server whose answer to the first datagram comes after the second one.
+    @Test(.enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"))
+    func `a server that takes long is asked again from the same port, and its late answer is taken`() throws {
+        let upstream = try ScriptedServer()
+        let proxy = try ProxyUnderTest(["--upstream", "127.0.0.1:\(upstream.port)"])
+        let client = try RawClient(port: proxy.port, isStream: true)
+        let name = try #require(DomainName("slow.test"))
+        client.send(DNSMessage(id: 1, flags: .recursionDesired, questions: [DNSQuestion(name, .a)]).encoded())
+        let first = try upstream.receive(), port = upstream.clientPort
+        #expect(try upstream.receive() == first && upstream.clientPort == port)
+        var response = try DNSMessage(first).response()
+        response.answers = [DNSRecord(name, ttl: 60, .address(.v4(IPv4Address(rawValue: 1))))]
+        upstream.send(response.encoded(), toPort: port)
+        #expect(try DNSMessage(#require(try client.receive())).answers == response.answers)
+        #expect(proxy.number("unanswered") == 0)
+    }
+
     /// Thousands of wrong answers, and then the right one: the client gets the right one.
     @Test(
         .enabled(if: ProxyUnderTest.missing == nil, "\(ProxyUnderTest.missing ?? "")"),
