@@ -35,7 +35,9 @@ extension ProxyOptions {
             throw ValidationError("there are \(Audiences.maximumViews) networks with a view at most")
         }
         if let loop = alias.first(where: { one in alias.contains { $0.name == one.target } }) {
-            throw ValidationError("'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself")
+            throw ValidationError(
+                "'\(loop.name)' has the addresses of '\(loop.target)', which is an alias itself: give it the target "
+                    + "of that one, unless they lead to each other")
         }
         try refuseAliasesWithoutServers()
     }

@@ -304,16 +304,19 @@ enum Setting {
 
     /// What is in a file of names.
     static func data(_ file: String) throws -> [UInt8] {
-        do { return try TextFile.read(file, limit: TextFile.dataLimit) } catch {
-            let isTooLarge = error.errno.rawValue == EFBIG
-            throw ValidationError("\(error)" + (isTooLarge ? ", more than \(TextFile.dataLimit >> 20) MiB" : ""))
-        }
+        do { return try TextFile.read(file, limit: TextFile.dataLimit) } catch { throw trouble(error) }
     }
 
-    /// The name of a file that is there: one that is not is the fault of the line that names it.
+    /// The name of a file of names that is there: one that is not, or is too large, is the fault of the line that names
+    /// it.
     static func file(_ text: String) throws -> String {
-        do { try TextFile.expectReadable(text) } catch { throw ValidationError("\(error)") }
+        do { try TextFile.expectReadable(text, limit: TextFile.dataLimit) } catch { throw trouble(error) }
         return text
+    }
+
+    private static func trouble(_ error: SystemError) -> ValidationError {
+        let isTooLarge = error.errno.rawValue == EFBIG
+        return ValidationError("\(error)" + (isTooLarge ? ", more than \(TextFile.dataLimit >> 20) MiB" : ""))
     }
 
     static func duration(_ text: String) throws -> Duration { try ArgumentText.duration(text).duration }

@@ -365,7 +365,7 @@ struct DNSProxyChangeTests {
             (["--listen", "127.0.0.1:70000"], 64, "'127.0.0.1:70000': a port is a number from 1 to 65535"),
             (["--upstream", "example"], 64, "'example' is not an address"),
             (["--record", "x.test 60 A 1.2.3"], 64, "'x.test 60 A 1.2.3': "),
-            (["--alias", "a.test=b.test", "--alias", "b.test=c.test"], 64, "which is an alias itself"),
+            (["--alias", "a.test=b.test", "--alias", "b.test=c.test"], 64, "an alias itself: give it the target"),
             (["--hosts", "/nowhere"], 64, "open /nowhere: No such file"),
             (["--view", "192.168.1.0 a.test A 192.0.2.1"], 64, "write it like 192.168.1.0/24, or 192.168.1.0/32 for"),
             (["-i", "eth0"], 64, "-i (interface) has no meaning here: --listen names the addresses that"),

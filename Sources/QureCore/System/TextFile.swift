@@ -25,12 +25,15 @@ package enum TextFile {
         }
     }
 
-    /// Fails if the file at `path` cannot be read. It is not opened: a pipe keeps what is in it.
-    package static func expectReadable(_ path: String) throws(SystemError) {
+    /// Fails if the file at `path` cannot be read, or is larger than `limit` (EFBIG). It is not opened: a pipe keeps
+    /// what is in it.
+    package static func expectReadable(_ path: String, limit: Int = limit) throws(SystemError) {
         try check("open", path) { unsafe access(path, R_OK) }
         var status = stat()
-        let isDirectory = unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-        if isDirectory { throw SystemError("read", path, errno: Errno(rawValue: EISDIR)) }
+        guard unsafe stat(path, &status) == 0 else { return }
+        let kind = status.st_mode & S_IFMT
+        if kind == S_IFDIR { throw SystemError("read", path, errno: Errno(rawValue: EISDIR)) }
+        if kind == S_IFREG, status.st_size > limit { throw SystemError("read", path, errno: Errno(rawValue: EFBIG)) }
     }
 
     /// Why the program at `path` cannot be run; nil: it can, as far as its mode tells.
