@@ -42,7 +42,8 @@ final class Worker {
         self.log = log
         self.number = number
         self.notices = notices
-        let nothing = RelayConfiguration()
+        var nothing = RelayConfiguration()
+        nothing.cacheSize = 1
         relay = Relay(nothing, cacheKey: (0, 0), at: Clock.now)
         rate = ResponseRate(perSecond: nothing.strangerRate, key: (0, 0))
         self.entrances = entrances
