@@ -18,8 +18,11 @@ extension ElectSession {
     func heedDefaultRoute() throws {
         guard options.followsDefaultRoute else { return }
         let new = try Self.gateways(options, link, &netlink)
-        guard !new.isEmpty, new != linkWatch.gateways else { return }
         let before = linkWatch.gateways
+        guard let first = new.first, new != before else { return }
+        // Nor does the other family's, where that of the first address has gone.
+        let isSecondChoice = first.bitWidth != options.address[0].address.bitWidth
+        guard !isSecondChoice || before.allSatisfy({ $0.bitWidth == first.bitWidth }) else { return }
         try linkWatch.replaceGateways(by: new)
         let names = { (gateways: [IPAddress]) in gateways.map(\.description).joined(separator: ", ") }
         let end = before.isEmpty ? "" : ", and no longer \(names(before))"

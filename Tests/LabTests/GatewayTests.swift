@@ -66,6 +66,9 @@ extension InTheLab {
             try lab.host(1).ip("route add default via 192.168.1.1")
             let word = "the gateway is 192.168.1.1 now, and no longer fd00:1::1: who claims must hear it\n"
             #expect(eventually { elector.process.errors.contains(word) }, "\(elector.said)")
+            try lab.host(1).ip("route del default")
+            let isLeft = eventually(within: .seconds(1)) { elector.process.errors.contains("the gateway is fd00:1::1") }
+            #expect(!isLeft, "\(elector.said)")
         }
 
         /// Further away than a carrier tells: what comes first when the way is open again is chance.
