@@ -8,7 +8,8 @@ import QureCore
 
 struct Renewals: ~Copyable {
     /// How long nothing is written while the heartbeats do it.
-    static let pause = Duration.seconds(2)
+    /// A follower believes the last line for longer (`Fence.patience`), by more than what a busy machine may stall.
+    static let pause = Duration.seconds(4)
 
     /// The kernel counts in steps of up to ten milliseconds.
     private static let minimumSlack = Duration.milliseconds(10)
