@@ -1,0 +1,56 @@
+// What waits for the next heartbeat: a standby wakes for those of its master, and does all that is in no hurry then.
+
+import QureCore
+import Testing
+
+@Suite struct ElectionAwaitingTests {
+    /// Two members of whom the second stands by, who ask for the gateway. A second is no multiple of the interval.
+    private func pair() throws -> SmallCluster {
+        try ElectionTests.settled(2) { number, configuration in
+            ElectionTests.gatewayIsRequired(number, &configuration)
+            configuration.interval = .milliseconds(70)
+            configuration.tolerance = .milliseconds(140)
+        }
+    }
+
+    private func questions(_ cluster: SmallCluster) -> Int {
+        cluster.outputs[1].count { if case .probeGateway = $0 { true } else { false } }
+    }
+
+    @Test func `a standby says hello and asks for the gateway when it hears a heartbeat`() throws {
+        var cluster = try pair()
+        var beat = cluster.now
+        let before = (hellos: cluster.said(2, .hello), questions: questions(cluster))
+        for _ in 0..<10_000 {
+            let last = (cluster.said(1, .heartbeat), cluster.said(2, .hello), questions(cluster))
+            cluster.run(1)
+            if cluster.said(1, .heartbeat) > last.0 { beat = cluster.now }
+            let hasSpoken = cluster.said(2, .hello) > last.1 || questions(cluster) > last.2
+            if hasSpoken { #expect(cluster.now - beat <= .milliseconds(1), "at \(cluster.now)") }
+        }
+        // Each waits for 70 ms at most.
+        #expect((9...10).contains(cluster.said(2, .hello) - before.hellos))
+        #expect((9...10).contains(questions(cluster) - before.questions))
+    }
+
+    @Test func `a heartbeat that does not come makes nothing wait for longer, and nobody late`() throws {
+        var cluster = try pair()
+        for _ in 0..<500 {
+            cluster.run(2)
+            var silent = cluster
+            silent.cuts = [[1, 2], [2, 1]]
+            let hellos = silent.said(2, .hello)
+            // What has waited, when somebody else suspects the master, is none of this machine's lateness.
+            silent.run(60)
+            silent.step(2, .suspect)
+            silent.run(140 - 60 + 30)
+            #expect(silent.said(2, .claim) > 0, "silent from \(cluster.now) on")
+            #expect(!silent.events(2).contains { $0.state == .quarantined })
+            silent = cluster
+            silent.cuts = [[1, 2], [2, 1]]
+            silent.gateways = []
+            silent.run(1070)
+            #expect(silent.said(2, .hello) > hellos, "silent from \(cluster.now) on, without the gateway")
+        }
+    }
+}
