@@ -35,8 +35,16 @@ private let vectors: [(key: [UInt8], data: [UInt8], code: String)] = [
             #expect(authenticator.code(of: vector.data, length: 32) == octets(vector.code))
             #expect(authenticator.code(of: vector.data) == Array(octets(vector.code).prefix(16)))
         }
-        #expect(authenticator.verifies(Array(octets(vector.code).prefix(16)), of: vector.data))
-        #expect(!authenticator.verifies(octets(vector.code), of: vector.data))
+        var computation = authenticator.begin()
+        for _ in 0..<2 {
+            let code = octets(vector.code)
+            let isOurs = computation.isSealed(vector.data + code.prefix(16))
+            #expect(isOurs)
+            for other in [vector.data + code, vector.data + code.dropFirst(), Array(code.prefix(16)), []] {
+                let isOther = computation.isSealed(other)
+                #expect(!isOther, "\(other.count) octets")
+            }
+        }
     }
 }
 

@@ -70,11 +70,9 @@ package struct KeyRing: Sendable {
     /// The message of a datagram that says it was sealed with key number `key`; nil if it was not, or the key is not
     /// known.
     package func open(_ datagram: [UInt8], key: UInt8) -> [UInt8]? {
-        guard datagram.count > MessageAuthenticator.codeLength, let authenticator = authenticators[key] else {
-            return nil
-        }
-        let message = Array(datagram.dropLast(MessageAuthenticator.codeLength))
-        let code = Array(datagram.suffix(MessageAuthenticator.codeLength))
-        return authenticator.verifies(code, of: message) ? message : nil
+        guard let authenticator = authenticators[key] else { return nil }
+        var computation = authenticator.begin()
+        guard computation.isSealed(datagram) else { return nil }
+        return Array(datagram.dropLast(MessageAuthenticator.codeLength))
     }
 }
