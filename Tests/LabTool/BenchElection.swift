@@ -248,36 +248,40 @@ extension Bench {
         try measureJitter()
     }
 
-    /// How much of a processor processes take for twenty seconds, with the programs that they run: percent.
-    private static func share(of processes: [pid_t]) -> Double {
-        func time() -> Duration {
-            processes.compactMap { ProcessCost(of: $0) }.map { $0.processorTime + $0.childrensTime }.reduce(.zero, +)
+    /// How much of a processor each group of processes takes for twenty seconds, with the programs that they run:
+    /// percent.
+    private static func shares(of groups: [[pid_t]]) -> [Double] {
+        func times() -> [Duration] {
+            groups.map { group in
+                group.compactMap { ProcessCost(of: $0) }.map { $0.processorTime + $0.childrensTime }.reduce(.zero, +)
+            }
         }
-        let before = time(), start = Clock.now
+        let before = times(), start = Clock.now
         sleep(20)
-        return (time() - before) / (Clock.now - start) * 100
+        let passed = Clock.now - start
+        return zip(times(), before).map { ($0 - $1) / passed * 100 }
     }
 
     /// In turns, each of another start: what a pair costs differs from one to the next.
     private mutating func measureCost() throws {
         // Where members hear them, programs that only send as much are measured as well.
         var beats: [[Double]] = [[], []]
-        func cost(_ setting: Setting) throws -> (share: Double, peak: Int) {
+        func cost(_ setting: Setting) throws -> (share: Double, standby: Double, peak: Int) {
             let bench = try ElectionBench(setting, hosts: 2)
             let holder = try bench.settle()
             let processes = bench.processes(holder)
             sleep(4)
-            let share = Self.share(of: processes)
+            let shares = Self.shares(of: [processes, bench.processes(3 - holder)])
             let peak = processes.compactMap { ProcessCost(of: $0)?.peakMemory }.reduce(0, +)
             if setting.tolerance != nil {
                 for (index, words) in [[], ["--sealed"]].enumerated() {
                     let beat = try bench.lab.host(holder).start(["qure-lab", "beat", "eth0"] + words)
                     sleep(1)
-                    beats[index].append(Self.share(of: [beat.pid]))
+                    beats[index].append(Self.shares(of: [[beat.pid]])[0])
                     beat.stop()
                 }
             }
-            return (share, peak)
+            return (shares[0], shares[1], peak)
         }
         let settings = [Setting.default, .keepalived(100), .keepalived(100, watchesGateway: true)]
         let turns = try (0..<max(fewRounds / 2, 3)).map { _ in try settings.map(cost) }
@@ -297,6 +301,12 @@ extension Bench {
             BenchRow(
                 what: "  beside one that asks for the gateway, too", median: "\(medians[0].figure) %",
                 beside: beside(2), fields: [("peer_percent", .string(medians[2].figure))]))
+        let standby = [0, 1].map { setting in turns.map { $0[setting].standby }.sorted()[turns.count / 2] }
+        try add(
+            BenchRow(
+                what: "  of a standby's", median: "\(standby[0].figure) %",
+                beside: "keepalived \(standby[1].figure) % (\((standby[0] / standby[1]).figure)x)",
+                fields: [("percent", .string(standby[0].figure)), ("peer_percent", .string(standby[1].figure))]))
         for (what, shares) in zip(["only sends as often", "only seals and sends"], beats) {
             let least = shares.sorted()[shares.count / 2]
             try add(
