@@ -1,7 +1,6 @@
 // What waits for the next heartbeat: a standby wakes for those of its master, and does all that is in no hurry then.
 
 import QureCore
-import Simulator
 import Testing
 
 @Suite struct ElectionAwaitingTests {
@@ -53,31 +52,5 @@ import Testing
             silent.run(1070)
             #expect(silent.said(2, .hello) > hellos, "silent from \(cluster.now) on, without the gateway")
         }
-    }
-
-    /// How long after its last heartbeat a machine suspects its master.
-    private func patience(of machine: Election, since heard: Instant) -> Duration {
-        var machine = machine
-        var random = SplitMix64(seed: 3)
-        while machine.role == .standby, let due = machine.nextDeadline {
-            _ = machine.step(.deadlinePassed, at: due, using: &random)
-            if machine.role != .standby { return due - heard }
-        }
-        return .zero
-    }
-
-    @Test func `a standby that did not run for a while knows it, though heartbeats were there when it woke`() throws {
-        let cluster = try pair()
-        var later = cluster
-        later.run(700)
-        let beats = later.outputs[0].dropFirst(cluster.outputs[0].count).compactMap { output in
-            if case .send(let message, .group) = output, message.kind == .heartbeat { message } else { nil }
-        }
-        try #require(beats.count >= 9)
-        var machine = cluster[2]
-        var random = SplitMix64(seed: 3)
-        for beat in beats { _ = machine.step(.heard(beat, received: later.now), at: later.now, using: &random) }
-        #expect(patience(of: machine, since: later.now) > .milliseconds(100), "a late machine doubts itself first")
-        #expect(patience(of: later[2], since: later.now) < .milliseconds(80))
     }
 }

@@ -30,8 +30,6 @@ extension Election {
         guard message.kind == .heartbeat, role == .standby, message.node == master?.standing.node,
             awaitedInterval != nil
         else { return [] }
-        // What is overdue by more shows that this machine did not run.
-        noteLateness(lateness(at: now))
         return fire(Timer.patient, at: now, using: &random)
     }
 }

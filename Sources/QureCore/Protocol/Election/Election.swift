@@ -392,7 +392,7 @@ package struct Election: Sendable {
     func isLate(_ late: Duration) -> Bool { late > configuration.interval / 4 }
 
     /// Timers that come late make this member patient for a while; the memory halves with each review.
-    mutating func noteLateness(_ late: Duration) {
+    private mutating func noteLateness(_ late: Duration) {
         guard isLate(late) else { return }
         ownLateness = min(max(ownLateness, late), configuration.tolerance * 2)
     }
