@@ -7,8 +7,8 @@ import Glibc
 import QureCore
 
 struct Renewals: ~Copyable {
-    /// How long nothing is written while the heartbeats do it.
-    /// A follower believes the last line for longer (`Fence.patience`), by more than what a busy machine may stall.
+    /// How long nothing is written while the heartbeats do it. A follower believes the last line for longer
+    /// (`Fence.patience`), by more than a busy machine stalls.
     static let pause = Duration.seconds(4)
 
     /// The kernel counts in steps of up to ten milliseconds.

@@ -304,7 +304,7 @@ extension Bench {
         let standby = [0, 1].map { setting in turns.map { $0[setting].standby }.sorted()[turns.count / 2] }
         try add(
             BenchRow(
-                what: "  of a standby's", median: "\(standby[0].figure) %",
+                what: "  a standby's processes", median: "\(standby[0].figure) %",
                 beside: "keepalived \(standby[1].figure) % (\((standby[0] / standby[1]).figure)x)",
                 fields: [("percent", .string(standby[0].figure)), ("peer_percent", .string(standby[1].figure))]))
         for (what, shares) in zip(["only sends as often", "only seals and sends"], beats) {

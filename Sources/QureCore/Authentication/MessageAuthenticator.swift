@@ -61,6 +61,7 @@ package struct MessageAuthenticator: Sendable {
             let length = datagram.count - MessageAuthenticator.codeLength
             guard length > 0 else { return false }
             var hash = unsafe authenticator.hash.description
+            // As many octets as `codeLength` says.
             var code = InlineArray<16, UInt8>(repeating: 0)
             return unsafe datagram.withUnsafeBufferPointer { octets in
                 guard let start = octets.baseAddress else { return false }
