@@ -7,9 +7,9 @@ import Glibc
 import QureCore
 
 struct Renewals: ~Copyable {
-    /// How long nothing is written while the heartbeats do it. A follower believes the last line for longer
-    /// (`Fence.patience`), by more than a busy machine stalls.
-    static let pause = Duration.seconds(4)
+    /// How long nothing is written while the heartbeats do it: for less than a follower believes the last line, by more
+    /// than a busy machine stalls.
+    static let pause = Fence.patience - .seconds(1)
 
     /// The kernel counts in steps of up to ten milliseconds.
     private static let minimumSlack = Duration.milliseconds(10)
