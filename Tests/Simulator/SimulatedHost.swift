@@ -41,8 +41,8 @@ struct SimulatedHost {
     var heartbeats: [NodeID: Heartbeat] = [:]
     /// What it last said as a master.
     var lastHeartbeat: ElectionMessage?
-    /// Nonces that it has asked sessions to answer with, and no answer has come yet.
-    var nonces: Set<UInt64> = []
+    /// Nonces that it has asked sessions to answer with, and no answer has come yet; since when, by the local clock.
+    var nonces: [UInt64: Int64] = [:]
     /// How far it has believed each session.
     var believed: [UInt64: UInt64] = [:]
     /// When the gateway last answered it, by the local clock.
@@ -88,7 +88,7 @@ struct SimulatedHost {
     /// Nothing of this is left when the elector ends.
     mutating func forget() {
         heartbeats = [:]
-        nonces = []
+        nonces = [:]
         believed = [:]
         gatewayHeard = nil
         renewedAt = nil

@@ -243,7 +243,7 @@ package struct Simulation {
         statistics.messages += 1
         let input = Election.Input.heard(message, received: Instant(nanoseconds: arrival))
         guard isReplay, isStale(message, for: to) else {
-            if message.kind == .response, let echo = message.echo { hosts[to].nonces.remove(echo) }
+            if message.kind == .response, let echo = message.echo { hosts[to].nonces[echo] = nil }
             step(to, input, answering: from)
             noteBelieved(message, by: to)
             return
@@ -331,7 +331,9 @@ package struct Simulation {
     ) {
         let datagram = Datagram(message)
         if message.kind == .heartbeat { hosts[from].lastHeartbeat = message }
-        if message.kind == .challenge, let nonce = message.nonce { hosts[from].nonces.insert(nonce) }
+        if message.kind == .challenge, let nonce = message.nonce {
+            hosts[from].nonces[nonce] = hosts[from].nonces[nonce] ?? hosts[from].clock.local(now)
+        }
         if message.kind == .acknowledgement, !hosts[from].answers(now) {
             violate("I12", "\(name(from)) acknowledges an address that it does not have")
         }

@@ -96,7 +96,7 @@ package struct Election: Sendable {
     var lastReply = Instant(nanoseconds: 0)
     /// When the message that is being considered was received.
     var arrival = Instant(nanoseconds: 0)
-    var lastChallenge: [UInt64: (nonce: UInt64, at: Instant)] = [:]
+    var challenges: [UInt64: Challenge] = [:]
 
     /// A member that has not started.
     package init(_ configuration: Configuration) {

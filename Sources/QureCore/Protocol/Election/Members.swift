@@ -69,9 +69,6 @@ extension Election {
     static let maximumLastWords = maximumMembers * 2
     /// A term may jump so far at once, and no farther.
     static let maximumTermJump: UInt64 = 1 << 16
-    /// From one challenge of a session to the next.
-    static let challengeInterval = Duration.milliseconds(20)
-    static let maximumChallenges = 128
 
     // MARK: Hearing
 
@@ -88,6 +85,7 @@ extension Election {
             answer.echo = nonce
             return [.send(answer, to: .sender)] + challengeIfUnknown(message, at: now, using: &random)
         }
+        noteAnswer(message)
         if let member = members[message.node], member.session == message.session {
             guard message.sequence > member.sequence else { return disbelieve("old-sequence") }
         } else {
@@ -113,41 +111,11 @@ extension Election {
         return []
     }
 
-    private mutating func challengeIfUnknown(
-        _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
-    ) -> [Output] {
-        if members[message.node]?.session == message.session { return [] }
-        _ = disbelieve("unproven-session")
-        return challenge(message.session, at: now, using: &random)
-    }
-
-    /// Asks a session to prove that it lives; not too often, and not for too many at once.
-    private mutating func challenge(
-        _ session: UInt64, at now: Instant, using random: inout some RandomNumberGenerator
-    ) -> [Output] {
-        if let last = lastChallenge[session], now - last.at < Self.challengeInterval { return [] }
-        if lastChallenge[session] == nil && lastChallenge.count >= Self.maximumChallenges {
-            lastChallenge = lastChallenge.filter { now - $0.value.at < .seconds(1) }
-            guard lastChallenge.count < Self.maximumChallenges else { return disbelieve("too-many-sessions") }
-        }
-        // The nonce stays while an answer may be under way; a second question repeats it.
-        let nonce = lastChallenge[session].flatMap { now - $0.at < .seconds(1) ? $0.nonce : nil } ?? random.next()
-        lastChallenge[session] = (nonce, now)
-        var question = message(.challenge, at: now)
-        question.nonce = nonce
-        return [.send(question, to: .sender)]
-    }
-
-    private func hasProven(_ message: ElectionMessage) -> Bool {
-        guard let echo = message.echo, let challenge = lastChallenge[message.session] else { return false }
-        return challenge.nonce == echo
-    }
-
     /// A session has proven that it lives. Hello at once: it has not heard of us yet.
     private mutating func admit(
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        lastChallenge[message.session] = nil
+        challenges[message.session] = nil
         let before = members[message.node]
         giveUp(message.node)
         let last = lastWords.last { $0.session == message.session }?.sequence ?? 0
@@ -199,10 +167,10 @@ extension Election {
             return [.send(answer, to: .sender)]
         }
         guard message.kind == .response, hasProven(message) else {
-            return challenge(message.session, at: now, using: &random)
+            return challenge(message, at: now, using: &random)
         }
         // One answer is proof once: played again it is a recording.
-        lastChallenge[message.session] = nil
+        challenges[message.session] = nil
         guard configuration.session < message.session else { return [] }
         configuration.node = NodeID(rawValue: random.next())
         configuration.session = random.next()
