@@ -159,6 +159,12 @@ package struct Simulation {
 
     // MARK: Running
 
+    /// Until then, and for as long after that as it takes to hand over if somebody is about to: to who is preferred.
+    private mutating func runToCalm(at time: Int64) {
+        run(until: time)
+        if hosts.contains(where: { $0.election.role == .transferring }) { run(until: time + Self.second / 2) }
+    }
+
     /// Plays the whole story: faults, then healing, then a calm in which everything must be right.
     package mutating func run() {
         for index in hosts.indices { start(index, after: random.pick(0...(random.chance(50) ? 0 : 2 * Self.second))) }
@@ -171,10 +177,10 @@ package struct Simulation {
         run(until: healing)
         heal()
         healedAt = now
-        run(until: settings.duration - 4 * Self.second)
+        runToCalm(at: settings.duration - 4 * Self.second)
         judgeCalm()
         termsWhenCalm = hosts.map(\.election.term)
-        run(until: settings.duration)
+        runToCalm(at: settings.duration)
         judgeCalm()
         if let terms = termsWhenCalm, !settings.preempts, terms != hosts.map(\.election.term) {
             violate("I5", "terms grew while nothing happened: \(terms) -> \(hosts.map(\.election.term))")
