@@ -106,14 +106,6 @@ package struct Election: Sendable {
         self.configuration = configuration
     }
 
-    /// When `deadlinePassed` is due. Where heartbeats are frequent, what can wait for the next one does.
-    package var nextDeadline: Instant? {
-        guard role != .goodbye else { return nil }
-        let isFrequent = timers[.heartbeat] != nil && configuration.interval <= Self.reviewInterval / 2
-        // Not for longer: whoever answers questions with heartbeats has the next one always before it.
-        return timers.first(patience: isFrequent ? configuration.interval : .zero)
-    }
-
     /// The term that this member follows, or leads.
     package var term: UInt64 { standing?.term ?? master?.standing.term ?? 0 }
 
@@ -128,6 +120,7 @@ package struct Election: Sendable {
         case .heard(let message, let received):
             arrival = min(received, now)
             return heard(message, at: now, using: &random) + rememberTerm()
+                + doWhatAwaited(message, at: now, using: &random)
         case .deadlinePassed: return deadlinePassed(at: now, using: &random)
         case .addressAnswered(let mac): return addressAnswered(by: mac)
         case .gatewayAnswered: return gatewayAnswered(at: now)
@@ -331,12 +324,18 @@ package struct Election: Sendable {
     private mutating func deadlinePassed(
         at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
-        if let due = nextDeadline, now > due {
-            noteLateness(now - due)
-            if let outputs = bridgeGap(of: now - due, at: now) { return outputs }
-        }
+        let late = lateness(at: now)
+        noteLateness(late)
+        if let outputs = bridgeGap(of: late, at: now) { return outputs }
+        return fire(Timer.all, at: now, using: &random)
+    }
+
+    /// Does what is due of these.
+    mutating func fire(
+        _ wanted: [Timer], at now: Instant, using random: inout some RandomNumberGenerator
+    ) -> [Output] {
         var outputs: [Output] = []
-        for timer in Timer.all {
+        for timer in wanted {
             guard let due = timers[timer], now >= due else { continue }
             timers[timer] = nil
             outputs += fire(timer, at: now, using: &random)
@@ -393,7 +392,7 @@ package struct Election: Sendable {
     func isLate(_ late: Duration) -> Bool { late > configuration.interval / 4 }
 
     /// Timers that come late make this member patient for a while; the memory halves with each review.
-    private mutating func noteLateness(_ late: Duration) {
+    mutating func noteLateness(_ late: Duration) {
         guard isLate(late) else { return }
         ownLateness = min(max(ownLateness, late), configuration.tolerance * 2)
     }

@@ -198,9 +198,11 @@ extension Election {
         /// All of them, put together once.
         static let all = allCases
 
-        /// Whether it can wait for the next heartbeat where one is to come: looks at how things are, which cost a
-        /// wake-up of their own otherwise.
-        var isPatient: Bool { self == .gateway || self == .review }
+        /// Whether it can wait for the next heartbeat where one is to come: looks at how things are, and what is said
+        /// once a second, which cost a wake-up of their own otherwise, here and with those who hear it.
+        var isPatient: Bool { self == .hello || self == .gateway || self == .review }
+        /// Those that can.
+        static let patient = all.filter(\.isPatient)
     }
 
     /// When what is due. A list by the timers' numbers: it is looked at with every message and heartbeat.
