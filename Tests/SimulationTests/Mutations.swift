@@ -62,7 +62,14 @@ struct Mutation: Sendable, CustomTestStringConvertible {
                 "guard $ || (message.kind == .response && hasProven(message)) else {\n// Be")),
         Mutation(
             "any nonce is proof",
-            Patch("Members.swift", "return challenge.nonce == echo", "return $ || challenge.nonce == echo")),
+            Patch("Challenging.swift", "return challenge.nonce == echo", "return ($ || challenge.nonce == echo)")),
+        // Each of the two alone leaves hardly anything to find; ElectionChallengeTests have them one by one.
+        Mutation(
+            "a nonce that nobody has answered with that session is proof for ever",
+            Patch(
+                "Challenging.swift", "arrival - challenge.since < Self.answerTime",
+                "($ || arrival - challenge.since < Self.answerTime)"),
+            Patch("Challenging.swift", "where challenge.nonce == echo", "where !$ && challenge.nonce == echo")),
         Mutation(
             "a claim takes no new term",
             Patch(
