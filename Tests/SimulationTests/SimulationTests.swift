@@ -9,9 +9,18 @@ import Testing
 @Suite(.serialized) struct SimulationTests {
     private static let seeds = getenv("QURE_SEEDS").flatMap { Int(String(cString: $0)) } ?? 10_000
     private static let program = "build/bin/qure-simulate"
+    private static let sources =
+        "Sources/QureCore/Wire Sources/QureCore/Protocol Tests/Simulator Tests/SimulatorTool"
+
+    /// The program is there, and was built from what is to be tested.
+    private func requireProgram() throws {
+        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        let newer = shell("find \(Self.sources) -name '*.swift' -newer \(Self.program)").output
+        try #require(newer.isEmpty, "\(Self.program) is older than its sources: make build; they are \(newer)")
+    }
 
     @Test func `every seed keeps every promise, and together they reach everything`() throws {
-        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        try requireProgram()
         // One for each processor.
         let half = Self.seeds / 2
         let runs = [
@@ -32,7 +41,7 @@ import Testing
     }
 
     @Test func `all small cases keep every promise`() throws {
-        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        try requireProgram()
         let runs = ["1", "2"].map { start([Self.program, "exhaustive", $0, "2"]) }.map { $0.finish() }
         var cases = 0
         for run in runs {
@@ -56,7 +65,7 @@ import Testing
     func `losses alone hardly ever move the address`(
         _ row: (hosts: String, pace: [String], percent: String, ways: Int, cables: Int)
     ) throws {
-        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
+        try requireProgram()
         let run = start([Self.program, "loss", row.hosts, row.percent, "1"] + row.pace).finish()
         let counts = run.output.split(separator: "\n").compactMap { line in
             line.split(separator: ":").last?.split(separator: " ").first.flatMap { Int($0) }
