@@ -56,7 +56,7 @@ extension PrivateNetwork {
         try fence.open(for: .seconds(20))
         #expect(eventually { ((try? remainder()) ?? nil).map { $0 <= Self.lease } == true })
         for _ in 0..<3 { #expect(answers() == [true, true, true]) }
-        #expect(must("nft list ruleset").contains("oif @leased update @leased { oif timeout 300ms }"))
+        #expect(must("nft list ruleset").contains("oif @leased update @leased { oif timeout 300ms } accept"))
         heartbeats = nil
         #expect(eventually { isOver() })
         #expect(answers() == [false, false, false])

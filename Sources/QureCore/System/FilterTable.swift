@@ -214,12 +214,16 @@ extension FilterTable.Step {
     }
 
     /// Drops the packet.
-    static var drop: Self {
+    static var drop: Self { end(0) }  // NF_DROP
+    /// Lets the packet through, without the rules that follow.
+    static var accept: Self { end(1) }  // NF_ACCEPT
+
+    private static func end(_ verdict: UInt32) -> Self {
         Self(name: "immediate") { request in
             request.put(NFTA_IMMEDIATE_DREG.rawValue, NFT_REG_VERDICT.rawValue.bigEndian)
             request.nest(NFTA_IMMEDIATE_DATA.rawValue) {
                 request.nest(NFTA_DATA_VERDICT.rawValue) {
-                    request.put(NFTA_VERDICT_CODE.rawValue, UInt32(0).bigEndian)  // NF_DROP
+                    request.put(NFTA_VERDICT_CODE.rawValue, verdict.bigEndian)
                 }
             }
         }

@@ -69,7 +69,7 @@ struct LeaseRules: Sendable {
         return messages
     }
 
-    /// Finds a heartbeat and renews the lease, if it is still there.
+    /// Finds a heartbeat and renews the lease, if it is still there. It speaks for this host, from no fenced address.
     private var heartbeat: [FilterTable.Step] {
         var steps: [FilterTable.Step] = [
             .load(NFT_META_L4PROTO), .compare([UInt8(IPPROTO_UDP)]),
@@ -85,6 +85,7 @@ struct LeaseRules: Sendable {
         return steps + [
             .load(NFT_META_SKUID), .compare(Self.octets(renewal.user)),
             .load(NFT_META_OIF), .lookup(Self.leased), .renew(in: Self.leased, for: renewal.lease),
+            .accept,
         ]
     }
 
