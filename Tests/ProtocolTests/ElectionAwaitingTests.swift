@@ -34,6 +34,22 @@ import Testing
         #expect((9...10).contains(questions(cluster) - before.questions))
     }
 
+    @Test func `a standby that did not run for a while judges nobody before it has read all that came in`() throws {
+        let cluster = try ElectionTests.settled(3)
+        let heartbeats = cluster.outputs[0].compactMap { output in
+            if case .send(let message, _) = output, message.kind == .heartbeat { message } else { nil }
+        }
+        var message = try #require(heartbeats.last), machine = cluster[2], random = SplitMix64(seed: 1)
+        message.sequence += 1
+        let outputs = machine.step(
+            .heard(message, received: cluster.now + .milliseconds(100)), at: cluster.now + .seconds(6), using: &random)
+        #expect(machine.members[SmallCluster.node(3)] != nil && outputs.isEmpty)
+        // One that comes in time is waited for.
+        machine = cluster[2]
+        let next = cluster.now + .milliseconds(1100)
+        #expect(!machine.step(.heard(message, received: next), at: next, using: &random).isEmpty)
+    }
+
     @Test func `a heartbeat that does not come makes nothing wait for longer, and nobody late`() throws {
         var cluster = try pair()
         for _ in 0..<500 {

@@ -19,6 +19,21 @@ import Testing
         #expect(cluster.master == 2 && cluster[2].lastTakeOver?.reason == "transfer")
     }
 
+    @Test(arguments: [70, 90, 100, 130, 250])
+    func `the order of succession stays as it is while all hear the gateway`(_ interval: Int) throws {
+        var cluster = try ElectionTests.settled(3) { number, configuration in
+            ElectionTests.gatewayIsRequired(number, &configuration)
+            configuration.interval = .milliseconds(interval)
+            configuration.tolerance = .milliseconds(interval * 2)
+        }
+        let before = cluster.outputs[0].count
+        cluster.run(60_000)
+        let orders = cluster.outputs[0][before...].compactMap { output in
+            if case .send(let message, .group) = output { message.successors } else { nil }
+        }
+        #expect(orders.count > 200 && Set(orders).count == 1)
+    }
+
     @Test func `what a gateway said that is none any more is of no use`() throws {
         var cluster = try ElectionTests.settled(2, ElectionTests.gatewayIsRequired)
         cluster.gateways = [1, 2]

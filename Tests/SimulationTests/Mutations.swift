@@ -69,7 +69,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             Patch(
                 "Challenging.swift", "arrival - challenge.since < Self.answerTime",
                 "($ || arrival - challenge.since < Self.answerTime)"),
-            Patch("Challenging.swift", "where challenge.nonce == echo", "where !$ && challenge.nonce == echo")),
+            Patch("Challenging.swift", "where challenge.node == node", "where !$ && challenge.node == node")),
         Mutation(
             "a claim takes no new term",
             Patch(

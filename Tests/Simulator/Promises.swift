@@ -180,13 +180,13 @@ extension Simulation {
 
     /// Whether nothing of a recording can be news: it is of a session that is not the one known and answers no question
     /// of this host, or does so too late, or was heard already, be it before that session was given up.
-    func isStale(_ message: ElectionMessage, for index: Int) -> Bool {
+    func isStale(_ message: ElectionMessage, for index: Int, at arrival: Int64) -> Bool {
         if let last = hosts[index].believed[message.session], message.sequence <= last { return true }
         if let member = hosts[index].election.members[message.node], member.session == message.session {
             return message.sequence <= member.sequence
         }
         guard message.kind == .response, let echo = message.echo else { return true }
-        return hosts[index].nonces[echo].map { hosts[index].clock.local(now) - $0 > Self.second } ?? true
+        return hosts[index].nonces[echo].map { arrival - $0 > Self.second } ?? true
     }
 
     /// I3: where nothing has happened for long enough, somebody has the address.

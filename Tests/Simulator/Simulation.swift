@@ -248,7 +248,7 @@ package struct Simulation {
     ) {
         statistics.messages += 1
         let input = Election.Input.heard(message, received: Instant(nanoseconds: arrival))
-        guard isReplay, isStale(message, for: to) else {
+        guard isReplay, isStale(message, for: to, at: arrival) else {
             if message.kind == .response, let echo = message.echo { hosts[to].nonces[echo] = nil }
             step(to, input, answering: from)
             noteBelieved(message, by: to)

@@ -55,8 +55,9 @@ package struct ClusterSocket: ~Copyable {
             try ownSocket.setOption(level, CInt(IP_MULTICAST_TTL), CInt(255), called: "IP_MULTICAST_TTL")
             try ownSocket.setOption(level, CInt(IP_TTL), CInt(255), called: "IP_TTL")
             try ownSocket.setOption(level, CInt(IP_MULTICAST_LOOP), loop, called: "IP_MULTICAST_LOOP")
-            // Every link takes the largest message whole. What is never cut to pieces needs no identification (RFC
-            // 6864, section 4.1), which the kernel would look up in its tables, and roll dice for, with each heartbeat.
+            // The largest message is a packet of 540 bytes, which passes everywhere. What is never cut to pieces needs
+            // no identification (RFC 6864, section 4.1), which the kernel would look up in its tables, and roll dice
+            // for, with each heartbeat.
             try ownSocket.setOption(level, CInt(IP_MTU_DISCOVER), CInt(IP_PMTUDISC_PROBE), called: "IP_MTU_DISCOVER")
         } else if case .v6(let groupAddress) = group.address {
             // struct ipv6_mreq: the group, then the interface.

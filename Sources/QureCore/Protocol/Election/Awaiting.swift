@@ -30,8 +30,10 @@ extension Election {
         guard message.kind == .heartbeat, role == .standby, message.node == master?.standing.node,
             awaitedInterval != nil
         else { return [] }
-        // What is overdue by more shows that this machine did not run.
+        // What is overdue by more shows that this machine did not run. Then it judges nothing before it has read what
+        // came in meanwhile, this heartbeat being the first of it.
         noteLateness(lateness(at: now))
+        guard !isLate(now - arrival) else { return [] }
         return fire(Timer.patient, at: now, using: &random)
     }
 }

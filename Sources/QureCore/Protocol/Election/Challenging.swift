@@ -1,6 +1,6 @@
-// Challenging: how a session proves that it lives: it answers a nonce of ours, within a second. Each nonce is answered
-// once, by the session that was asked or by the one that its node goes by now: an answer that was lost on its way
-// here, and recorded, is no proof any more when it is played later.
+// Challenging: how a session proves that it lives: it answers a nonce of ours, within a second. What one session of a
+// node has answered, or was believed for, is no nonce of another one any more: an answer that was lost on its way here,
+// and recorded, is no proof when it is played later.
 
 extension Election {
     /// What a session was asked to prove.
@@ -17,7 +17,7 @@ extension Election {
 
     /// From one challenge of a session to the next.
     static let challengeInterval = Duration.milliseconds(20)
-    /// How long a nonce can be answered; a second question within that time repeats it.
+    /// How long a nonce can be answered; a second question in the first half of that time repeats it.
     static let answerTime = Duration.seconds(1)
     static let maximumChallenges = 128
 
@@ -41,7 +41,7 @@ extension Election {
             challenges = challenges.filter { now - $0.value.since < Self.answerTime }
             guard challenges.count < Self.maximumChallenges else { return disbelieve("too-many-sessions") }
         }
-        if challenge.nonce == nil || now - challenge.since >= Self.answerTime {
+        if challenge.nonce == nil || now - challenge.since >= Self.answerTime / 2 {
             (challenge.nonce, challenge.since) = (random.next(), now)
         }
         challenge.at = now
@@ -60,9 +60,16 @@ extension Election {
     /// The node that was asked as one session answers as another one by now: nobody is left to answer for the first.
     mutating func noteAnswer(_ message: ElectionMessage) {
         guard message.kind == .response, let echo = message.echo else { return }
-        for (session, challenge) in challenges
-        where challenge.nonce == echo && challenge.node == message.node && session != message.session {
-            challenges[session]?.nonce = nil
+        let isAnother = challenges.contains { session, challenge in
+            challenge.nonce == echo && challenge.node == message.node && session != message.session
+        }
+        if isAnother { forgetNonces(of: message.node, besides: message.session) }
+    }
+
+    /// Nothing that other sessions of this node were asked proves anything any more.
+    mutating func forgetNonces(of node: NodeID, besides session: UInt64) {
+        for (other, challenge) in challenges where challenge.node == node && other != session {
+            challenges[other]?.nonce = nil
         }
     }
 }

@@ -150,7 +150,7 @@ extension Election {
         typealias Order = (isJoining: Int, priority: Int, lacksGateway: Int, since: Int64, node: NodeID)
         var ranking: [Order] = []
         for (node, member) in members where member.isEligible && isPresent(member, at: now) {
-            let evidence = member.gatewayHeard.map { now - $0 <= Self.freshEvidence } ?? false
+            let evidence = member.gatewayHeard.map { now - $0 <= freshWord } ?? false
             ranking.append(
                 (
                     member.role == .joining ? 1 : 0, -Int(member.priority),

@@ -116,6 +116,7 @@ extension Election {
         _ message: ElectionMessage, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         challenges[message.session] = nil
+        forgetNonces(of: message.node, besides: message.session)
         let before = members[message.node]
         giveUp(message.node)
         let last = lastWords.last { $0.session == message.session }?.sequence ?? 0

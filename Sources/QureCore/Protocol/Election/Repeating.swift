@@ -32,7 +32,7 @@ extension Election {
         guard members.count <= ElectionMessage.maximumEntries else { return nil }
         return members.values.reduce(Instant(nanoseconds: .max)) { end, member in
             // Those that are over already change nothing any more.
-            let ends = [member.heardAt + presence, member.gatewayHeard.map { $0 + Self.freshEvidence }]
+            let ends = [member.heardAt + presence, member.gatewayHeard.map { $0 + freshWord }]
             return ends.reduce(end) { $1.map { $0 >= now } == true ? earlier($0, $1) ?? $0 : $0 }
         }
     }

@@ -34,6 +34,8 @@ extension Election {
     ) -> [Output] {
         configuration.session = random.next()
         sequence = 0
+        // What was asked before may have been answered since, to another self.
+        challenges = [:]
         return quarantine("restored-snapshot", at: now)
     }
 }

@@ -9,6 +9,11 @@ extension Election {
     }
     /// Sign of life of the gateway that lets a member claim.
     static let freshEvidence = Duration.seconds(2)
+    /// How old that may be of which others say that they heard it: all that they do each second waits for a heartbeat,
+    /// and what one heard just before a hello is as good until the next one.
+    var freshWord: Duration {
+        max(Self.freshEvidence, Self.gatewayInterval + helloInterval + configuration.interval * 2)
+    }
     /// From the gateway's answer to the next question.
     static let gatewayInterval = Duration.seconds(1)
     /// From a question that it has not answered to the next one.
