@@ -63,12 +63,15 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         Mutation(
             "any nonce is proof",
             Patch("Challenging.swift", "return challenge.nonce == echo", "return ($ || challenge.nonce == echo)")),
-        // Each of the two alone leaves hardly anything to find; ElectionChallengeTests have them one by one.
+        // Each alone leaves hardly anything to find; ElectionChallengeTests have them one by one.
         Mutation(
-            "a nonce that nobody has answered with that session is proof for ever",
+            "a nonce is proof for ever, whatever its node has answered since",
             Patch(
                 "Challenging.swift", "arrival - challenge.since < Self.answerTime",
                 "($ || arrival - challenge.since < Self.answerTime)"),
+            Patch(
+                "Challenging.swift", "|| now - challenge.since >= Self.answerTime / 2",
+                "|| (!$ && now - challenge.since >= Self.answerTime / 2)"),
             Patch("Challenging.swift", "where challenge.node == node", "where !$ && challenge.node == node")),
         Mutation(
             "a claim takes no new term",
