@@ -44,7 +44,7 @@ extension InTheLab {
         }
 
         /// Where others hear it by the group, it is master as before.
-        @Test(arguments: [[0, 1, 2], [1, 0, 2]])
+        @Test(arguments: [[0, 1], [1, 0]])
         func `a master that gets another address of its own answers as before`(order: [Int]) throws {
             let site = try ElectedSite(hosts: 2)
             let master = try #require(site.onlyHolder(), "\(site.said)")
@@ -52,7 +52,6 @@ extension InTheLab {
             let host = site.lab.host(master)
             let steps = [
                 "addr del 192.168.1.2\(master)/24 dev eth0", "addr add 192.168.1.4\(master)/24 dev eth0",
-                "route replace default via 192.168.1.1 dev eth0",
             ]
             for step in order { try host.ip(steps[step]) }
             // The way to the network is the own address's, and so is what the host says there.
@@ -61,6 +60,9 @@ extension InTheLab {
                 (try? host.run("ip", "route", "get", "192.168.1.99"))?.output.contains(way) == true
             }
             #expect(isInOrder, "\(site.said)")
+            // Where the shared address came before the new one, there is no such way until the follower has put it
+            // behind, and no gateway for a route.
+            try host.ip("route replace default via 192.168.1.1 dev eth0")
             usleep(2_500_000)  // longer than any lease and lifetime
             #expect(site.isHeldOnly(by: master), "\(site.said)")
             let other = 3 - master
