@@ -17,8 +17,11 @@ struct BeatCommand: ParsableCommand {
     @Flag(help: "Put a code behind each, as members do.")
     var sealed = false
 
+    @Option(help: "Also hear the others, and ask for the gateway with this address each second, as members do.")
+    var gateway: String?
+
     func run() throws {
-        _ = qure_beat(interface, "224.0.0.123", 7784, 100, sealed ? 1 : 0)
+        _ = qure_beat(interface, "224.0.0.123", 7784, 100, sealed ? 1 : 0, gateway ?? "")
         throw SystemError("beat", interface, errno: .current)
     }
 }

@@ -262,10 +262,16 @@ extension Bench {
         return zip(times(), before).map { ($0 - $1) / passed * 100 }
     }
 
+    /// Programs that do less than a member: what they do, and how `qure-lab beat` is asked for it.
+    private static let beats: [(what: String, options: [String])] = [
+        ("only sends as often", []), ("only seals and sends", ["--sealed"]),
+        ("hears and asks as well, and decides nothing", ["--sealed", "--gateway", "192.168.1.1"]),
+    ]
+
     /// In turns, each of another start: what a pair costs differs from one to the next.
     private mutating func measureCost() throws {
         // Where members hear them, programs that only send as much are measured as well.
-        var beats: [[Double]] = [[], []]
+        var beats = Self.beats.map { _ in [Double]() }
         func cost(_ setting: Setting) throws -> (share: Double, standby: Double, peak: Int) {
             let bench = try ElectionBench(setting, hosts: 2)
             let holder = try bench.settle()
@@ -274,7 +280,7 @@ extension Bench {
             let shares = Self.shares(of: [processes, bench.processes(3 - holder)])
             let peak = processes.compactMap { ProcessCost(of: $0)?.peakMemory }.reduce(0, +)
             if setting.tolerance != nil {
-                for (index, words) in [[], ["--sealed"]].enumerated() {
+                for (index, (_, words)) in Self.beats.enumerated() {
                     let beat = try bench.lab.host(holder).start(["qure-lab", "beat", "eth0"] + words)
                     sleep(1)
                     beats[index].append(Self.shares(of: [[beat.pid]])[0])
@@ -307,7 +313,7 @@ extension Bench {
                 what: "  a standby's processes", median: "\(standby[0].figure) %",
                 beside: "keepalived \(standby[1].figure) % (\((standby[0] / standby[1]).figure)x)",
                 fields: [("percent", .string(standby[0].figure)), ("peer_percent", .string(standby[1].figure))]))
-        for (what, shares) in zip(["only sends as often", "only seals and sends"], beats) {
+        for ((what, _), shares) in zip(Self.beats, beats) {
             let least = shares.sorted()[shares.count / 2]
             try add(
                 BenchRow(
