@@ -3,8 +3,8 @@
 // question to everybody confirms or refutes it, and only a silence longer than the tolerance lets the first successor
 // claim, with a higher term. One order settles every duel: term, then the rank stated in the claim, then the node's
 // number. Nothing here knows a clock, a socket or chance; the simulator drives the very same code. Members.swift has
-// who is there and who is believed, Challenging.swift how one proves that it lives, Succession.swift how a silent master
-// is followed, Mastery.swift what a master does and how it hands over, Inheriting.swift how its heir takes over,
+// who is there and who is believed, Challenging.swift how one proves that it lives, Succession.swift how a silent
+// master is followed, Mastery.swift what a master does and how it hands over, Inheriting.swift how its heir takes over,
 // Awaiting.swift what waits for a heartbeat.
 //
 //   role          input                         → role          said
