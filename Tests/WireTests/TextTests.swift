@@ -49,6 +49,12 @@ import Testing
     }
 
     @Test func `whole units are rounded towards zero`() {
+        // On either side of what fits into 64 bits of attoseconds: 9.223 seconds.
+        for number: Int64 in [0, 1, -1, 9_223_372_036, 9_223_372_037, -9_223_372_036, -9_223_372_037, .max, .min] {
+            #expect(Duration.nanoseconds(number).nanoseconds == number)
+        }
+        #expect(Duration(secondsComponent: 0, attosecondsComponent: -1_999_999_999).nanoseconds == -1)
+        #expect(Duration(secondsComponent: -10, attosecondsComponent: -999_999_999).nanoseconds == -10_000_000_000)
         let duration = Duration.nanoseconds(-1_999_999)
         #expect(duration.nanoseconds == -1_999_999 && duration.microseconds == -1999 && duration.milliseconds == -1)
     }
