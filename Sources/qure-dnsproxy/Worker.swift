@@ -65,17 +65,12 @@ final class Worker {
         var events: [Poller.Event] = []
         while true {
             let deadline = earlier(relay.nextDeadline, streams.nextDeadline)
-            try poller.wait(until: earlier(deadline, roomDeadline), into: &events)
-            for event in events {
-                switch event {
-                case .ready(let token): try serve(WorkerToken(token))
-                case .deadline:
-                    step(.deadlinePassed)
-                    streams.closeIdle(at: Clock.now)
-                    try acceptAgain()
-                case .signal: break
-                }
-            }
+            let isDue = try poller.wait(until: earlier(deadline, roomDeadline), into: &events)
+            for case .ready(let token) in events { try serve(WorkerToken(token)) }
+            guard isDue else { continue }
+            step(.deadlinePassed)
+            streams.closeIdle(at: Clock.now)
+            try acceptAgain()
         }
     }
 

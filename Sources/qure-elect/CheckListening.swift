@@ -156,10 +156,10 @@ final class CheckListening {
         sent.append(datagram)
         evidence.hasAsked = true
         do {
-            if options.peer.isEmpty { try cluster.send(datagram) }
+            if options.peer.isEmpty { try cluster.send(datagram[...]) }
             for peer in options.peer {
                 try cluster.send(
-                    datagram, to: SocketAddress(peer, port: options.port, scope: cluster.own.scope))
+                    datagram[...], to: SocketAddress(peer, port: options.port, scope: cluster.own.scope))
             }
             evidence.refusal = nil
         } catch { evidence.refusal = error }

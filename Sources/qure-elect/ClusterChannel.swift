@@ -9,21 +9,22 @@ import QureCore
 struct ClusterChannel: ~Copyable {
     private var socket: ClusterSocket
     /// What is said from now on is sealed with the first of them.
-    var keys: KeyRing { didSet { lastHeartbeat = nil } }
+    var keys: KeyRing { didSet { heartbeats = nil } }
     /// Who is told by name what the group would be told; empty: the group is.
     private let peers: [SocketAddress]
     /// Who is told besides, where peers are.
     private var others: [SocketAddress] = []
-    private let repeats: Bool
-    private var lastHeartbeat: SealedDatagram?
+    /// From one heartbeat to the next, where they may be repeated.
+    private let interval: Duration?
+    private var heartbeats: RepeatedHeartbeats?
 
-    /// `repeats`: whether heartbeats may be repeated, which are shown nowhere.
-    init(_ socket: consuming ClusterSocket, _ keys: KeyRing, peers: [IPAddress], repeats: Bool) {
+    /// `repeating`: the interval of heartbeats that may be repeated, which are shown nowhere.
+    init(_ socket: consuming ClusterSocket, _ keys: KeyRing, peers: [IPAddress], repeating interval: Duration?) {
         let own = socket.own
         self.socket = socket
         self.keys = keys
         self.peers = peers.map { own.with($0) }
-        self.repeats = repeats
+        self.interval = interval
     }
 
     var descriptors: [CInt] { socket.descriptors }
@@ -53,7 +54,7 @@ struct ClusterChannel: ~Copyable {
     mutating func receive() throws(SystemError) -> [ClusterSocket.Datagram] { try socket.receive() }
 
     /// Whether there is a heartbeat to repeat.
-    var canRepeat: Bool { lastHeartbeat != nil }
+    var canRepeat: Bool { heartbeats != nil }
 
     /// Says it to `place`; nil: to all. Errors: the link is down, or its queue is full: the network would have lost it.
     mutating func say(_ message: ElectionMessage, to place: SocketAddress? = nil) throws(SystemError) {
@@ -62,21 +63,20 @@ struct ClusterChannel: ~Copyable {
         var output = WireWriter()
         message.write(to: &output)
         let datagram = keys.seal(output.bytes)
-        if let place { return try socket.send(datagram, to: place) }
-        if message.kind == .heartbeat, repeats { lastHeartbeat = SealedDatagram(datagram, keys) }
-        try sendToAll(datagram)
+        if let place { return try socket.send(datagram[...], to: place) }
+        if message.kind == .heartbeat, let interval {
+            heartbeats = RepeatedHeartbeats(of: datagram, sealedWith: keys, each: interval)
+        }
+        try sendToAll(datagram[...])
     }
 
     /// Says the last heartbeat again, to all. Errors: as above.
     mutating func sayAgain(_ repetition: Election.Repetition) throws(SystemError) {
-        lastHeartbeat?.change {
-            ElectionMessage.rewrite(&$0, sequence: repetition.sequence, gatewayAge: repetition.gatewayAge)
-        }
-        if let datagram = lastHeartbeat?.octets { try sendToAll(datagram) }
+        if let datagram = heartbeats?.datagram(of: repetition) { try sendToAll(datagram) }
     }
 
     /// One who cannot be reached keeps nothing from the others.
-    private func sendToAll(_ datagram: [UInt8]) throws(SystemError) {
+    private func sendToAll(_ datagram: ArraySlice<UInt8>) throws(SystemError) {
         if peers.isEmpty { return try socket.send(datagram) }
         var failure: SystemError?
         for peer in peers + others {

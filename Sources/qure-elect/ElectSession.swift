@@ -72,7 +72,7 @@ final class ElectSession {
         election = Election(configuration)
         channel = ClusterChannel(
             try ClusterSocket(group: group, port: options.port, own: own, interface: link.index, name: link.name), keys,
-            peers: options.peer, repeats: !diagnostics.shows(.debug))
+            peers: options.peer, repeating: diagnostics.shows(.debug) ? nil : options.beat)
         changes = try NetlinkMonitor(routes: options.followsDefaultRoute)
         addresses = Set(options.address.map(\.address))
         linkWatch = try LinkWatch(link, options.address.map(\.address), gateways)
@@ -111,19 +111,21 @@ final class ElectSession {
     }
 
     private func turn() throws {
-        try poller.wait(until: earlier(due, otherDue), into: &arrived)
-        let isRepeated = try repeatHeartbeat()
-        if isRepeated, !events.isPending, lateness < .zero { return }
+        // Whether something is due is asked of the clock, below: this machine may stand still after the wait as well.
+        _ = try poller.wait(until: earlier(due, otherDue), into: &arrived)
+        let repeated = try repeatHeartbeat()
+        if let repeated, !events.isPending, due.map({ repeated < $0 }) ?? true { return }
         noticeSleep()
-        // What has come in is heard before anything is judged or said. Where the deadline, which comes last, alone has
-        // ended the wait, nothing has, unless this machine did not run since.
-        if arrived.first != .deadline { try take(arrived) }
+        // What has come in is heard before anything is judged or said. Where the deadline alone has ended the wait,
+        // nothing has, unless this machine did not run since.
+        let hasArrived = !arrived.isEmpty
+        if hasArrived { try take(arrived) }
         heedNotices(arrived)
-        if arrived.first != .deadline || lateness > Self.punctual { try hearCluster() }
+        if hasArrived || lateness > Self.punctual { try hearCluster() }
         if linkWatch.isAnswerAwaited { try hearLink() }
         let late = lateness
         if due != nil, late >= .zero {
-            if !isRepeated { counters.noteLateness(late) }
+            if repeated == nil { counters.noteLateness(late) }
             step(.deadlinePassed)
         }
         // A loop that is later than the tolerance is of no use to anybody.
@@ -143,21 +145,22 @@ final class ElectSession {
     }
 
     /// Says the heartbeat that is due, if nothing has happened and it only repeats the last one: nearly all that a
-    /// master does. A machine that has slept is late, so that this is not for it.
-    private func repeatHeartbeat() throws -> Bool {
-        let late = lateness, now = Clock.now
-        guard arrived.first == .deadline, late <= Self.punctual, otherDue.map({ now < $0 }) ?? true,
-            channel.canRepeat, !events.isReaderStalled(for: .zero, at: now)
-        else { return false }
+    /// master does. A machine that has slept is late, so that this is not for it. Returns when that was done.
+    private func repeatHeartbeat() throws -> Instant? {
+        guard arrived.isEmpty, let due, channel.canRepeat else { return nil }
+        let now = Clock.now, late = now - due
+        guard late <= Self.punctual, otherDue.map({ now < $0 }) ?? true, !events.isReaderStalled(for: .zero, at: now)
+        else { return nil }
         if linkWatch.isAnswerAwaited { try hearLink() }
-        guard let repetition = election.repeatHeartbeat(at: now) else { return false }
+        guard let repetition = election.repeatHeartbeat(at: now) else { return nil }
         // A link that is down loses it: the lease is renewed by a line then.
         if (try? channel.sayAgain(repetition)) != nil { renewals.noteHeartbeat() }
         // This machine may have stood still since `now`.
-        if renewals.mustWrite(election.configuration.session, at: Clock.now) { tell(election.renewal(at: now)) }
+        let end = Clock.now
+        if renewals.mustWrite(election.configuration.session, at: end) { tell(election.renewal(at: now)) }
         counters.noteRepetition(late: late)
-        due = repetition.nextDeadline
-        return true
+        self.due = repetition.nextDeadline
+        return end
     }
 
     private func take(_ events: [Poller.Event]) throws {

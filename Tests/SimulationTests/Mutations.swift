@@ -198,8 +198,11 @@ struct Mutation: Sendable, CustomTestStringConvertible {
                 "if !$, !input.leavesHeartbeat { repeatableUntil = nil }")),
         Mutation(
             "a heartbeat is repeated whoever has gone",
-            Patch("Repeating.swift", "now < end, let due", "$ || now < end, let due"),
+            Patch("Repeating.swift", "now < calm.end, let due", "$ || now < calm.end, let due"),
             Patch("Members.swift", "        repeatableUntil = nil\n", "        if !$ { repeatableUntil = nil }\n")),
+        Mutation(
+            "what a heartbeat has found to be done outlives what happens",
+            Patch("Election.swift", "        calm = nil\n", "        if !$ { calm = nil }\n")),
         Mutation(
             "hellos follow each other without a pause",
             Patch(

@@ -110,7 +110,7 @@ package struct ClusterSocket: ~Copyable {
     package var descriptors: [CInt] { [groupSocket.number, ownSocket.number] }
 
     /// Sends to all members, or to one. Errors: ENETDOWN, ENETUNREACH and the like while the link is down.
-    package func send(_ bytes: [UInt8], to destination: SocketAddress? = nil) throws(SystemError) {
+    package func send(_ bytes: ArraySlice<UInt8>, to destination: SocketAddress? = nil) throws(SystemError) {
         let number = ownSocket.number
         let target = destination ?? group
         _ = try check("send", target.address.description) {

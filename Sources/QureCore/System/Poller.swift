@@ -86,13 +86,14 @@ package struct Poller: ~Copyable {
     /// list, the deadline last, so that whatever had arrived by then is judged before the silence is.
     package mutating func wait(until deadline: Instant?) throws(SystemError) -> [Event] {
         var events: [Event] = []
-        try wait(until: deadline, into: &events)
+        if try wait(until: deadline, into: &events) { events.append(.deadline) }
         return events
     }
 
-    /// The same for loops that turn often: the list is the caller's, whose memory is used again.
-    package mutating func wait(until deadline: Instant?, into events: inout [Event]) throws(SystemError) {
-        events.removeAll(keepingCapacity: true)
+    /// The same for loops that turn often: the list is the caller's, whose memory is used again. Whether the deadline
+    /// has come is said apart from it: where nothing else has, it is not touched.
+    package mutating func wait(until deadline: Instant?, into events: inout [Event]) throws(SystemError) -> Bool {
+        if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if armed != .some(deadline) { try arm(deadline) }
         var buffer = unsafe Self.nothing
         let count = try check("epoll_wait") {
@@ -108,11 +109,9 @@ package struct Poller: ~Copyable {
             case let token: events.append(.ready(Int(token)))
             }
         }
-        if expired {
-            // It stays readable until it is set anew, which the next wait does.
-            armed = nil
-            events.append(.deadline)
-        }
+        // It stays readable until it is set anew, which the next wait does.
+        if expired { armed = nil }
+        return expired
     }
 
     private static var nothing: InlineArray<16, epoll_event> { unsafe InlineArray(repeating: epoll_event()) }

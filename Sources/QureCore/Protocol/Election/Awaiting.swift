@@ -12,10 +12,14 @@ extension Election {
     }
 
     /// The interval of the heartbeats that this member says, or hears of the one it follows; nil: they are rare.
-    private var awaitedInterval: Duration? {
+    var awaitedInterval: Duration? {
         let interval = timers[.heartbeat] != nil ? configuration.interval : role == .standby ? master?.interval : nil
         return interval.flatMap { $0 <= Self.reviewInterval / 2 ? $0 : nil }
     }
+
+    /// Whether a timer is later than machines that run are.
+    func isLate(_ late: Duration) -> Bool { late > latestOnTime }
+    var latestOnTime: Duration { configuration.interval / 4 }
 
     /// How late this machine is. What has waited for a heartbeat is not late because none is awaited any more.
     func lateness(at now: Instant) -> Duration {

@@ -64,6 +64,8 @@ package struct Election: Sendable {
     var inheritance: Inheritance?
     /// Until when a heartbeat only repeats the last one; nil: it does not.
     var repeatableUntil: Instant?
+    /// What was found out for the heartbeats since the last step; nil: nothing yet.
+    var calm: Calm?
     var isAddressPresent = false
     /// Whether the link is to be told again who has the address.
     var isReminderDue = false
@@ -115,6 +117,7 @@ package struct Election: Sendable {
         _ input: Input, at now: Instant, using random: inout some RandomNumberGenerator
     ) -> [Output] {
         guard role != .goodbye else { return [] }
+        calm = nil
         if !input.leavesHeartbeat { repeatableUntil = nil }
         switch input {
         case .start: return start(at: now, using: &random)
@@ -388,9 +391,6 @@ package struct Election: Sendable {
         case .review: review(at: now)
         }
     }
-
-    /// Whether a timer is later than machines that run are.
-    func isLate(_ late: Duration) -> Bool { late > configuration.interval / 4 }
 
     /// Timers that come late make this member patient for a while; the memory halves with each review.
     mutating func noteLateness(_ late: Duration) {

@@ -221,9 +221,9 @@ extension Election {
 
         var isEmpty: Bool { due.allSatisfy { $0 == nil } }
 
-        /// Whether one of those is due that are looked for.
-        func isAnyDue(at now: Instant, where isWanted: (Timer) -> Bool) -> Bool {
-            Timer.all.contains { timer in self[timer].map { now >= $0 } == true && isWanted(timer) }
+        /// The first that is due of those that are looked for.
+        func first(where isWanted: (Timer) -> Bool) -> Instant? {
+            Timer.all.reduce(nil) { first, timer in isWanted(timer) ? earlier(first, self[timer]) : first }
         }
 
         /// The first that is due, where those that can wait do so for `patience`.

@@ -11,18 +11,65 @@ extension Election {
         package var gatewayAge: Duration?
         /// When `deadlinePassed` is due; it may be so by now.
         package var nextDeadline: Instant?
+
+        /// Another sequence, another age, and what is due then.
+        package init(sequence: UInt64, gatewayAge: Duration?, nextDeadline: Instant?) {
+            self.sequence = sequence
+            self.gatewayAge = gatewayAge
+            self.nextDeadline = nextDeadline
+        }
+
+        /// The one that comes next, if nothing happens: `interval` later.
+        package func next(after interval: Duration) -> Repetition {
+            Repetition(
+                sequence: sequence + 1, gatewayAge: gatewayAge.map { $0 + interval },
+                nextDeadline: nextDeadline.map { $0 + interval })
+        }
+
+        /// Whether a heartbeat that was made ahead for `other` can be said for this one: nobody decides anything by a
+        /// few milliseconds of the gateway's silence.
+        package func isSaid(by other: Repetition) -> Bool {
+            guard sequence == other.sequence else { return false }
+            guard let age = gatewayAge, let otherAge = other.gatewayAge else { return gatewayAge == other.gatewayAge }
+            return age - otherAge <= Self.grain && otherAge - age <= Self.grain
+        }
+
+        private static let grain = Duration.milliseconds(10)
+    }
+
+    /// What is to be done besides heartbeats, found out with the first of some that repeat each other.
+    struct Calm: Sendable {
+        /// From then on a heartbeat may have something else to say.
+        var end: Instant
+        /// When there is something to do that leaves it as it is; nil: there is not.
+        var look: Instant?
+        /// When a turn is due for what cannot wait for a heartbeat.
+        var turn: Instant?
+        /// How late a heartbeat may be that is repeated.
+        var patience: Duration
     }
 
     /// The heartbeat that is due, if it only repeats the last one; nil: `deadlinePassed` is to say it, or none is due.
     package mutating func repeatHeartbeat(at now: Instant) -> Repetition? {
-        guard role == .master, let end = repeatableUntil, now < end, let due = timers[.heartbeat], now >= due,
-            !isLate(now - due), !timers.isAnyDue(at: now, where: { !$0.leavesHeartbeat })
+        if calm == nil { calm = findCalm() }
+        guard let calm, now < calm.end, let due = timers[.heartbeat], now >= due, now - due <= calm.patience
         else { return nil }
-        timers[.heartbeat] = now + configuration.interval
+        let next = now + configuration.interval
+        timers[.heartbeat] = next
         sequence += 1
-        let isMoreDue = timers.isAnyDue(at: now) { _ in true }
+        let isMoreDue = calm.look.map { now >= $0 } ?? false
         return Repetition(
-            sequence: sequence, gatewayAge: gatewayAge(at: now), nextDeadline: isMoreDue ? now : nextDeadline)
+            sequence: sequence, gatewayAge: gatewayAge(at: now),
+            nextDeadline: isMoreDue ? now : earlier(next, calm.turn))
+    }
+
+    private func findCalm() -> Calm? {
+        guard role == .master, let end = repeatableUntil else { return nil }
+        let change = timers.first { !$0.leavesHeartbeat }
+        let look = timers.first { $0.leavesHeartbeat && $0 != .heartbeat }
+        return Calm(
+            end: earlier(end, change) ?? end, look: look,
+            turn: earlier(change, look.map { $0 + (awaitedInterval ?? .zero) }), patience: latestOnTime)
     }
 
     /// Until when a heartbeat says the same again if nothing is heard and nothing happens: time alone makes members
