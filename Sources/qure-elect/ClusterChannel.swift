@@ -2,7 +2,7 @@
 // are told in its place, or to one member; what it hears is opened with them. Where peers are named, members that were
 // heard from elsewhere are told as well: a host may have another address by now than the one it was named by, and two
 // masters of whom only one hears the other would both go on. A master says nearly the same ten times a
-// second: of a heartbeat that only repeats the last one, what differs is changed in that.
+// second: heartbeats that only repeat the last one are made of that (RepeatedHeartbeats).
 
 import QureCore
 

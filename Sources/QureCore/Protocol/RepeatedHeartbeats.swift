@@ -1,7 +1,7 @@
 // RepeatedHeartbeats: the datagrams of a master of whom there is nothing new, sealed some at a time. Nearly all that a
 // heartbeat costs comes from its program having been asleep: nothing that it needs is in the processor's caches. What
-// one code needs is fetched for it alone; nine cost little more. So those of a second are sealed with the first of
-// them; what comes about otherwise than was foreseen is sealed when it is due.
+// one code needs is fetched for it alone; nine cost little more. So those of a second, or sixteen, are sealed with the
+// first of them; what comes about otherwise than was foreseen is sealed when it is due.
 
 /// Heartbeats that repeat one, as they are sent.
 package struct RepeatedHeartbeats: Sendable {
@@ -19,7 +19,8 @@ package struct RepeatedHeartbeats: Sendable {
     package init(of heartbeat: [UInt8], sealedWith keys: KeyRing, each interval: Duration) {
         template = SealedDatagram(heartbeat, keys)
         self.interval = interval
-        // More than a second stays nothing as it was: the gateway is asked, and members say that they are here.
+        // Nothing stays as it was for more than a second: the gateway is asked, and members say that they are here. One
+        // heartbeat of each second is put together anew, then. The limit keeps it small where they are frequent.
         count = Int(min(max(Duration.seconds(1).nanoseconds / max(interval.nanoseconds, 1) - 1, 1), 16))
     }
 

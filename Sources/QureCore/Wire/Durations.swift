@@ -49,13 +49,7 @@ extension Duration {
     }
 
     /// Whole nanoseconds, rounded towards zero; for times of up to 292 years.
-    package var nanoseconds: Int64 {
-        let attoseconds = attoseconds
-        // A machine's loop is all about times of less than nine seconds: those fit into 64 bits, which the processor
-        // divides by itself.
-        if let few = Int64(exactly: attoseconds) { return few / 1_000_000_000 }
-        return Int64(truncatingIfNeeded: attoseconds / 1_000_000_000)
-    }
+    package var nanoseconds: Int64 { Int64(truncatingIfNeeded: attoseconds / 1_000_000_000) }
     /// Whole microseconds, rounded towards zero.
     package var microseconds: Int64 { nanoseconds / 1000 }
     /// Whole milliseconds, rounded towards zero.

@@ -17,9 +17,10 @@ extension Election {
         return interval.flatMap { $0 <= Self.reviewInterval / 2 ? $0 : nil }
     }
 
-    /// Whether a timer is later than machines that run are.
-    func isLate(_ late: Duration) -> Bool { late > latestOnTime }
+    /// How late timers may be on machines that run.
     var latestOnTime: Duration { configuration.interval / 4 }
+    /// Whether one is later than that.
+    func isLate(_ late: Duration) -> Bool { late > latestOnTime }
 
     /// How late this machine is. What has waited for a heartbeat is not late because none is awaited any more.
     func lateness(at now: Instant) -> Duration {

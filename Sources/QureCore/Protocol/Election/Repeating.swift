@@ -19,11 +19,9 @@ extension Election {
             self.nextDeadline = nextDeadline
         }
 
-        /// The one that comes next, if nothing happens: `interval` later.
+        /// What the one says that comes next, if nothing happens: `interval` later. What is due then is not foreseen.
         package func next(after interval: Duration) -> Repetition {
-            Repetition(
-                sequence: sequence + 1, gatewayAge: gatewayAge.map { $0 + interval },
-                nextDeadline: nextDeadline.map { $0 + interval })
+            Repetition(sequence: sequence + 1, gatewayAge: gatewayAge.map { $0 + interval }, nextDeadline: nil)
         }
 
         /// Whether a heartbeat that was made ahead for `other` can be said for this one: nobody decides anything by a
@@ -43,16 +41,16 @@ extension Election {
         var end: Instant
         /// When there is something to do that leaves it as it is; nil: there is not.
         var look: Instant?
-        /// When a turn is due for what cannot wait for a heartbeat.
+        /// When a turn is due for what cannot wait for a heartbeat, or has waited for one long enough.
         var turn: Instant?
         /// How late a heartbeat may be that is repeated.
-        var patience: Duration
+        var latestOnTime: Duration
     }
 
     /// The heartbeat that is due, if it only repeats the last one; nil: `deadlinePassed` is to say it, or none is due.
     package mutating func repeatHeartbeat(at now: Instant) -> Repetition? {
         if calm == nil { calm = findCalm() }
-        guard let calm, now < calm.end, let due = timers[.heartbeat], now >= due, now - due <= calm.patience
+        guard let calm, now < calm.end, let due = timers[.heartbeat], now >= due, now - due <= calm.latestOnTime
         else { return nil }
         let next = now + configuration.interval
         timers[.heartbeat] = next
@@ -69,7 +67,7 @@ extension Election {
         let look = timers.first { $0.leavesHeartbeat && $0 != .heartbeat }
         return Calm(
             end: earlier(end, change) ?? end, look: look,
-            turn: earlier(change, look.map { $0 + (awaitedInterval ?? .zero) }), patience: latestOnTime)
+            turn: earlier(change, look.map { $0 + (awaitedInterval ?? .zero) }), latestOnTime: latestOnTime)
     }
 
     /// Until when a heartbeat says the same again if nothing is heard and nothing happens: time alone makes members
