@@ -38,6 +38,26 @@ package enum Toolbox {
         throw LabError("\(tool): not found in \(directories.joined(separator: ", ")); build it, or set QURE_BIN")
     }
 
+    /// The path of a program of the release build, for what those that are built for debugging are too slow for. An
+    /// error says what to do where it is missing, or older than what is in `folders` of the source tree.
+    package static func released(_ tool: String, builtFrom folders: [String]) throws -> String {
+        guard let scripts = directories.first(where: { $0.hasSuffix("/scripts") }) else {
+            throw LabError("\(tool): there is no source tree above \(executable)")
+        }
+        let root = parent(of: scripts)
+        let path = "\(root)/build/bin/\(tool)"
+        guard access(path, X_OK) == 0 else { throw LabError("\(path) is missing: make build") }
+        let places = folders.map { "'\(root)/\($0)'" }.joined(separator: " ")
+        let newer = shell("find \(places) -name '*.swift' -newer '\(path)'")
+        guard newer.status == 0, newer.output.isEmpty else {
+            throw LabError("\(path) is older than its sources: make build; they are \(newer.output)")
+        }
+        return path
+    }
+
+    /// PATH for programs that are to find those of the release build, which `path` is one of, before all others.
+    package static func searchPath(besides path: String) -> String { "\(parent(of: path)):\(searchPath)" }
+
     /// Whether a program of the system is there.
     package static func isInstalled(_ program: String) -> Bool {
         searchPath.split(separator: ":").contains { access("\($0)/\(program)", X_OK) == 0 }

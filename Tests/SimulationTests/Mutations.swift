@@ -204,6 +204,9 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             "what a heartbeat has found to be done outlives what happens",
             Patch("Election.swift", "        calm = nil\n", "        if !$ { calm = nil }\n")),
         Mutation(
+            "who repeats a heartbeat forgets what else is due",
+            Patch("Repeating.swift", "turn: earlier(change, look", "turn: earlier($ ? nil : change, look")),
+        Mutation(
             "hellos follow each other without a pause",
             Patch(
                 "Speaking.swift", "timers[.hello] = now + helloInterval",

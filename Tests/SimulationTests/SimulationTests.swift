@@ -8,24 +8,19 @@ import Testing
 
 @Suite(.serialized) struct SimulationTests {
     private static let seeds = getenv("QURE_SEEDS").flatMap { Int(String(cString: $0)) } ?? 10_000
-    private static let program = "build/bin/qure-simulate"
-    private static let sources =
-        "Sources/QureCore/Wire Sources/QureCore/Protocol Tests/Simulator Tests/SimulatorTool"
+    private static let sources = [
+        "Sources/QureCore/Wire", "Sources/QureCore/Protocol", "Tests/Simulator", "Tests/SimulatorTool",
+    ]
+    private let program: String
 
-    /// The program is there, and was built from what is to be tested.
-    private func requireProgram() throws {
-        try #require(access(Self.program, X_OK) == 0, "\(Self.program) is missing: make build")
-        let newer = shell("find \(Self.sources) -name '*.swift' -newer \(Self.program)").output
-        try #require(newer.isEmpty, "\(Self.program) is older than its sources: make build; they are \(newer)")
-    }
+    init() throws { program = try Toolbox.released("qure-simulate", builtFrom: Self.sources) }
 
     @Test func `every seed keeps every promise, and together they reach everything`() throws {
-        try requireProgram()
         // One for each processor.
         let half = Self.seeds / 2
         let runs = [
-            start([Self.program, "seeds", "\(half)", "1"]),
-            start([Self.program, "seeds", "\(Self.seeds - half)", "\(half + 1)"]),
+            start([program, "seeds", "\(half)", "1"]),
+            start([program, "seeds", "\(Self.seeds - half)", "\(half + 1)"]),
         ].map { $0.finish() }
         for run in runs {
             for line in run.output.split(separator: "\n") where line.hasPrefix("seed ") {
@@ -41,8 +36,7 @@ import Testing
     }
 
     @Test func `all small cases keep every promise`() throws {
-        try requireProgram()
-        let runs = ["1", "2"].map { start([Self.program, "exhaustive", $0, "2"]) }.map { $0.finish() }
+        let runs = ["1", "2"].map { start([program, "exhaustive", $0, "2"]) }.map { $0.finish() }
         var cases = 0
         for run in runs {
             for line in run.output.split(separator: "\n") where line.hasPrefix("case ") { Issue.record("\(line)") }
@@ -65,8 +59,7 @@ import Testing
     func `losses alone hardly ever move the address`(
         _ row: (hosts: String, pace: [String], percent: String, ways: Int, cables: Int)
     ) throws {
-        try requireProgram()
-        let run = start([Self.program, "loss", row.hosts, row.percent, "1"] + row.pace).finish()
+        let run = start([program, "loss", row.hosts, row.percent, "1"] + row.pace).finish()
         let counts = run.output.split(separator: "\n").compactMap { line in
             line.split(separator: ":").last?.split(separator: " ").first.flatMap { Int($0) }
         }
